@@ -1,0 +1,1 @@
+//! Ports for election and desired state, and their implementations: ZooKeeper, etcd, memory.

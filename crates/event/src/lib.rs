@@ -1,0 +1,1 @@
+//! Schema, value, event block; protobuf and CSV codecs; topic names and dfESP URLs.

@@ -1,0 +1,1 @@
+//! Expression language: parse, check, compile to typed code.

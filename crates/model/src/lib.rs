@@ -1,0 +1,1 @@
+//! Project XML to a checked model, with every problem of the file reported at once.

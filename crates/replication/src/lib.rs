@@ -1,0 +1,1 @@
+//! The replication protocol, sans I/O: engine roles, election, adapters.

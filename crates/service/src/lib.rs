@@ -1,0 +1,1 @@
+//! What every service shares: configuration, telemetry, gRPC and admin servers, drain.

@@ -1,0 +1,1 @@
+//! REST /SASESP and websockets in front of the mesh.

@@ -1,0 +1,2 @@
+//! REST /SASESP in front of the mesh.
+fn main() {}

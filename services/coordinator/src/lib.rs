@@ -1,0 +1,1 @@
+//! Holds the desired state: projects, engines, adapters, topics, history.

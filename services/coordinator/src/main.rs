@@ -1,0 +1,2 @@
+//! Holds the desired state: projects, engines, adapters, topics, history.
+fn main() {}

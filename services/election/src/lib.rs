@@ -1,0 +1,1 @@
+//! Decides who leads each group, and in which term.

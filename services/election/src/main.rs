@@ -1,0 +1,2 @@
+//! Decides who leads each group, and in which term.
+fn main() {}

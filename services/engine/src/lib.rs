@@ -1,0 +1,1 @@
+//! Runs projects as deterministic replicas behind the bus.

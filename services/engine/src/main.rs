@@ -1,0 +1,2 @@
+//! Runs projects as deterministic replicas behind the bus.
+fn main() {}

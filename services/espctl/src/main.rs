@@ -1,0 +1,2 @@
+//! The command-line tool of esp-mesh.
+fn main() {}

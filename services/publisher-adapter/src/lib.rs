@@ -1,0 +1,1 @@
+//! Publishes files and sockets to an input topic, exactly once.

@@ -1,0 +1,2 @@
+//! Publishes files and sockets to an input topic, exactly once.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Writes an output topic to files and sockets, exactly once where the sink allows it.

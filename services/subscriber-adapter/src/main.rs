@@ -1,0 +1,2 @@
+//! Writes an output topic to files and sockets, exactly once where the sink allows it.
+fn main() {}
