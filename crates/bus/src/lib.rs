@@ -1,1 +1,21 @@
-//! The bus port and its implementations: Kafka and memory.
+//! The bus: topics with transactions, fencing and isolation, as a port, and its implementations.
+//!
+//! Read [`Bus`], [`Reader`] and [`Writer`] first. All three block: use them on threads of their own, never on async ones.
+//!
+//! Code map:
+//! - [`port`]: the traits, records, options
+//! - [`error`]: what a caller must do next, decided where the error is born
+//! - `memory`: the same semantics inside one process; `kafka` (feature `kafka`): rdkafka and the fast fence
+//! - `contract`: the tests that every implementation passes
+//!
+//! **Invariant:** rdkafka and kafka-protocol are used nowhere else (`cargo xtask check-layers`).
+//! **Invariant:** one partition per topic; order exists only inside a partition.
+
+pub mod error;
+pub mod port;
+
+pub use error::{AdminError, ReadError, WriteError};
+pub use port::{
+    Bus, EndOf, Fenced, Header, OutRecord, Polled, Reader, ReaderOptions, Record, StartAt, TopicInfo, TopicSpec, Writer,
+    WriterOptions,
+};

@@ -1,1 +1,25 @@
-//! Schema, value, event block; protobuf and CSV codecs; topic names and dfESP URLs.
+//! The vocabulary of the mesh: schemas, values, columnar event blocks, and their encodings.
+//!
+//! Read [`Schema`] and [`Block`] first; everything else converts to or from them.
+//!
+//! Code map:
+//! - [`field_type`], [`value`], [`schema`]: what a field may hold, one value, a row's shape
+//! - [`opcode`]: what an event does to the row with its key, and its flags
+//! - [`column`], [`block`]: events stored column by column; a block is the unit that travels
+//!
+//! **Invariant:** no I/O, no clock, no random number, no thread in this crate (`cargo xtask check-layers`).
+//! **Invariant:** every column of a block has exactly as many rows as the block has events.
+
+pub mod block;
+pub mod column;
+pub mod field_type;
+pub mod opcode;
+pub mod schema;
+pub mod value;
+
+pub use block::{Block, BlockKind};
+pub use column::{Bytes2D, Column, ColumnBuilder, ColumnData, NullMask};
+pub use field_type::FieldType;
+pub use opcode::{Flags, Opcode};
+pub use schema::{Field, Schema, SchemaError};
+pub use value::{MONEY_SCALE, Value};
