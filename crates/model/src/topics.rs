@@ -1,0 +1,79 @@
+//! Which windows get topics, and what else the engine asks of a project.
+
+use std::sync::Arc;
+
+use mesh_event::Schema;
+
+use crate::{Connector, Direction, Project, Query, Window, WindowKind};
+
+/// A window that has a topic.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint<'a> {
+    /// Name of the continuous query.
+    pub query: &'a str,
+    /// Name of the window.
+    pub window: &'a str,
+    /// Rows on the topic.
+    pub schema: &'a Arc<Schema>,
+    /// True when the window makes the key itself (publishers leave it out).
+    pub autogen_key: bool,
+    /// Position of the query in [`Project::queries`].
+    pub query_index: usize,
+    /// Position of the window in [`Query::windows`].
+    pub window_index: usize,
+}
+
+impl Project {
+    /// Source windows with an inbound (`.I`) topic, in model order: those with an active kafka publish connector;
+    /// every source window when the project has no such connector.
+    pub fn inputs(&self) -> Vec<Endpoint<'_>> {
+        let sources = |_: &Query, _: usize, window: &Window| matches!(window.kind, WindowKind::Source { .. });
+        self.endpoints(Direction::Publish, sources)
+    }
+
+    /// Windows with an outbound (`.O`) topic, in model order: those with an active kafka subscribe connector;
+    /// windows without outgoing edges when the project has no such connector.
+    pub fn outputs(&self) -> Vec<Endpoint<'_>> {
+        let last = |query: &Query, index: usize, _: &Window| query.edges.iter().all(|edge| edge.source != index);
+        self.endpoints(Direction::Subscribe, last)
+    }
+
+    fn endpoints(&self, direction: Direction, otherwise: impl Fn(&Query, usize, &Window) -> bool) -> Vec<Endpoint<'_>> {
+        let connected = |window: &Window| window.connectors.iter().any(|c| c.is_active_kafka(direction));
+        let any = self.queries.iter().flat_map(|query| &query.windows).any(connected);
+        let mut endpoints = Vec::new();
+        for (query_index, query) in self.queries.iter().enumerate() {
+            for (window_index, window) in query.windows.iter().enumerate() {
+                let chosen = if any { connected(window) } else { otherwise(query, window_index, window) };
+                if chosen {
+                    endpoints.push(Endpoint {
+                        query: &query.name,
+                        window: &window.name,
+                        schema: &window.schema,
+                        autogen_key: matches!(window.kind, WindowKind::Source { autogen_key: true, .. }),
+                        query_index,
+                        window_index,
+                    });
+                }
+            }
+        }
+        endpoints
+    }
+
+    /// Every active kafka connector, in model order.
+    pub fn kafka_connectors(&self) -> impl Iterator<Item = &Connector> {
+        let connectors = self.queries.iter().flat_map(|query| &query.windows).flat_map(|window| &window.connectors);
+        connectors.filter(|connector| connector.active && connector.class == "kafka")
+    }
+
+    /// `urlhostport` (`host_port`) of the first active kafka connector that has one.
+    pub fn url_host_port(&self) -> Option<&str> {
+        self.kafka_connectors().find_map(|connector| connector.property("urlhostport"))
+    }
+
+    /// True when the clock can change what the project computes: ticks must then be in the commit log.
+    pub fn needs_clock(&self) -> bool {
+        let windows = self.queries.iter().flat_map(|query| &query.windows);
+        windows.filter_map(|window| window.retention).any(|retention| retention.uses_clock())
+    }
+}
