@@ -1,0 +1,1 @@
+//! Who leads a group: the election's decisions, sans I/O.
