@@ -1,12 +1,18 @@
 //! Development tasks of esp-mesh, as a library: `cargo xtask` is a thin main around it, and the
 //! end-to-end tests use [`stack`] to kill, pause and restart real brokers.
 //!
-//! Code map: [`stack`] the real Kafka, ZooKeeper, etcd and Jaeger on loopback; [`workspace`] where
-//! things are; [`shell`] other programs and packages.
+//! Code map, one module per command: [`stack`] the real Kafka, ZooKeeper, etcd and Jaeger on loopback;
+//! [`run_tests`] all tests; [`layers`] which crate may use which; [`tidy`] what no lint looks at;
+//! [`codegen`] Rust from `.proto` files. Shared: [`workspace`] where things are; [`shell`] other programs
+//! and packages.
 //!
 //! Invariants: nothing is signalled that we did not start ([`stack::Process`]); every wait has a limit;
 //! data goes to stdout, progress to stderr.
 
+pub mod codegen;
+pub mod layers;
+pub mod run_tests;
 pub mod shell;
 pub mod stack;
+pub mod tidy;
 pub mod workspace;

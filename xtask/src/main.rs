@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::stack;
+use xtask::{codegen, layers, run_tests, stack, tidy};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -17,11 +17,23 @@ struct Cli {
 enum Command {
     /// Three Kafka brokers, ZooKeeper, etcd and Jaeger, real, on loopback
     Stack(stack::cli::StackArgs),
+    /// Every test: unit, contract, end to end on the real stack (brought up if it is not)
+    Test(run_tests::TestArgs),
+    /// Check the directions between crates and who may use which dependency
+    CheckLayers,
+    /// Check that every file is documented, short and finished
+    Tidy,
+    /// Generate Rust code from the .proto files (needs feature `codegen`)
+    Codegen(codegen::CodegenArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Stack(args) => stack::cli::run(&args),
+        Command::Test(args) => run_tests::run(&args),
+        Command::CheckLayers => layers::run(),
+        Command::Tidy => tidy::run(),
+        Command::Codegen(args) => codegen::run(&args),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -130,6 +130,34 @@ impl Stack {
         Ok(stack)
     }
 
+    /// The stack for a test run: as [`Stack::open`], but when nothing is started, no port was chosen and strangers
+    /// hold the default ports (a stack of another clone, say), it takes free ones and says so.
+    pub fn open_for_tests() -> Result<Self> {
+        const FIRST_BASE: u16 = 21_000;
+        const BASES: u16 = 100;
+        let chosen = std::env::var(BASE_PORT).ok();
+        let base_port = match &chosen {
+            Some(text) => Some(
+                text.parse()
+                    .with_context(|| format!("{BASE_PORT}={text} is not a port"))?,
+            ),
+            None => None,
+        };
+        let mut stack = Stack::open(base_port)?;
+        if chosen.is_some() || stack.is_started()? || stack.ports.are_free() {
+            return Ok(stack);
+        }
+        let free = (0..BASES)
+            .filter_map(|step| Ports::from_base(FIRST_BASE + step * part::PORTS_PER_STACK))
+            .find(Ports::are_free);
+        stack.ports = free.with_context(|| format!("looked for {} free ports in a row from {FIRST_BASE} on and found none; choose some with {BASE_PORT}", part::PORTS_PER_STACK))?;
+        say(format_args!(
+            "stack: another stack holds the usual ports; taking {} and up",
+            stack.ports.kafka[0]
+        ));
+        Ok(stack)
+    }
+
     /// The ports of the parts.
     pub fn ports(&self) -> &Ports {
         &self.ports

@@ -1,6 +1,7 @@
 //! The six parts of the stack and the ports they listen on.
 
 use std::fmt;
+use std::net::{Ipv4Addr, TcpListener};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub const BROKERS: u16 = 3;
 /// Ports that a stack with a base port of its own takes, from the base port on.
 pub const PORTS_PER_STACK: u16 = 24;
+
+/// Listeners of Jaeger that nobody here uses.
+const JAEGER_OTHER_PORTS: u16 = 10;
 
 /// One process of the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +120,30 @@ impl Ports {
         })
     }
 
+    /// Whether nobody listens on any of these ports.
+    pub fn are_free(&self) -> bool {
+        self.all()
+            .into_iter()
+            .all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+    }
+
+    fn all(&self) -> Vec<u16> {
+        let mut all: Vec<u16> = self
+            .kafka
+            .into_iter()
+            .chain(self.kafka_controller)
+            .collect();
+        all.extend([
+            self.zookeeper,
+            self.etcd,
+            self.etcd_peer,
+            self.jaeger,
+            self.otlp,
+        ]);
+        all.extend(self.jaeger_other..self.jaeger_other + JAEGER_OTHER_PORTS);
+        all
+    }
+
     /// The port on which a part serves its clients.
     pub fn client_port(&self, part: Part) -> u16 {
         match part {
@@ -169,19 +197,7 @@ mod tests {
     #[test]
     fn no_port_is_taken_twice() {
         for ports in [Ports::default(), Ports::from_base(30000).unwrap()] {
-            let mut all: Vec<u16> = ports
-                .kafka
-                .into_iter()
-                .chain(ports.kafka_controller)
-                .collect();
-            all.extend([
-                ports.zookeeper,
-                ports.etcd,
-                ports.etcd_peer,
-                ports.jaeger,
-                ports.otlp,
-            ]);
-            all.extend(ports.jaeger_other..ports.jaeger_other + 10);
+            let all = ports.all();
             assert_eq!(
                 all.iter().collect::<BTreeSet<_>>().len(),
                 all.len(),
