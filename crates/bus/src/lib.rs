@@ -5,17 +5,19 @@
 //! Code map:
 //! - [`port`]: the traits, records, options
 //! - [`error`]: what a caller must do next, decided where the error is born
-//! - `memory`: the same semantics inside one process; `kafka` (feature `kafka`): rdkafka and the fast fence
+//! - [`memory`]: the same semantics inside one process; `kafka` (feature `kafka`): rdkafka and the fast fence
 //! - `contract`: the tests that every implementation passes
 //!
 //! **Invariant:** rdkafka and kafka-protocol are used nowhere else (`cargo xtask check-layers`).
 //! **Invariant:** one partition per topic; order exists only inside a partition.
 
 pub mod error;
+pub mod memory;
 pub mod port;
 
 pub use error::{AdminError, ReadError, WriteError};
+pub use memory::MemoryBus;
 pub use port::{
-    Bus, EndOf, Fenced, Header, OutRecord, Polled, Reader, ReaderOptions, Record, StartAt, TopicInfo, TopicSpec, Writer,
-    WriterOptions,
+    Bus, EndOf, Fenced, Header, OutRecord, Polled, Reader, ReaderOptions, Record, StartAt,
+    TopicInfo, TopicSpec, Writer, WriterOptions,
 };
