@@ -1,1 +1,24 @@
-//! The replication protocol, sans I/O: engine roles, election, adapters.
+//! The replication protocol, sans I/O: what an engine, an election and an adapter do with what they hear.
+//!
+//! Nothing here waits, reads a clock or talks to anybody: inputs go in, effects come out, and the services carry the
+//! effects out. So the code that runs in production is the code that the simulator and the model checker run.
+//! Read [`engine::EngineRole`] first, beside docs/PROTOCOL.md.
+//!
+//! Code map:
+//! - [`term`], [`record`]: the numbers of the protocol, and the commit log's record with its wire form
+//! - [`engine`]: the role of an engine for one project: recovering, standby, taking over, active, quarantined
+//! - [`election`]: who leads a group, and when somebody is suspected
+//! - [`adapter`]: where publisher and subscriber adapters resume
+//!
+//! **Invariant:** no clock, no random number, no thread, no I/O (`cargo xtask check-layers`).
+//! **Invariant:** every (state, input) pair is handled or refused on purpose; no wildcard arm hides one.
+
+pub mod adapter;
+pub mod election;
+pub mod engine;
+pub mod record;
+pub mod term;
+
+pub use engine::{Effect, Effects, EngineRole, Input, Limits, RoleView};
+pub use record::{CommitKind, CommitRecord, RecordError, Step};
+pub use term::{CommitNumber, EngineId, Term};

@@ -1,0 +1,248 @@
+//! Taking over: fence, read the log to its end, apply what is left, open the term.
+
+use crate::engine::io::{CommitFailure, Effect, Effects};
+use crate::engine::replica::join_steps;
+use crate::engine::{Active, EngineRole, State};
+use crate::{CommitKind, CommitNumber, CommitRecord, Step, Term};
+
+/// An engine that was granted a term and does not lead yet.
+#[derive(Debug)]
+pub(super) struct TakingOver {
+    pub term: Term,
+    pub phase: Phase,
+}
+
+/// How far a takeover is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The bus is asked to fence every other writer.
+    Fencing,
+    /// The stable end of the log is asked for.
+    AskingEnd,
+    /// The log is read and applied up to its end.
+    CatchingUp { end: u64 },
+    /// The record that opens the term is with the bus; it holds these steps.
+    Opening {
+        number: CommitNumber,
+        steps: Vec<Step>,
+    },
+}
+
+impl Phase {
+    pub fn waits_for(&self) -> String {
+        match self {
+            Phase::Fencing => "the fence".to_owned(),
+            Phase::AskingEnd => "the end of the commit log".to_owned(),
+            Phase::CatchingUp { end } => {
+                format!("the commit log to be read and applied up to offset {end}")
+            }
+            Phase::Opening { number, .. } => format!("commit {number}, which opens the term"),
+        }
+    }
+}
+
+impl TakingOver {
+    /// Steps applied here whose commit is not known to have succeeded.
+    pub fn into_uncommitted(self) -> Vec<Step> {
+        match self.phase {
+            Phase::Opening { steps, .. } => steps,
+            Phase::Fencing | Phase::AskingEnd | Phase::CatchingUp { .. } => Vec::new(),
+        }
+    }
+}
+
+impl EngineRole {
+    pub(super) fn on_granted(&mut self, term: Term, effects: &mut Effects) {
+        let own = match &self.state {
+            State::TakingOver(takeover) => takeover.term,
+            State::Active(active) => active.term,
+            State::Standby(_) | State::Failed(_) => Term(0),
+        };
+        if term == own {
+            return; // heard twice
+        }
+        if term <= self.replica.log_term || term < own {
+            let known = self.replica.log_term.max(own);
+            let reason = format!("term {term} is stale, term {known} is known");
+            effects.push(Effect::StepDown {
+                term,
+                successor: None,
+                reason,
+            });
+            return;
+        }
+        self.fence(term, effects);
+    }
+
+    /// Begins a takeover, whatever the role was; uncommitted steps of a leader become steps ahead of the log.
+    fn fence(&mut self, term: Term, effects: &mut Effects) {
+        let next = TakingOver {
+            term,
+            phase: Phase::Fencing,
+        };
+        match std::mem::replace(&mut self.state, State::Standby(super::Standby)) {
+            State::Standby(standby) => self.go(&standby, next),
+            State::TakingOver(takeover) => {
+                self.go(&takeover, next);
+                if let Phase::Opening { .. } = takeover.phase {
+                    self.replica.run_ahead(takeover.into_uncommitted());
+                }
+            }
+            State::Active(active) => {
+                self.go(&active, next);
+                self.replica.run_ahead(active.into_uncommitted());
+            }
+            State::Failed(failed) => {
+                self.state = State::Failed(failed);
+                return;
+            }
+        }
+        effects.push(Effect::Fence { term });
+    }
+
+    pub(super) fn on_fenced(&mut self, term: Term, effects: &mut Effects) {
+        if let State::TakingOver(takeover) = &mut self.state
+            && takeover.term == term
+            && matches!(takeover.phase, Phase::Fencing)
+        {
+            takeover.phase = Phase::AskingEnd;
+            effects.push(Effect::AskLogEnd);
+        }
+    }
+
+    pub(super) fn on_fence_failed(&mut self, term: Term, reason: String, effects: &mut Effects) {
+        if let State::TakingOver(takeover) = &self.state
+            && takeover.term == term
+        {
+            self.give_up(term, format!("fencing failed: {reason}"), effects);
+        }
+    }
+
+    fn give_up(&mut self, term: Term, reason: String, effects: &mut Effects) {
+        self.stand_by(reason.clone(), effects);
+        effects.push(Effect::StepDown {
+            term,
+            successor: None,
+            reason,
+        });
+    }
+
+    pub(super) fn on_log_end(&mut self, offset: u64) {
+        if let State::TakingOver(takeover) = &mut self.state
+            && matches!(takeover.phase, Phase::AskingEnd)
+        {
+            takeover.phase = Phase::CatchingUp { end: offset };
+        }
+    }
+
+    /// Opens the term once all of the log is applied (R4).
+    pub(super) fn take_over(&mut self, effects: &mut Effects) {
+        let State::TakingOver(takeover) = &mut self.state else {
+            return;
+        };
+        let Phase::CatchingUp { end } = takeover.phase else {
+            return;
+        };
+        if !self.replica.has_read(end) || !self.replica.is_level() {
+            return;
+        }
+        if self.replica.number == CommitNumber(0) && !self.replica.start_inputs(None, effects) {
+            return;
+        }
+        let term = takeover.term;
+        let steps = self.replica.take_ahead();
+        let number = self.replica.number.next();
+        takeover.phase = Phase::Opening {
+            number,
+            steps: steps.clone(),
+        };
+        let record = self.record(term, number, CommitKind::Term, steps);
+        effects.push(Effect::Commit { record });
+    }
+
+    /// A record of the machine's state now.
+    pub(super) fn record(
+        &self,
+        term: Term,
+        number: CommitNumber,
+        kind: CommitKind,
+        steps: Vec<Step>,
+    ) -> CommitRecord {
+        let state = &self.replica.state;
+        CommitRecord {
+            term,
+            number,
+            kind,
+            steps,
+            positions: state.positions.clone(),
+            clock_us: state.clock_us,
+            model_fingerprint: self.limits.model_fingerprint,
+            digests: state.digests.clone(),
+            sequences: state.sequences.clone(),
+            engine: self.engine.clone(),
+        }
+    }
+
+    pub(super) fn on_committed(&mut self, number: CommitNumber, effects: &mut Effects) {
+        match &mut self.state {
+            State::TakingOver(takeover) => {
+                // With another number or phase it is the last word of an earlier role; the log tells it as well.
+                let Phase::Opening {
+                    number: opening, ..
+                } = takeover.phase
+                else {
+                    return;
+                };
+                if opening != number {
+                    return;
+                }
+                let term = takeover.term;
+                self.replica.committed(number);
+                let opened = std::mem::replace(&mut self.state, State::Standby(super::Standby));
+                if let State::TakingOver(takeover) = opened {
+                    self.go(&takeover, Active::new(term));
+                }
+                effects.push(Effect::BecameActive { term });
+            }
+            State::Active(_) => self.on_own_commit(number, effects),
+            State::Standby(_) | State::Failed(_) => {}
+        }
+    }
+
+    pub(super) fn on_commit_failed(
+        &mut self,
+        number: CommitNumber,
+        failure: CommitFailure,
+        effects: &mut Effects,
+    ) {
+        let (term, under_way) = match &self.state {
+            State::Active(active) => (active.term, active.in_flight_number()),
+            State::TakingOver(TakingOver {
+                term,
+                phase: Phase::Opening { number, .. },
+            }) => (*term, Some(*number)),
+            State::TakingOver(_) | State::Standby(_) | State::Failed(_) => return,
+        };
+        if under_way != Some(number) {
+            return; // the last word of an earlier role
+        }
+        match failure {
+            // Somebody took over. The election may not have told us yet; the log will.
+            CommitFailure::Fenced => {
+                self.give_up(term, format!("fenced at commit {number}"), effects)
+            }
+            // Nobody took over as far as we know: fence again in the same term, then let the log decide.
+            CommitFailure::Lost { reason } => {
+                effects.push(Effect::Alarm {
+                    message: format!("commit {number}: {reason}; fencing again to find out"),
+                });
+                self.fence(term, effects);
+            }
+        }
+    }
+}
+
+/// Steps of a leader that are not known to be committed: the commit under way, then what was applied since.
+pub(super) fn uncommitted(in_flight: Vec<Step>, open: Vec<Step>) -> Vec<Step> {
+    join_steps(in_flight, open)
+}
