@@ -17,7 +17,11 @@ pub struct Bytes2D {
 impl Bytes2D {
     /// The bytes of one row.
     pub fn row(&self, row: usize) -> &[u8] {
-        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        let start = if row == 0 {
+            0
+        } else {
+            self.ends[row - 1] as usize
+        };
         &self.bytes[start..self.ends[row] as usize]
     }
 }
@@ -57,8 +61,12 @@ pub struct NullMask {
 
 impl NullMask {
     /// A mask of these words; trailing words may be missing (no nulls there).
-    pub fn from_words(words: Vec<u64>) -> NullMask {
-        if words.iter().all(|&word| word == 0) { NullMask::default() } else { NullMask { words } }
+    pub fn from_words(mut words: Vec<u64>) -> NullMask {
+        // without trailing zeros equal masks have equal words
+        while words.last() == Some(&0) {
+            words.pop();
+        }
+        NullMask { words }
     }
 
     /// The words; empty when nothing is null.
@@ -82,7 +90,9 @@ impl NullMask {
 
     /// True when the row is null.
     pub fn is_null(&self, row: usize) -> bool {
-        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+        self.words
+            .get(row / 64)
+            .is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 }
 
@@ -98,14 +108,20 @@ pub struct Column {
 impl Column {
     /// A column without nulls.
     pub fn new(data: ColumnData) -> Column {
-        Column { data, nulls: NullMask::default() }
+        Column {
+            data,
+            nulls: NullMask::default(),
+        }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
         match &self.data {
             ColumnData::Int32(v) => v.len(),
-            ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => v.len(),
+            ColumnData::Int64(v)
+            | ColumnData::Date(v)
+            | ColumnData::Stamp(v)
+            | ColumnData::Money(v) => v.len(),
             ColumnData::Double(v) => v.len(),
             ColumnData::String(v) | ColumnData::Blob(v) => v.ends.len(),
             ColumnData::ArrayInt32(v) => v.len(),
@@ -144,7 +160,9 @@ impl Column {
     /// The text of a row of a string column; empty for other types and for null.
     pub fn str(&self, row: usize) -> &str {
         match &self.data {
-            ColumnData::String(text) if !self.is_null(row) => std::str::from_utf8(text.row(row)).unwrap_or_default(),
+            ColumnData::String(text) if !self.is_null(row) => {
+                std::str::from_utf8(text.row(row)).unwrap_or_default()
+            }
             _ => "",
         }
     }
@@ -181,13 +199,21 @@ pub struct ColumnBuilder {
 #[derive(Debug, Clone)]
 enum BuilderData {
     Fixed(ColumnData),
-    Text { ends: Vec<u32>, bytes: Vec<u8>, blob: bool },
+    Text {
+        ends: Vec<u32>,
+        bytes: Vec<u8>,
+        blob: bool,
+    },
 }
 
 impl ColumnBuilder {
     /// An empty builder with room for `rows`.
     pub fn new(ty: FieldType, rows: usize) -> ColumnBuilder {
-        let text = |blob| BuilderData::Text { ends: Vec::with_capacity(rows), bytes: Vec::new(), blob };
+        let text = |blob| BuilderData::Text {
+            ends: Vec::with_capacity(rows),
+            bytes: Vec::new(),
+            blob,
+        };
         let data = match ty {
             FieldType::Int32 => BuilderData::Fixed(ColumnData::Int32(Vec::with_capacity(rows))),
             FieldType::Int64 => BuilderData::Fixed(ColumnData::Int64(Vec::with_capacity(rows))),
@@ -197,11 +223,21 @@ impl ColumnBuilder {
             FieldType::Money => BuilderData::Fixed(ColumnData::Money(Vec::with_capacity(rows))),
             FieldType::String => text(false),
             FieldType::Blob => text(true),
-            FieldType::ArrayInt32 => BuilderData::Fixed(ColumnData::ArrayInt32(Vec::with_capacity(rows))),
-            FieldType::ArrayInt64 => BuilderData::Fixed(ColumnData::ArrayInt64(Vec::with_capacity(rows))),
-            FieldType::ArrayDouble => BuilderData::Fixed(ColumnData::ArrayDouble(Vec::with_capacity(rows))),
+            FieldType::ArrayInt32 => {
+                BuilderData::Fixed(ColumnData::ArrayInt32(Vec::with_capacity(rows)))
+            }
+            FieldType::ArrayInt64 => {
+                BuilderData::Fixed(ColumnData::ArrayInt64(Vec::with_capacity(rows)))
+            }
+            FieldType::ArrayDouble => {
+                BuilderData::Fixed(ColumnData::ArrayDouble(Vec::with_capacity(rows)))
+            }
         };
-        ColumnBuilder { data, nulls: NullMask::default(), rows: 0 }
+        ColumnBuilder {
+            data,
+            nulls: NullMask::default(),
+            rows: 0,
+        }
     }
 
     /// Rows so far.
@@ -222,25 +258,35 @@ impl ColumnBuilder {
             BuilderData::Text { ends, bytes, .. } => ends.push(bytes.len() as u32),
             BuilderData::Fixed(data) => match data {
                 ColumnData::Int32(v) => v.push(0),
-                ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => v.push(0),
+                ColumnData::Int64(v)
+                | ColumnData::Date(v)
+                | ColumnData::Stamp(v)
+                | ColumnData::Money(v) => v.push(0),
                 ColumnData::Double(v) => v.push(0.0),
                 ColumnData::ArrayInt32(v) => v.push(Arc::from([])),
                 ColumnData::ArrayInt64(v) => v.push(Arc::from([])),
                 ColumnData::ArrayDouble(v) => v.push(Arc::from([])),
-                ColumnData::String(_) | ColumnData::Blob(_) => unreachable!("text is built in BuilderData::Text"),
+                ColumnData::String(_) | ColumnData::Blob(_) => {
+                    unreachable!("text is built in BuilderData::Text")
+                }
             },
         }
     }
 
     /// Adds an integer to an int32, int64, date, stamp or money column; false when the type differs or it does not fit.
     pub fn push_i64(&mut self, value: i64) -> bool {
-        let BuilderData::Fixed(data) = &mut self.data else { return false };
+        let BuilderData::Fixed(data) = &mut self.data else {
+            return false;
+        };
         match data {
             ColumnData::Int32(v) => match i32::try_from(value) {
                 Ok(value) => v.push(value),
                 Err(_) => return false,
             },
-            ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => v.push(value),
+            ColumnData::Int64(v)
+            | ColumnData::Date(v)
+            | ColumnData::Stamp(v)
+            | ColumnData::Money(v) => v.push(value),
             _ => return false,
         }
         self.rows += 1;
@@ -249,7 +295,9 @@ impl ColumnBuilder {
 
     /// Adds a double; false when the column is not of doubles.
     pub fn push_f64(&mut self, value: f64) -> bool {
-        let BuilderData::Fixed(ColumnData::Double(v)) = &mut self.data else { return false };
+        let BuilderData::Fixed(ColumnData::Double(v)) = &mut self.data else {
+            return false;
+        };
         v.push(value);
         self.rows += 1;
         true
@@ -257,11 +305,14 @@ impl ColumnBuilder {
 
     /// Adds text; false when the column is not of text.
     pub fn push_str(&mut self, value: &str) -> bool {
-        matches!(self.data, BuilderData::Text { blob: false, .. }) && self.push_bytes(value.as_bytes())
+        matches!(self.data, BuilderData::Text { blob: false, .. })
+            && self.push_bytes(value.as_bytes())
     }
 
     fn push_bytes(&mut self, value: &[u8]) -> bool {
-        let BuilderData::Text { ends, bytes, .. } = &mut self.data else { return false };
+        let BuilderData::Text { ends, bytes, .. } = &mut self.data else {
+            return false;
+        };
         bytes.extend_from_slice(value);
         ends.push(bytes.len() as u32);
         self.rows += 1;
@@ -281,10 +332,18 @@ impl ColumnBuilder {
             | (Value::Stamp(x), BuilderData::Fixed(ColumnData::Stamp(v)))
             | (Value::Money(x), BuilderData::Fixed(ColumnData::Money(v))) => v.push(*x),
             (Value::Double(x), BuilderData::Fixed(ColumnData::Double(v))) => v.push(*x),
-            (Value::ArrayInt32(x), BuilderData::Fixed(ColumnData::ArrayInt32(v))) => v.push(x.clone()),
-            (Value::ArrayInt64(x), BuilderData::Fixed(ColumnData::ArrayInt64(v))) => v.push(x.clone()),
-            (Value::ArrayDouble(x), BuilderData::Fixed(ColumnData::ArrayDouble(v))) => v.push(x.clone()),
-            (Value::String(x), BuilderData::Text { blob: false, .. }) => return self.push_bytes(x.as_bytes()),
+            (Value::ArrayInt32(x), BuilderData::Fixed(ColumnData::ArrayInt32(v))) => {
+                v.push(x.clone())
+            }
+            (Value::ArrayInt64(x), BuilderData::Fixed(ColumnData::ArrayInt64(v))) => {
+                v.push(x.clone())
+            }
+            (Value::ArrayDouble(x), BuilderData::Fixed(ColumnData::ArrayDouble(v))) => {
+                v.push(x.clone())
+            }
+            (Value::String(x), BuilderData::Text { blob: false, .. }) => {
+                return self.push_bytes(x.as_bytes());
+            }
             (Value::Blob(x), BuilderData::Text { blob: true, .. }) => return self.push_bytes(x),
             _ => return false,
         }
@@ -297,10 +356,20 @@ impl ColumnBuilder {
         let data = match self.data {
             BuilderData::Fixed(data) => data,
             BuilderData::Text { ends, bytes, blob } => {
-                let text = Bytes2D { ends, bytes: bytes.into() };
-                if blob { ColumnData::Blob(text) } else { ColumnData::String(text) }
+                let text = Bytes2D {
+                    ends,
+                    bytes: bytes.into(),
+                };
+                if blob {
+                    ColumnData::Blob(text)
+                } else {
+                    ColumnData::String(text)
+                }
             }
         };
-        Column { data, nulls: self.nulls }
+        Column {
+            data,
+            nulls: self.nulls,
+        }
     }
 }

@@ -51,7 +51,9 @@ impl Opcode {
             b"U" | b"u" => Opcode::Update,
             b"P" | b"p" => Opcode::Upsert,
             b"D" | b"d" => Opcode::Delete,
-            _ if text.eq_ignore_ascii_case(b"s") || text.eq_ignore_ascii_case(b"sd") => Opcode::SafeDelete,
+            _ if text.eq_ignore_ascii_case(b"s") || text.eq_ignore_ascii_case(b"sd") => {
+                Opcode::SafeDelete
+            }
             _ if text.eq_ignore_ascii_case(b"ub") => Opcode::UpdateBlock,
             _ => return None,
         })
@@ -59,7 +61,9 @@ impl Opcode {
 
     /// Reads the wire number.
     pub fn from_wire(number: u8) -> Option<Opcode> {
-        Opcode::ALL.get(usize::from(number).checked_sub(1)?).copied()
+        Opcode::ALL
+            .get(usize::from(number).checked_sub(1)?)
+            .copied()
     }
 }
 

@@ -36,7 +36,9 @@ pub enum SchemaError {
         found: String,
     },
     /// A type name is unknown.
-    #[error("field `{field}` has type `{found}`, expected one of int32, int64, double, string, date, stamp, money, blob, array(i32), array(i64), array(dbl)")]
+    #[error(
+        "field `{field}` has type `{found}`, expected one of int32, int64, double, string, date, stamp, money, blob, array(i32), array(i64), array(dbl)"
+    )]
     Type {
         /// Name of the field.
         field: String,
@@ -62,11 +64,22 @@ impl Schema {
         }
         for (i, field) in fields.iter().enumerate() {
             if fields[..i].iter().any(|other| other.name == field.name) {
-                return Err(SchemaError::Duplicate { field: field.name.clone() });
+                return Err(SchemaError::Duplicate {
+                    field: field.name.clone(),
+                });
             }
         }
-        let keys = fields.iter().enumerate().filter(|(_, f)| f.key).map(|(i, _)| i).collect();
-        let mut schema = Schema { fields, keys, fingerprint: 0 };
+        let keys = fields
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| f.key)
+            .map(|(i, _)| i)
+            .collect();
+        let mut schema = Schema {
+            fields,
+            keys,
+            fingerprint: 0,
+        };
         schema.fingerprint = xxh3_64(schema.to_string().as_bytes());
         Ok(schema)
     }
@@ -79,7 +92,10 @@ impl Schema {
             return Err(SchemaError::Empty);
         }
         for (i, part) in text.split(',').enumerate() {
-            let bad = || SchemaError::Part { position: i + 1, found: part.trim().to_owned() };
+            let bad = || SchemaError::Part {
+                position: i + 1,
+                found: part.trim().to_owned(),
+            };
             let (name, ty) = part.split_once(':').ok_or_else(bad)?;
             let name = name.trim();
             let (name, key) = match name.strip_suffix('*') {
@@ -89,9 +105,15 @@ impl Schema {
             if name.is_empty() {
                 return Err(bad());
             }
-            let ty = FieldType::parse(ty)
-                .ok_or_else(|| SchemaError::Type { field: name.to_owned(), found: ty.trim().to_owned() })?;
-            fields.push(Field { name: name.to_owned(), ty, key });
+            let ty = FieldType::parse(ty).ok_or_else(|| SchemaError::Type {
+                field: name.to_owned(),
+                found: ty.trim().to_owned(),
+            })?;
+            fields.push(Field {
+                name: name.to_owned(),
+                ty,
+                key,
+            });
         }
         Schema::new(fields)
     }

@@ -1,0 +1,265 @@
+//! Bytes to blocks: the envelope, and the checks that need no column.
+
+use bytes::Bytes;
+use std::sync::Arc;
+
+use super::decode_column::decode_column;
+use super::wire::{BYTES, FIXED64, Fields, RawField, VARINT};
+use super::{
+    BlockError, BlockHeader, Cause, LAYOUT_VERSION, MAX_PAYLOAD_BYTES, SourcePosition, fields,
+};
+use crate::{Block, BlockKind, Flags, Opcode, Schema};
+
+/// Decodes a block of the given schema; text and blobs are slices of the payload.
+pub fn decode_block(
+    payload: Bytes,
+    schema: &Arc<Schema>,
+) -> Result<(BlockHeader, Block), BlockError> {
+    let envelope = Envelope::read(&payload, schema.fields().len())?;
+    if envelope.header.schema_fingerprint != schema.fingerprint() {
+        return Err(BlockError::Fingerprint {
+            found: envelope.header.schema_fingerprint,
+            expected: schema.fingerprint(),
+            schema: schema.to_string(),
+        });
+    }
+    if envelope.column_count != schema.fields().len() {
+        return Err(BlockError::ColumnCount {
+            found: envelope.column_count,
+            expected: schema.fields().len(),
+        });
+    }
+    // each event takes at least a byte in each column, and there is at least one column
+    let events = usize::try_from(envelope.event_count)
+        .ok()
+        .filter(|&events| events <= payload.len());
+    let events = events.ok_or(BlockError::EventCount {
+        found: envelope.event_count,
+        payload: payload.len(),
+    })?;
+    let mut columns = Vec::with_capacity(envelope.columns.len());
+    for (&(start, end), field) in envelope.columns.iter().zip(schema.fields()) {
+        columns.push(Arc::new(decode_column(
+            &payload, start, end, field, events,
+        )?));
+    }
+    let opcodes = decode_opcodes(&payload[envelope.opcodes.0..envelope.opcodes.1], events)?;
+    let flags = decode_flags(&payload[envelope.flags.0..envelope.flags.1], events)?;
+    let block = Block {
+        schema: schema.clone(),
+        kind: envelope.kind,
+        opcodes,
+        flags,
+        columns,
+    };
+    Ok((envelope.header, block))
+}
+
+/// Decodes what travels with a block, without looking at its columns or needing its schema.
+pub fn decode_header(payload: &[u8]) -> Result<BlockHeader, BlockError> {
+    Ok(Envelope::read(payload, 0)?.header)
+}
+
+/// The outermost message, with ranges instead of contents.
+struct Envelope {
+    header: BlockHeader,
+    kind: BlockKind,
+    event_count: u64,
+    opcodes: (usize, usize),
+    flags: (usize, usize),
+    /// The first columns, at most as many as were asked for.
+    columns: Vec<(usize, usize)>,
+    column_count: usize,
+}
+
+impl Envelope {
+    fn read(payload: &[u8], columns_wanted: usize) -> Result<Envelope, BlockError> {
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(BlockError::TooLong {
+                found: payload.len(),
+                limit: MAX_PAYLOAD_BYTES,
+            });
+        }
+        let mut version = 0;
+        let mut read = Envelope {
+            header: BlockHeader::default(),
+            kind: BlockKind::Normal,
+            event_count: 0,
+            opcodes: (0, 0),
+            flags: (0, 0),
+            columns: Vec::with_capacity(columns_wanted),
+            column_count: 0,
+        };
+        let mut walk = Fields::new(payload, 0, payload.len(), "block");
+        while let Some(field) = walk.next()? {
+            match field.number {
+                fields::VERSION => {
+                    version = number(&field, "block")?;
+                    check_version(version)?;
+                }
+                fields::MESSAGE_ID => read.header.message_id = number(&field, "block")?,
+                fields::CAUSE => read.header.cause = cause(number(&field, "block")?)?,
+                fields::SEQUENCE => read.header.sequence = number(&field, "block")?,
+                fields::KIND => read.kind = kind(number(&field, "block")?)?,
+                fields::FINGERPRINT => {
+                    expect(&field, FIXED64, "block")?;
+                    read.header.schema_fingerprint = field.value;
+                }
+                fields::SOURCE => read.header.source = Some(source(payload, &field)?),
+                fields::EVENT_COUNT => read.event_count = number(&field, "block")?,
+                fields::OPCODES => read.opcodes = range(&field)?,
+                fields::FLAGS => read.flags = range(&field)?,
+                fields::COLUMNS => {
+                    let range = range(&field)?;
+                    if read.column_count < columns_wanted {
+                        read.columns.push(range);
+                    }
+                    read.column_count += 1;
+                }
+                fields::INPUT_INDEX => {
+                    let found = number(&field, "block")?;
+                    read.header.input_index =
+                        u32::try_from(found).map_err(|_| BlockError::Number {
+                            what: "input index",
+                            found,
+                            expected: "a 32-bit number",
+                        })?;
+                }
+                // a field of a later layout that does not change the meaning of the others
+                _ => {}
+            }
+        }
+        check_version(version)?;
+        Ok(read)
+    }
+}
+
+fn check_version(found: u64) -> Result<(), BlockError> {
+    if found == u64::from(LAYOUT_VERSION) {
+        Ok(())
+    } else {
+        Err(BlockError::Version {
+            found,
+            expected: LAYOUT_VERSION,
+        })
+    }
+}
+
+/// Refuses a known field of another wire type.
+pub(super) fn expect(field: &RawField, expected: u8, what: &'static str) -> Result<(), BlockError> {
+    if field.wire_type == expected {
+        Ok(())
+    } else {
+        Err(BlockError::WireType {
+            what,
+            number: field.number,
+            found: field.wire_type,
+            expected,
+        })
+    }
+}
+
+fn number(field: &RawField, what: &'static str) -> Result<u64, BlockError> {
+    expect(field, VARINT, what)?;
+    Ok(field.value)
+}
+
+fn range(field: &RawField) -> Result<(usize, usize), BlockError> {
+    expect(field, BYTES, "block")?;
+    Ok((field.start, field.end))
+}
+
+fn cause(found: u64) -> Result<Cause, BlockError> {
+    Ok(match found {
+        0 => Cause::None,
+        1 => Cause::Input,
+        2 => Cause::Tick,
+        _ => {
+            return Err(BlockError::Number {
+                what: "cause",
+                found,
+                expected: "0 to 2",
+            });
+        }
+    })
+}
+
+fn kind(found: u64) -> Result<BlockKind, BlockError> {
+    Ok(match found {
+        0 | 1 => BlockKind::Normal,
+        2 => BlockKind::Transactional,
+        _ => {
+            return Err(BlockError::Number {
+                what: "kind",
+                found,
+                expected: "0 to 2",
+            });
+        }
+    })
+}
+
+fn source(payload: &[u8], field: &RawField) -> Result<SourcePosition, BlockError> {
+    const WHAT: &str = "source position";
+    expect(field, BYTES, "block")?;
+    let mut position = SourcePosition::default();
+    let mut walk = Fields::new(payload, field.start, field.end, WHAT);
+    while let Some(field) = walk.next()? {
+        match field.number {
+            1 => {
+                expect(&field, BYTES, WHAT)?;
+                let text = std::str::from_utf8(&payload[field.start..field.end]).map_err(|e| {
+                    BlockError::Utf8 {
+                        field: "source".to_owned(),
+                        offset: e.valid_up_to(),
+                    }
+                })?;
+                position.source = text.to_owned();
+            }
+            2 => position.bytes = number(&field, WHAT)?,
+            3 => position.lines = number(&field, WHAT)?,
+            4 => position.events = number(&field, WHAT)?,
+            5 => position.round = number(&field, WHAT)?,
+            _ => {}
+        }
+    }
+    Ok(position)
+}
+
+fn decode_opcodes(bytes: &[u8], events: usize) -> Result<Vec<Opcode>, BlockError> {
+    let opcode = |(event, &found): (usize, &u8)| {
+        Opcode::from_wire(found).ok_or(BlockError::Opcode { event, found })
+    };
+    match bytes {
+        [] => Ok(vec![Opcode::Insert; events]),
+        [found] => Ok(vec![opcode((0, found))?; events]),
+        _ if bytes.len() == events => bytes.iter().enumerate().map(opcode).collect(),
+        _ => Err(BlockError::PerEvent {
+            what: "opcodes",
+            found: bytes.len(),
+            expected: "0, 1",
+            events,
+        }),
+    }
+}
+
+fn decode_flags(bytes: &[u8], events: usize) -> Result<Vec<Flags>, BlockError> {
+    const KNOWN: u8 = Flags::PARTIAL.0 | Flags::RETENTION.0;
+    if bytes.is_empty() {
+        return Ok(vec![Flags::NORMAL; events]);
+    }
+    if bytes.len() != events {
+        return Err(BlockError::PerEvent {
+            what: "flags",
+            found: bytes.len(),
+            expected: "0",
+            events,
+        });
+    }
+    if let Some(event) = bytes.iter().position(|&flags| flags & !KNOWN != 0) {
+        return Err(BlockError::Flags {
+            event,
+            found: bytes[event],
+        });
+    }
+    Ok(bytes.iter().map(|&flags| Flags(flags)).collect())
+}

@@ -1,0 +1,280 @@
+//! Blocks to bytes: the canonical protobuf form, byte for byte what `prost` writes for the same message.
+
+use bytes::Bytes;
+
+use super::wire::{
+    BYTES, FIXED64, bytes_field_len, pack_varints, put_bytes_field, put_tag, put_varint,
+    put_varint_field, varint_len, zigzag,
+};
+use super::{BlockHeader, Cause, LAYOUT_VERSION, SourcePosition, columns, fields};
+use crate::{Block, BlockKind, Bytes2D, Column, ColumnData, Flags, NullMask, Opcode};
+
+/// Encodes a block; the fingerprint comes from the block's schema, not from the header.
+pub fn encode_block(block: &Block, header: &BlockHeader) -> Bytes {
+    let mut out = Vec::with_capacity(capacity(block, header));
+    put_varint_field(&mut out, fields::VERSION, u64::from(LAYOUT_VERSION));
+    put_varint_field(&mut out, fields::MESSAGE_ID, header.message_id);
+    let cause = match header.cause {
+        Cause::None => 0,
+        Cause::Input => 1,
+        Cause::Tick => 2,
+    };
+    put_varint_field(&mut out, fields::CAUSE, cause);
+    put_varint_field(&mut out, fields::SEQUENCE, header.sequence);
+    let kind = match block.kind {
+        BlockKind::Normal => 1,
+        BlockKind::Transactional => 2,
+    };
+    put_varint_field(&mut out, fields::KIND, kind);
+    let fingerprint = block.schema.fingerprint();
+    if fingerprint != 0 {
+        put_tag(&mut out, fields::FINGERPRINT, FIXED64);
+        out.extend_from_slice(&fingerprint.to_le_bytes());
+    }
+    if let Some(source) = &header.source {
+        put_source(&mut out, source);
+    }
+    put_varint_field(&mut out, fields::EVENT_COUNT, block.len() as u64);
+    put_opcodes(&mut out, &block.opcodes);
+    put_flags(&mut out, &block.flags);
+    let mut scratch = Scratch::default();
+    for column in &block.columns {
+        put_column(&mut out, column, &mut scratch);
+    }
+    put_varint_field(&mut out, fields::INPUT_INDEX, u64::from(header.input_index));
+    out.into()
+}
+
+/// Buffers that all columns of a block share.
+#[derive(Default)]
+struct Scratch {
+    values: Vec<u8>,
+    lengths: Vec<u8>,
+}
+
+/// A bound that nearly every block keeps to, so that the output is allocated once.
+fn capacity(block: &Block, header: &BlockHeader) -> usize {
+    let rows = block.len();
+    let columns: usize = block
+        .columns
+        .iter()
+        .map(|column| {
+            24 + column.nulls.words().len() * 8
+                + match &column.data {
+                    ColumnData::Int32(_) => rows * 5,
+                    ColumnData::Int64(_)
+                    | ColumnData::Money(_)
+                    | ColumnData::Date(_)
+                    | ColumnData::Stamp(_) => rows * 6,
+                    ColumnData::Double(_) => rows * 8,
+                    ColumnData::String(text) | ColumnData::Blob(text) => {
+                        rows * 2 + text.bytes.len()
+                    }
+                    ColumnData::ArrayInt32(v) => {
+                        rows * 2 + v.iter().map(|row| row.len() * 5).sum::<usize>()
+                    }
+                    ColumnData::ArrayInt64(v) => {
+                        rows * 2 + v.iter().map(|row| row.len() * 6).sum::<usize>()
+                    }
+                    ColumnData::ArrayDouble(v) => {
+                        rows * 2 + v.iter().map(|row| row.len() * 8).sum::<usize>()
+                    }
+                }
+        })
+        .sum();
+    let source = header
+        .source
+        .as_ref()
+        .map_or(0, |source| source.source.len() + 48);
+    64 + source + rows * 2 + columns
+}
+
+fn put_source(out: &mut Vec<u8>, source: &SourcePosition) {
+    let mut message = Vec::with_capacity(source.source.len() + 48);
+    put_bytes_field(&mut message, 1, source.source.as_bytes());
+    put_varint_field(&mut message, 2, source.bytes);
+    put_varint_field(&mut message, 3, source.lines);
+    put_varint_field(&mut message, 4, source.events);
+    put_varint_field(&mut message, 5, source.round);
+    put_tag(out, fields::SOURCE, BYTES);
+    put_varint(out, message.len() as u64);
+    out.extend_from_slice(&message);
+}
+
+fn put_opcodes(out: &mut Vec<u8>, opcodes: &[Opcode]) {
+    let Some(&first) = opcodes.first() else {
+        return;
+    };
+    if opcodes.iter().any(|&opcode| opcode != first) {
+        put_tag(out, fields::OPCODES, BYTES);
+        put_varint(out, opcodes.len() as u64);
+        out.extend(opcodes.iter().map(|&opcode| opcode as u8));
+    } else if first != Opcode::Insert {
+        put_bytes_field(out, fields::OPCODES, &[first as u8]);
+    }
+}
+
+fn put_flags(out: &mut Vec<u8>, flags: &[Flags]) {
+    if flags.iter().any(|&flags| flags != Flags::NORMAL) {
+        put_tag(out, fields::FLAGS, BYTES);
+        put_varint(out, flags.len() as u64);
+        out.extend(flags.iter().map(|flags| flags.0));
+    }
+}
+
+fn put_column(out: &mut Vec<u8>, column: &Column, scratch: &mut Scratch) {
+    let nulls = null_bytes(&column.nulls, column.len());
+    let rows = column.len();
+    let packed = match &column.data {
+        ColumnData::Int32(v) => pack_varints(
+            &mut scratch.values,
+            rows,
+            v.iter().map(|&x| zigzag(i64::from(x))),
+        ),
+        ColumnData::Int64(v) => {
+            pack_varints(&mut scratch.values, rows, v.iter().map(|&x| zigzag(x)))
+        }
+        ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
+            let mut before = 0_i64;
+            let deltas = v
+                .iter()
+                .map(|&x| zigzag(x.wrapping_sub(std::mem::replace(&mut before, x))));
+            pack_varints(&mut scratch.values, rows, deltas)
+        }
+        ColumnData::Double(v) => {
+            begin_column(out, &nulls, columns::DOUBLES, bytes_field_len(v.len() * 8));
+            return put_doubles(out, 1, v.len(), v);
+        }
+        ColumnData::String(text) | ColumnData::Blob(text) => {
+            return put_text(out, &nulls, text, scratch);
+        }
+        ColumnData::ArrayInt32(v) => {
+            let lengths = pack_varints(
+                &mut scratch.lengths,
+                rows,
+                v.iter().map(|row| row.len() as u64),
+            );
+            let count = v.iter().map(|row| row.len()).sum();
+            let elements = v
+                .iter()
+                .flat_map(|row| row.iter())
+                .map(|&x| zigzag(i64::from(x)));
+            let values = pack_varints(&mut scratch.values, count, elements);
+            return put_integer_arrays(
+                out,
+                &nulls,
+                &scratch.lengths[..lengths],
+                &scratch.values[..values],
+            );
+        }
+        ColumnData::ArrayInt64(v) => {
+            let lengths = pack_varints(
+                &mut scratch.lengths,
+                rows,
+                v.iter().map(|row| row.len() as u64),
+            );
+            let count = v.iter().map(|row| row.len()).sum();
+            let values = pack_varints(
+                &mut scratch.values,
+                count,
+                v.iter().flat_map(|row| row.iter()).map(|&x| zigzag(x)),
+            );
+            return put_integer_arrays(
+                out,
+                &nulls,
+                &scratch.lengths[..lengths],
+                &scratch.values[..values],
+            );
+        }
+        ColumnData::ArrayDouble(v) => {
+            let lengths = pack_varints(
+                &mut scratch.lengths,
+                rows,
+                v.iter().map(|row| row.len() as u64),
+            );
+            let count = v.iter().map(|row| row.len()).sum::<usize>();
+            let len = bytes_field_len(lengths) + bytes_field_len(count * 8);
+            begin_column(out, &nulls, columns::DOUBLE_ARRAYS, len);
+            put_bytes_field(out, 1, &scratch.lengths[..lengths]);
+            return put_doubles(out, 2, count, v.iter().flat_map(|row| row.iter()));
+        }
+    };
+    let number = if matches!(column.data, ColumnData::Int32(_) | ColumnData::Int64(_)) {
+        columns::INTEGERS
+    } else {
+        columns::DELTAS
+    };
+    begin_column(out, &nulls, number, bytes_field_len(packed));
+    put_bytes_field(out, 1, &scratch.values[..packed]);
+}
+
+/// Writes everything of a column in front of its values, which take `len` bytes.
+fn begin_column(out: &mut Vec<u8>, nulls: &[u8], number: u32, len: usize) {
+    put_tag(out, fields::COLUMNS, BYTES);
+    put_varint(
+        out,
+        (bytes_field_len(nulls.len()) + 1 + varint_len(len as u64) + len) as u64,
+    );
+    put_bytes_field(out, columns::NULLS, nulls);
+    put_tag(out, number, BYTES);
+    put_varint(out, len as u64);
+}
+
+fn put_doubles<'a>(
+    out: &mut Vec<u8>,
+    field: u32,
+    count: usize,
+    values: impl IntoIterator<Item = &'a f64>,
+) {
+    if count > 0 {
+        put_tag(out, field, BYTES);
+        put_varint(out, count as u64 * 8);
+        out.reserve(count * 8);
+        for value in values {
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, nulls: &[u8], text: &Bytes2D, scratch: &mut Scratch) {
+    let mut before = 0_u32;
+    let lengths = text
+        .ends
+        .iter()
+        .map(|&end| u64::from(end - std::mem::replace(&mut before, end)));
+    let lengths = pack_varints(&mut scratch.lengths, text.ends.len(), lengths);
+    // a column may be a view of longer bytes
+    let data = &text.bytes[..before as usize];
+    begin_column(
+        out,
+        nulls,
+        columns::TEXTS,
+        bytes_field_len(lengths) + bytes_field_len(data.len()),
+    );
+    put_bytes_field(out, 1, &scratch.lengths[..lengths]);
+    put_bytes_field(out, 2, data);
+}
+
+fn put_integer_arrays(out: &mut Vec<u8>, nulls: &[u8], lengths: &[u8], values: &[u8]) {
+    let len = bytes_field_len(lengths.len()) + bytes_field_len(values.len());
+    begin_column(out, nulls, columns::INTEGER_ARRAYS, len);
+    put_bytes_field(out, 1, lengths);
+    put_bytes_field(out, 2, values);
+}
+
+/// The bitmap without trailing zero bytes.
+fn null_bytes(nulls: &NullMask, rows: usize) -> Vec<u8> {
+    if nulls.is_empty() {
+        return Vec::new();
+    }
+    let mut bytes: Vec<u8> = nulls
+        .words()
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    bytes.truncate(rows.div_ceil(8));
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    bytes
+}
