@@ -12,7 +12,12 @@ const LAYERS: &[&[&str]] = &[
         "mesh-windows",
         "mesh-replication",
     ],
-    &["mesh-bus", "mesh-coordination", "mesh-service"],
+    &[
+        "mesh-bus",
+        "mesh-coordination",
+        "mesh-service",
+        "mesh-adapter",
+    ],
     &[
         "mesh-engine",
         "mesh-election",
@@ -30,6 +35,7 @@ const ALLOWED_WITHIN: &[(&str, &str)] = &[
     ("mesh-model", "mesh-expr"),
     ("mesh-windows", "mesh-model"),
     ("mesh-windows", "mesh-expr"),
+    ("mesh-adapter", "mesh-bus"),
     ("mesh-tests", "xtask"),
 ];
 

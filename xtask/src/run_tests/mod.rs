@@ -33,6 +33,9 @@ const BUILD_PACKAGES: &[&str] = &[
 /// The package of the end-to-end tests; it runs last.
 const E2E_PACKAGE: &str = "mesh-tests";
 
+/// End-to-end tests run one at a time unless told otherwise: they kill brokers that all of them use.
+const TEST_THREADS: &str = "--test-threads";
+
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
@@ -124,7 +127,15 @@ fn run_binaries(
         )
     });
     for binary in &binaries {
-        run::binary(binary, &args.args, environment, report)?;
+        let mut arguments = args.args.clone();
+        if binary.package == E2E_PACKAGE
+            && !arguments
+                .iter()
+                .any(|argument| argument.starts_with(TEST_THREADS))
+        {
+            arguments.push(format!("{}=1", TEST_THREADS));
+        }
+        run::binary(binary, &arguments, environment, report)?;
     }
     // A name filter is meant for the tests in the binaries; documentation tests run with everything else only.
     if !args.e2e && args.args.is_empty() {

@@ -11,6 +11,17 @@ pub struct Report {
     failed_steps: u64,
 }
 
+/// What one test binary said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The sums of its result lines.
+    pub counts: Counts,
+    /// Names of the tests that failed.
+    pub failures: Vec<String>,
+    /// Whether its exit code was zero.
+    pub success: bool,
+}
+
 /// Results of one package.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -25,19 +36,24 @@ pub struct Counts {
 }
 
 impl Report {
-    /// A test binary has ended; `success` is what its exit code says.
-    pub fn add(&mut self, package: &str, mut counts: Counts, success: bool, failures: Vec<String>) {
+    /// A test binary has ended: `name` is its name within the package.
+    pub fn add(&mut self, package: &str, name: &str, outcome: Outcome) {
+        let Outcome {
+            mut counts,
+            failures,
+            success,
+        } = outcome;
         if !success && counts.failed == 0 {
             // It crashed, ran out of time or could not start: no result line says so.
             counts.failed = 1;
             self.failures.push(format!(
-                "{package}: ended with an error but reported no failed test"
+                "{package} :: {name}: ended with an error before it could report its tests"
             ));
         }
         self.failures.extend(
             failures
                 .into_iter()
-                .map(|name| format!("{package}: {name}")),
+                .map(|test| format!("{package} :: {name}: {test}")),
         );
         let total = self.packages.entry(package.to_owned()).or_default();
         total.passed += counts.passed;
@@ -76,7 +92,11 @@ impl Report {
             "{:<26} {:>7} {:>7} {:>8} {:>9}\n",
             "package", "passed", "failed", "ignored", "time"
         );
-        for (package, counts) in &self.packages {
+        let with_tests = self
+            .packages
+            .iter()
+            .filter(|(_, counts)| counts.passed + counts.failed + counts.ignored > 0);
+        for (package, counts) in with_tests {
             let time = format!("{:.1} s", counts.time.as_secs_f64());
             out += &format!(
                 "{package:<26} {:>7} {:>7} {:>8} {time:>9}\n",
@@ -128,46 +148,44 @@ mod tests {
         assert_eq!(parse_failure("test a::b ... FAILED"), Some("a::b"));
     }
 
+    fn outcome(passed: u64, failures: &[&str], success: bool) -> Outcome {
+        let failures: Vec<String> = failures.iter().map(|name| (*name).to_owned()).collect();
+        let counts = Counts {
+            passed,
+            failed: failures.len() as u64,
+            ..Counts::default()
+        };
+        Outcome {
+            counts,
+            failures,
+            success,
+        }
+    }
+
     #[test]
     fn the_last_line_holds_the_sums_and_nothing_else() {
         let mut report = Report::default();
-        report.add(
-            "mesh-bus",
-            Counts {
-                passed: 3,
-                ..Counts::default()
-            },
-            true,
-            Vec::new(),
-        );
-        report.add(
-            "mesh-bus",
-            Counts {
-                passed: 2,
-                failed: 1,
-                ..Counts::default()
-            },
-            false,
-            vec!["a::b".into()],
-        );
+        report.add("mesh-bus", "contract", outcome(3, &[], true));
+        report.add("mesh-bus", "mesh_bus", outcome(2, &["a::b"], false));
         assert!(!report.all_passed());
+        let text = report.render();
+        assert!(text.ends_with("\n5 passed, 1 failed\n"), "{text}");
         assert!(
-            report.render().ends_with("\n5 passed, 1 failed\n"),
-            "{}",
-            report.render()
+            text.contains("FAILED mesh-bus :: mesh_bus: a::b\n"),
+            "{text}"
         );
-        assert!(report.render().contains("FAILED mesh-bus: a::b\n"));
     }
 
     #[test]
     fn a_crash_without_a_result_line_counts_as_a_failure() {
         let mut report = Report::default();
-        report.add("mesh-engine", Counts::default(), false, Vec::new());
+        report.add("mesh-engine", "takeover", outcome(0, &[], false));
         report.step_failed();
+        let text = report.render();
         assert!(
-            report.render().ends_with("\n0 passed, 2 failed\n"),
-            "{}",
-            report.render()
+            text.contains("FAILED mesh-engine :: takeover: ended with an error"),
+            "{text}"
         );
+        assert!(text.ends_with("\n0 passed, 2 failed\n"), "{text}");
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::build::TestBinary;
-use super::report::{Counts, Report, parse_failure, parse_result_line};
+use super::report::{Outcome, Report, parse_failure, parse_result_line};
 use crate::layers::graph::cargo;
 use crate::shell::say;
 
@@ -23,13 +23,6 @@ const LINES_QUEUED: usize = 1024;
 const POLL: Duration = Duration::from_millis(100);
 /// How long output may still come after the process has ended (from processes that it left behind).
 const DRAIN: Duration = Duration::from_millis(500);
-
-/// What a run said.
-struct Outcome {
-    counts: Counts,
-    failures: Vec<String>,
-    success: bool,
-}
 
 /// Runs one test binary as `cargo test` would.
 pub fn binary(
@@ -59,13 +52,7 @@ pub fn binary(
     for (name, value) in environment {
         command.env(name, value);
     }
-    let outcome = run(command, BINARY_LIMIT)?;
-    report.add(
-        &binary.package,
-        outcome.counts,
-        outcome.success,
-        outcome.failures,
-    );
+    report.add(&binary.package, &binary.target, run(command, BINARY_LIMIT)?);
     Ok(())
 }
 
@@ -79,13 +66,7 @@ pub fn documentation(packages: &[&str], report: &mut Report) -> Result<()> {
     for package in packages {
         command.args(["-p", package]);
     }
-    let outcome = run(command, BINARY_LIMIT)?;
-    report.add(
-        "documentation",
-        outcome.counts,
-        outcome.success,
-        outcome.failures,
-    );
+    report.add("documentation", "examples", run(command, BINARY_LIMIT)?);
     Ok(())
 }
 
@@ -122,11 +103,7 @@ fn run(mut command: Command, limit: Duration) -> Result<Outcome> {
             }
         }
     });
-    let mut outcome = Outcome {
-        counts: Counts::default(),
-        failures: Vec::new(),
-        success: false,
-    };
+    let mut outcome = Outcome::default();
     outcome.success = follow(child, &lines, limit, own_group, &mut outcome)?;
     outcome.counts.time = begun.elapsed();
     Ok(outcome)
