@@ -31,16 +31,7 @@ pub enum Step {
 
 /// Adds a step to a list, merging it with the last one where both apply blocks of one input.
 pub fn push_step(steps: &mut Vec<Step>, step: Step) {
-    if let (
-        Some(Step::Apply {
-            input: last,
-            blocks,
-        }),
-        Step::Apply {
-            input,
-            blocks: more,
-        },
-    ) = (steps.last_mut(), step)
+    if let (Some(Step::Apply { input: last, blocks }), Step::Apply { input, blocks: more }) = (steps.last_mut(), step)
         && *last == input
     {
         *blocks += more;
@@ -121,9 +112,7 @@ impl CommitRecord {
         };
         let steps = self.steps.iter().map(|step| {
             let step = match *step {
-                Step::Apply { input, blocks } => {
-                    wire::step::Step::Apply(wire::Apply { input, blocks })
-                }
+                Step::Apply { input, blocks } => wire::step::Step::Apply(wire::Apply { input, blocks }),
                 Step::Tick { clock_us } => wire::step::Step::TickUs(clock_us),
             };
             wire::Step { step: Some(step) }
@@ -150,24 +139,18 @@ impl CommitRecord {
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(RecordError::TooLong { found: bytes.len() });
         }
-        let wire = wire::CommitRecord::decode(bytes)
-            .map_err(|error| RecordError::Malformed(error.to_string()))?;
+        let wire = wire::CommitRecord::decode(bytes).map_err(|error| RecordError::Malformed(error.to_string()))?;
         if wire.version != RECORD_VERSION {
-            return Err(RecordError::Version {
-                found: wire.version,
-            });
+            return Err(RecordError::Version { found: wire.version });
         }
         let kind = match wire::Kind::try_from(wire.kind) {
             Ok(wire::Kind::Commit) => CommitKind::Commit,
             Ok(wire::Kind::Term) => CommitKind::Term,
-            Ok(wire::Kind::Handover) => CommitKind::Handover {
-                successor: EngineId(Arc::from(wire.successor.as_str())),
-            },
+            Ok(wire::Kind::Handover) => {
+                CommitKind::Handover { successor: EngineId(Arc::from(wire.successor.as_str())) }
+            }
             Ok(wire::Kind::Unspecified) | Err(_) => {
-                return Err(RecordError::Malformed(format!(
-                    "kind {} is not known",
-                    wire.kind
-                )));
+                return Err(RecordError::Malformed(format!("kind {} is not known", wire.kind)));
             }
         };
         let mut steps = Vec::with_capacity(wire.steps.len());
@@ -178,9 +161,7 @@ impl CommitRecord {
                 }
                 Some(wire::step::Step::TickUs(clock_us)) => Step::Tick { clock_us },
                 other => {
-                    return Err(RecordError::Malformed(format!(
-                        "step {other:?} is neither blocks nor a tick"
-                    )));
+                    return Err(RecordError::Malformed(format!("step {other:?} is neither blocks nor a tick")));
                 }
             });
         }
@@ -207,16 +188,8 @@ mod tests {
         CommitRecord {
             term: Term(3),
             number: CommitNumber(12),
-            kind: CommitKind::Handover {
-                successor: EngineId(Arc::from("b")),
-            },
-            steps: vec![
-                Step::Tick { clock_us: 5 },
-                Step::Apply {
-                    input: 1,
-                    blocks: 7,
-                },
-            ],
+            kind: CommitKind::Handover { successor: EngineId(Arc::from("b")) },
+            steps: vec![Step::Tick { clock_us: 5 }, Step::Apply { input: 1, blocks: 7 }],
             positions: vec![4, 9],
             clock_us: 5,
             model_fingerprint: 77,
@@ -237,69 +210,24 @@ mod tests {
         wire.version = 2;
         let error = CommitRecord::decode(&wire.encode_to_vec()).unwrap_err();
         assert_eq!(error, RecordError::Version { found: 2 });
-        assert!(
-            error.to_string().contains("version 2, expected 1"),
-            "{error}"
-        );
-        assert!(matches!(
-            CommitRecord::decode(b"\xff\xff\xff"),
-            Err(RecordError::Malformed(_))
-        ));
-        assert!(matches!(
-            CommitRecord::decode(&vec![0; RECORD_BYTES_MAX + 1]),
-            Err(RecordError::TooLong { .. })
-        ));
+        assert!(error.to_string().contains("version 2, expected 1"), "{error}");
+        assert!(matches!(CommitRecord::decode(b"\xff\xff\xff"), Err(RecordError::Malformed(_))));
+        assert!(matches!(CommitRecord::decode(&vec![0; RECORD_BYTES_MAX + 1]), Err(RecordError::TooLong { .. })));
         wire.version = 1;
-        wire.steps = vec![wire::Step {
-            step: Some(wire::step::Step::Apply(wire::Apply {
-                input: 0,
-                blocks: 0,
-            })),
-        }];
-        assert!(matches!(
-            CommitRecord::decode(&wire.encode_to_vec()),
-            Err(RecordError::Malformed(_))
-        ));
+        wire.steps = vec![wire::Step { step: Some(wire::step::Step::Apply(wire::Apply { input: 0, blocks: 0 })) }];
+        assert!(matches!(CommitRecord::decode(&wire.encode_to_vec()), Err(RecordError::Malformed(_))));
     }
 
     #[test]
     fn steps_of_one_input_merge() {
         let mut steps = Vec::new();
-        push_step(
-            &mut steps,
-            Step::Apply {
-                input: 0,
-                blocks: 2,
-            },
-        );
-        push_step(
-            &mut steps,
-            Step::Apply {
-                input: 0,
-                blocks: 3,
-            },
-        );
+        push_step(&mut steps, Step::Apply { input: 0, blocks: 2 });
+        push_step(&mut steps, Step::Apply { input: 0, blocks: 3 });
         push_step(&mut steps, Step::Tick { clock_us: 9 });
-        push_step(
-            &mut steps,
-            Step::Apply {
-                input: 0,
-                blocks: 1,
-            },
-        );
+        push_step(&mut steps, Step::Apply { input: 0, blocks: 1 });
         assert_eq!(
             steps,
-            [
-                Step::Apply {
-                    input: 0,
-                    blocks: 5
-                },
-                Step::Tick { clock_us: 9 },
-                Step::Apply {
-                    input: 0,
-                    blocks: 1
-                }
-            ]
+            [Step::Apply { input: 0, blocks: 5 }, Step::Tick { clock_us: 9 }, Step::Apply { input: 0, blocks: 1 }]
         );
     }
 }

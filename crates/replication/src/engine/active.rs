@@ -1,7 +1,8 @@
 //! Leading: decide the next steps, apply them, commit them; the next batch is applied while the last one commits.
 
 use crate::engine::io::{Effect, Effects, Now};
-use crate::engine::{EngineRole, State, blocks_in, takeover};
+use crate::engine::replica::join_steps;
+use crate::engine::{EngineRole, State, blocks_in};
 use crate::record::push_step;
 use crate::{CommitKind, CommitNumber, EngineId, Step, Term};
 
@@ -29,14 +30,7 @@ struct InFlight {
 
 impl Active {
     pub fn new(term: Term) -> Active {
-        Active {
-            term,
-            in_flight: None,
-            open: Vec::new(),
-            open_events: 0,
-            successor: None,
-            next_input: 0,
-        }
+        Active { term, in_flight: None, open: Vec::new(), open_events: 0, successor: None, next_input: 0 }
     }
 
     pub fn applied(&mut self, events: u64) {
@@ -47,13 +41,9 @@ impl Active {
         self.in_flight.as_ref().map(|commit| commit.number)
     }
 
+    /// Steps not known to be committed: the commit under way, then what was applied since.
     pub fn into_uncommitted(self) -> Vec<Step> {
-        takeover::uncommitted(
-            self.in_flight
-                .map(|commit| commit.steps)
-                .unwrap_or_default(),
-            self.open,
-        )
+        join_steps(self.in_flight.map(|commit| commit.steps).unwrap_or_default(), self.open)
     }
 
     pub fn waits_for(&self) -> String {
@@ -82,20 +72,13 @@ impl EngineRole {
         if active.in_flight_number() != Some(number) {
             return; // the last word of an earlier role of this engine
         }
-        let commit = active
-            .in_flight
-            .take()
-            .expect("its number was just compared");
+        let commit = active.in_flight.take().expect("its number was just compared");
         self.replica.committed(number);
         if let Some(successor) = commit.successor {
             let term = active.term;
             let reason = format!("handed over to `{successor}` on purpose");
             self.stand_by(reason.clone(), effects);
-            effects.push(Effect::StepDown {
-                term,
-                successor: Some(successor),
-                reason,
-            });
+            effects.push(Effect::StepDown { term, successor: Some(successor), reason });
         }
     }
 
@@ -113,28 +96,19 @@ impl EngineRole {
             // A handover commit closes the batch: what was applied goes out with it.
             let successor = active.successor.take();
             let kind = match &successor {
-                Some(successor) => CommitKind::Handover {
-                    successor: successor.clone(),
-                },
+                Some(successor) => CommitKind::Handover { successor: successor.clone() },
                 None => CommitKind::Commit,
             };
             let number = self.replica.number.next();
-            active.in_flight = Some(InFlight {
-                number,
-                steps: steps.clone(),
-                successor,
-            });
+            active.in_flight = Some(InFlight { number, steps: steps.clone(), successor });
             let record = self.record(term, number, kind, steps);
             effects.push(Effect::Commit { record });
         }
         let State::Active(active) = &mut self.state else {
             return;
         };
-        let closing = active.successor.is_some()
-            || active
-                .in_flight
-                .as_ref()
-                .is_some_and(|commit| commit.successor.is_some());
+        let closing =
+            active.successor.is_some() || active.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some());
         let blocks_open = blocks_in(&active.open);
         if closing
             || blocks_open >= self.limits.commit_blocks_max
@@ -143,55 +117,30 @@ impl EngineRole {
             return;
         }
         let inputs = self.replica.available.len();
-        let ready = (0..inputs)
-            .map(|i| (active.next_input + i) % inputs)
-            .find(|&input| self.replica.available[input] > 0);
-        if let Some(clock_us) = tick_due(
-            self.limits.heartbeat_us,
-            &self.replica.state,
-            ready.is_some(),
-            now,
-        ) {
+        let ready =
+            (0..inputs).map(|i| (active.next_input + i) % inputs).find(|&input| self.replica.available[input] > 0);
+        if let Some(clock_us) = tick_due(self.limits.heartbeat_us, &self.replica.state, ready.is_some(), now) {
             let step = Step::Tick { clock_us };
             push_step(&mut active.open, step);
             self.replica.applying = true;
-            effects.push(Effect::Tick {
-                clock_us,
-                keep: true,
-            });
+            effects.push(Effect::Tick { clock_us, keep: true });
         } else if let Some(input) = ready {
             let room = self.limits.commit_blocks_max - blocks_open;
-            let blocks = self.replica.available[input]
-                .min(self.limits.apply_blocks_max)
-                .min(room);
+            let blocks = self.replica.available[input].min(self.limits.apply_blocks_max).min(room);
             active.next_input = (input + 1) % inputs;
-            let step = Step::Apply {
-                input: input as u32,
-                blocks,
-            };
+            let step = Step::Apply { input: input as u32, blocks };
             push_step(&mut active.open, step);
             self.replica.available[input] -= blocks;
             self.replica.applying = true;
-            effects.push(Effect::Apply {
-                input: input as u32,
-                blocks,
-                keep: true,
-            });
+            effects.push(Effect::Apply { input: input as u32, blocks, keep: true });
         }
     }
 }
 
 /// The time of the tick that is due now: before new input when the clock is a heartbeat old, and when a window waits
 /// for it. A wall clock that went back gives none until it has caught up: the recorded clock never goes back.
-fn tick_due(
-    heartbeat_us: Option<i64>,
-    state: &super::MachineState,
-    has_input: bool,
-    now: Now,
-) -> Option<i64> {
+fn tick_due(heartbeat_us: Option<i64>, state: &super::MachineState, has_input: bool, now: Now) -> Option<i64> {
     let next = state.clock_us.saturating_add(heartbeat_us?);
-    let waited_for = state
-        .next_deadline_us
-        .is_some_and(|deadline| deadline <= now.wall_us);
+    let waited_for = state.next_deadline_us.is_some_and(|deadline| deadline <= now.wall_us);
     (now.wall_us >= next && (has_input || waited_for)).then_some(now.wall_us)
 }

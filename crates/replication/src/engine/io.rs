@@ -91,10 +91,10 @@ pub enum Input {
         /// The offset.
         next_offset: u64,
     },
-    /// The input topics are being read from these offsets.
+    /// The input topics are being read; nothing of them is applied yet.
     InputsStarted {
-        /// One offset per input topic.
-        positions: Vec<u64>,
+        /// State of the machine before anything is applied, at the offsets the topics are read from.
+        state: MachineState,
     },
     /// Further blocks of an input topic are ready to be applied.
     BlocksReady {

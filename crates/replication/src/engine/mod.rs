@@ -135,14 +135,7 @@ impl EngineRole {
     /// A role that knows nothing yet: the driver reads the log from its start.
     pub fn new(engine: EngineId, limits: Limits) -> EngineRole {
         let replica = Replica::new(limits.inputs);
-        EngineRole {
-            engine,
-            limits,
-            replica,
-            state: State::Standby(Standby),
-            diverged_at: None,
-            rebuilds: 0,
-        }
+        EngineRole { engine, limits, replica, state: State::Standby(Standby), diverged_at: None, rebuilds: 0 }
     }
 
     /// Takes one input and adds what is to be done to `effects`.
@@ -160,7 +153,7 @@ impl EngineRole {
             Input::LogEnd { offset } => self.on_log_end(offset),
             Input::LogRecord { offset, record } => self.on_log_record(offset, record, effects),
             Input::LogRead { next_offset } => self.replica.log_read_to(next_offset),
-            Input::InputsStarted { positions } => self.replica.inputs_started(positions),
+            Input::InputsStarted { state } => self.replica.inputs_started(state),
             Input::BlocksReady { input, blocks } => self.replica.blocks_ready(input, blocks),
             Input::Applied { events, state } => {
                 self.replica.applied(state);
@@ -169,9 +162,7 @@ impl EngineRole {
                 }
             }
             Input::Committed { number } => self.on_committed(number, effects),
-            Input::CommitFailed { number, failure } => {
-                self.on_commit_failed(number, failure, effects)
-            }
+            Input::CommitFailed { number, failure } => self.on_commit_failed(number, failure, effects),
             Input::Wake => {}
         }
         self.pump(now, effects);
@@ -183,16 +174,9 @@ impl EngineRole {
             return None;
         };
         let heartbeat = self.limits.heartbeat_us?;
-        let due_us = self
-            .replica
-            .state
-            .next_deadline_us?
-            .max(self.replica.state.clock_us.saturating_add(heartbeat));
+        let due_us = self.replica.state.next_deadline_us?.max(self.replica.state.clock_us.saturating_add(heartbeat));
         let wait_us = u64::try_from(due_us.saturating_sub(now.wall_us)).unwrap_or(0);
-        Some((
-            now.mono + Duration::from_micros(wait_us),
-            "a window waits for the clock",
-        ))
+        Some((now.mono + Duration::from_micros(wait_us), "a window waits for the clock"))
     }
 
     /// False while the role holds so many records of the log that the driver should not bring more.
@@ -205,44 +189,17 @@ impl EngineRole {
         let lag_commits = self.replica.lag();
         let following = self.replica.reached_end && lag_commits <= self.limits.caught_up_commits;
         let (role, term, caught_up, waits_for) = match &self.state {
-            State::Standby(_) if following => (
-                RoleName::Standby,
-                self.replica.log_term,
-                true,
-                self.replica.waits_for(),
-            ),
-            State::Standby(_) => (
-                RoleName::Recovering,
-                self.replica.log_term,
-                false,
-                self.replica.waits_for(),
-            ),
-            State::TakingOver(takeover) => (
-                RoleName::TakingOver,
-                takeover.term,
-                true,
-                takeover.phase.waits_for(),
-            ),
+            State::Standby(_) if following => {
+                (RoleName::Standby, self.replica.log_term, true, self.replica.waits_for())
+            }
+            State::Standby(_) => (RoleName::Recovering, self.replica.log_term, false, self.replica.waits_for()),
+            State::TakingOver(takeover) => (RoleName::TakingOver, takeover.term, true, takeover.phase.waits_for()),
             State::Active(active) => (RoleName::Active, active.term, true, active.waits_for()),
-            State::Failed(failed) => (
-                RoleName::Failed,
-                self.replica.log_term,
-                false,
-                failed.reason.clone(),
-            ),
+            State::Failed(failed) => (RoleName::Failed, self.replica.log_term, false, failed.reason.clone()),
         };
         let number = self.replica.number;
         let ahead_steps = self.replica.ahead.len();
-        RoleView {
-            role,
-            term,
-            number,
-            lag_commits,
-            caught_up,
-            ahead_steps,
-            rebuilds: self.rebuilds,
-            waits_for,
-        }
+        RoleView { role, term, number, lag_commits, caught_up, ahead_steps, rebuilds: self.rebuilds, waits_for }
     }
 
     /// The driver cannot go on (a topic lost what is needed, a record cannot be read): stop with this reason.
@@ -253,15 +210,9 @@ impl EngineRole {
             State::Standby(_) | State::Failed(_) => None,
         };
         if let Some(term) = led {
-            effects.push(Effect::StepDown {
-                term,
-                successor: None,
-                reason: reason.clone(),
-            });
+            effects.push(Effect::StepDown { term, successor: None, reason: reason.clone() });
         }
-        effects.push(Effect::Alarm {
-            message: reason.clone(),
-        });
+        effects.push(Effect::Alarm { message: reason.clone() });
         self.state = State::Failed(Failed { reason });
     }
 
@@ -278,7 +229,7 @@ impl EngineRole {
             }
             State::TakingOver(takeover) => {
                 self.go(&takeover, Standby);
-                self.replica.run_ahead(takeover.into_uncommitted());
+                self.drop_takeover(takeover);
             }
             same @ (State::Standby(_) | State::Failed(_)) => {
                 self.state = same;
@@ -288,15 +239,19 @@ impl EngineRole {
         effects.push(Effect::BecameStandby { reason });
     }
 
+    /// What a takeover that ends early leaves: only an opening commit took the steps ahead, so only it gives them back.
+    fn drop_takeover(&mut self, takeover: TakingOver) {
+        if let Phase::Opening { steps, .. } = takeover.phase {
+            self.replica.run_ahead(steps);
+        }
+    }
+
     fn on_log_record(&mut self, offset: u64, record: CommitRecord, effects: &mut Effects) {
         if record.model_fingerprint != self.limits.model_fingerprint {
             let reason = format!(
                 "commit {} was written for model {:016x} by engine `{}`, this engine runs model {:016x}: deploy the same \
                  project file everywhere, or deploy the changed one under a new project name",
-                record.number,
-                record.model_fingerprint,
-                record.engine,
-                self.limits.model_fingerprint
+                record.number, record.model_fingerprint, record.engine, self.limits.model_fingerprint
             );
             return self.fail(reason, effects);
         }
@@ -309,10 +264,7 @@ impl EngineRole {
             && record.term == mine
             && record.engine != self.engine
         {
-            let reason = format!(
-                "term {mine} has two writers, `{}` and `{}`",
-                self.engine, record.engine
-            );
+            let reason = format!("term {mine} has two writers, `{}` and `{}`", self.engine, record.engine);
             return self.fail(reason, effects);
         }
         let newer = my_term.filter(|&mine| record.term > mine);
@@ -323,11 +275,7 @@ impl EngineRole {
             let reason = format!("the log is in term {} already", self.replica.log_term);
             self.stand_by(reason.clone(), effects);
             if !leads {
-                effects.push(Effect::StepDown {
-                    term: mine,
-                    successor: None,
-                    reason,
-                });
+                effects.push(Effect::StepDown { term: mine, successor: None, reason });
             }
         }
     }
@@ -351,23 +299,17 @@ impl EngineRole {
         match self.replica.follow(effects) {
             Outcome::Waits => {}
             Outcome::OtherSteps => {
-                let reason =
-                    "the new leader committed other steps than this engine had applied".to_owned();
+                let reason = "the new leader committed other steps than this engine had applied".to_owned();
                 self.rebuild(reason, effects);
             }
             Outcome::OtherState { number, what } => {
-                effects.push(Effect::Alarm {
-                    message: format!("state differs from the log at commit {number}: {what}"),
-                });
+                effects
+                    .push(Effect::Alarm { message: format!("state differs from the log at commit {number}: {what}") });
                 if self.diverged_at.replace(number) == Some(number) {
-                    let reason =
-                        format!("state differed twice from the log at commit {number}: {what}");
+                    let reason = format!("state differed twice from the log at commit {number}: {what}");
                     return self.fail(reason, effects);
                 }
-                self.rebuild(
-                    format!("state differs from the log at commit {number}"),
-                    effects,
-                );
+                self.rebuild(format!("state differs from the log at commit {number}"), effects);
             }
         }
     }
@@ -375,15 +317,9 @@ impl EngineRole {
     fn rebuild(&mut self, reason: String, effects: &mut Effects) {
         self.rebuilds += 1;
         if let State::TakingOver(takeover) = &self.state {
-            let step_down = Effect::StepDown {
-                term: takeover.term,
-                successor: None,
-                reason: reason.clone(),
-            };
+            let step_down = Effect::StepDown { term: takeover.term, successor: None, reason: reason.clone() };
             effects.push(step_down);
-            effects.push(Effect::BecameStandby {
-                reason: reason.clone(),
-            });
+            effects.push(Effect::BecameStandby { reason: reason.clone() });
         }
         self.state = State::Standby(Standby);
         self.replica = Replica::new(self.limits.inputs);
@@ -411,14 +347,5 @@ impl From<Active> for State {
 
 /// Blocks in a list of steps.
 fn blocks_in(steps: &[Step]) -> u32 {
-    steps
-        .iter()
-        .map(|step| {
-            if let Step::Apply { blocks, .. } = step {
-                *blocks
-            } else {
-                0
-            }
-        })
-        .sum()
+    steps.iter().map(|step| if let Step::Apply { blocks, .. } = step { *blocks } else { 0 }).sum()
 }

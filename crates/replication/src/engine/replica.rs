@@ -66,10 +66,7 @@ impl Replica {
         Replica {
             number: CommitNumber(0),
             log_term: Term(0),
-            state: MachineState {
-                positions: vec![0; inputs],
-                ..MachineState::default()
-            },
+            state: MachineState { positions: vec![0; inputs], ..MachineState::default() },
             log: VecDeque::new(),
             ahead: VecDeque::new(),
             reached_end: false,
@@ -92,10 +89,9 @@ impl Replica {
             (_, None) if !self.reached_end => "the commit log to be read".to_owned(),
             (Inputs::Asked, _) => "the input topics to be found".to_owned(),
             (_, Some(record)) if !self.applying => match record.steps.get(self.cursor.step) {
-                Some(Step::Apply { input, .. }) => format!(
-                    "blocks of input {input} that commit {} applied",
-                    record.number
-                ),
+                Some(Step::Apply { input, .. }) => {
+                    format!("blocks of input {input} that commit {} applied", record.number)
+                }
                 _ => String::new(),
             },
             _ => String::new(),
@@ -154,21 +150,14 @@ impl Replica {
     pub fn committed(&mut self, number: CommitNumber) {
         assert_eq!(number, self.number.next(), "R1: own commits are contiguous");
         self.number = number;
-        while self
-            .log
-            .front()
-            .is_some_and(|record| record.number <= number)
-        {
+        while self.log.front().is_some_and(|record| record.number <= number) {
             self.log.pop_front();
         }
     }
 
     /// Remembers steps that were applied here and may or may not be in the log.
     pub fn run_ahead(&mut self, steps: Vec<Step>) {
-        assert!(
-            self.ahead.is_empty(),
-            "a leader has nothing ahead but its own uncommitted steps"
-        );
+        assert!(self.ahead.is_empty(), "a leader has nothing ahead but its own uncommitted steps");
         self.keeps_outputs = !steps.is_empty();
         self.ahead = steps.into();
     }
@@ -184,10 +173,7 @@ impl Replica {
     }
 
     pub fn applied(&mut self, state: MachineState) {
-        assert!(
-            self.applying,
-            "the machine applies only what it was asked to"
-        );
+        assert!(self.applying, "the machine applies only what it was asked to");
         self.applying = false;
         self.state = state;
     }
@@ -202,14 +188,10 @@ impl Replica {
         self.inputs == Inputs::Started
     }
 
-    pub fn inputs_started(&mut self, positions: Vec<u64>) {
-        assert_eq!(
-            positions.len(),
-            self.available.len(),
-            "one position per input topic"
-        );
+    pub fn inputs_started(&mut self, state: MachineState) {
+        assert_eq!(state.positions.len(), self.available.len(), "one position per input topic");
         self.inputs = Inputs::Started;
-        self.state.positions = positions;
+        self.state = state;
     }
 
     /// Applies what the log says, as far as inputs have arrived.
@@ -219,10 +201,7 @@ impl Replica {
                 return Outcome::Waits;
             };
             if record.number == CommitNumber(1) {
-                assert!(
-                    record.steps.is_empty(),
-                    "the first commit only says where the inputs start"
-                );
+                assert!(record.steps.is_empty(), "the first commit only says where the inputs start");
                 let positions = record.positions.clone();
                 if !self.start_inputs(Some(positions), effects) {
                     return Outcome::Waits;
@@ -240,14 +219,9 @@ impl Replica {
             let done = match step {
                 Step::Tick { .. } => match self.ahead.front() {
                     None => {
-                        let Step::Tick { clock_us } = step else {
-                            unreachable!("matched above")
-                        };
+                        let Step::Tick { clock_us } = step else { unreachable!("matched above") };
                         self.applying = true;
-                        effects.push(Effect::Tick {
-                            clock_us,
-                            keep: false,
-                        });
+                        effects.push(Effect::Tick { clock_us, keep: false });
                         true
                     }
                     Some(&mine) if mine == step => {
@@ -266,17 +240,10 @@ impl Replica {
                             }
                             self.available[input as usize] -= taken;
                             self.applying = true;
-                            effects.push(Effect::Apply {
-                                input,
-                                blocks: taken,
-                                keep: false,
-                            });
+                            effects.push(Effect::Apply { input, blocks: taken, keep: false });
                             taken
                         }
-                        Some(Step::Apply {
-                            input: mine,
-                            blocks,
-                        }) if *mine == input => {
+                        Some(Step::Apply { input: mine, blocks }) if *mine == input => {
                             let taken = wanted.min(*blocks);
                             *blocks -= taken;
                             if *blocks == 0 {
@@ -291,10 +258,7 @@ impl Replica {
                 }
             };
             if done {
-                self.cursor = Cursor {
-                    step: self.cursor.step + 1,
-                    blocks_done: 0,
-                };
+                self.cursor = Cursor { step: self.cursor.step + 1, blocks_done: 0 };
             }
         }
         Outcome::Waits
@@ -306,58 +270,33 @@ impl Replica {
         self.cursor = Cursor::default();
         self.number = record.number;
         if self.keeps_outputs {
-            effects.push(Effect::ForgetOutputs {
-                through: record.sequences.clone(),
-            });
+            effects.push(Effect::ForgetOutputs { through: record.sequences.clone() });
         }
         if !self.ahead.is_empty() {
             return None; // the machine is beyond this commit; the next exact one is compared
         }
         self.keeps_outputs = false;
-        difference(&record, &self.state).map(|what| Outcome::OtherState {
-            number: record.number,
-            what,
-        })
+        difference(&record, &self.state).map(|what| Outcome::OtherState { number: record.number, what })
     }
 }
 
 /// What differs between a record and the state that its steps gave here.
 fn difference(record: &CommitRecord, state: &MachineState) -> Option<String> {
     if record.positions != state.positions {
-        return Some(format!(
-            "positions {:?}, the log says {:?}",
-            state.positions, record.positions
-        ));
-    }
-    if record.number == CommitNumber(1) {
-        return None; // nothing was applied yet, so there is nothing else to compare
+        return Some(format!("positions {:?}, the log says {:?}", state.positions, record.positions));
     }
     if record.clock_us != state.clock_us {
-        return Some(format!(
-            "clock {}, the log says {}",
-            state.clock_us, record.clock_us
-        ));
+        return Some(format!("clock {}, the log says {}", state.clock_us, record.clock_us));
     }
     if record.digests != state.digests {
-        let window = record
-            .digests
-            .iter()
-            .zip(&state.digests)
-            .position(|(log, own)| log != own);
+        let window = record.digests.iter().zip(&state.digests).position(|(log, own)| log != own);
         return Some(match window {
             Some(window) => format!("digest of window {window}"),
-            None => format!(
-                "{} windows, the log says {}",
-                state.digests.len(),
-                record.digests.len()
-            ),
+            None => format!("{} windows, the log says {}", state.digests.len(), record.digests.len()),
         });
     }
     if record.sequences != state.sequences {
-        return Some(format!(
-            "sequences {:?}, the log says {:?}",
-            state.sequences, record.sequences
-        ));
+        return Some(format!("sequences {:?}, the log says {:?}", state.sequences, record.sequences));
     }
     None
 }

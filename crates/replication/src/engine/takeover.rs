@@ -1,7 +1,6 @@
 //! Taking over: fence, read the log to its end, apply what is left, open the term.
 
 use crate::engine::io::{CommitFailure, Effect, Effects};
-use crate::engine::replica::join_steps;
 use crate::engine::{Active, EngineRole, State};
 use crate::{CommitKind, CommitNumber, CommitRecord, Step, Term};
 
@@ -22,10 +21,7 @@ pub(super) enum Phase {
     /// The log is read and applied up to its end.
     CatchingUp { end: u64 },
     /// The record that opens the term is with the bus; it holds these steps.
-    Opening {
-        number: CommitNumber,
-        steps: Vec<Step>,
-    },
+    Opening { number: CommitNumber, steps: Vec<Step> },
 }
 
 impl Phase {
@@ -37,16 +33,6 @@ impl Phase {
                 format!("the commit log to be read and applied up to offset {end}")
             }
             Phase::Opening { number, .. } => format!("commit {number}, which opens the term"),
-        }
-    }
-}
-
-impl TakingOver {
-    /// Steps applied here whose commit is not known to have succeeded.
-    pub fn into_uncommitted(self) -> Vec<Step> {
-        match self.phase {
-            Phase::Opening { steps, .. } => steps,
-            Phase::Fencing | Phase::AskingEnd | Phase::CatchingUp { .. } => Vec::new(),
         }
     }
 }
@@ -64,11 +50,7 @@ impl EngineRole {
         if term <= self.replica.log_term || term < own {
             let known = self.replica.log_term.max(own);
             let reason = format!("term {term} is stale, term {known} is known");
-            effects.push(Effect::StepDown {
-                term,
-                successor: None,
-                reason,
-            });
+            effects.push(Effect::StepDown { term, successor: None, reason });
             return;
         }
         self.fence(term, effects);
@@ -76,17 +58,12 @@ impl EngineRole {
 
     /// Begins a takeover, whatever the role was; uncommitted steps of a leader become steps ahead of the log.
     fn fence(&mut self, term: Term, effects: &mut Effects) {
-        let next = TakingOver {
-            term,
-            phase: Phase::Fencing,
-        };
+        let next = TakingOver { term, phase: Phase::Fencing };
         match std::mem::replace(&mut self.state, State::Standby(super::Standby)) {
             State::Standby(standby) => self.go(&standby, next),
             State::TakingOver(takeover) => {
                 self.go(&takeover, next);
-                if let Phase::Opening { .. } = takeover.phase {
-                    self.replica.run_ahead(takeover.into_uncommitted());
-                }
+                self.drop_takeover(takeover);
             }
             State::Active(active) => {
                 self.go(&active, next);
@@ -120,11 +97,7 @@ impl EngineRole {
 
     fn give_up(&mut self, term: Term, reason: String, effects: &mut Effects) {
         self.stand_by(reason.clone(), effects);
-        effects.push(Effect::StepDown {
-            term,
-            successor: None,
-            reason,
-        });
+        effects.push(Effect::StepDown { term, successor: None, reason });
     }
 
     pub(super) fn on_log_end(&mut self, offset: u64) {
@@ -152,22 +125,13 @@ impl EngineRole {
         let term = takeover.term;
         let steps = self.replica.take_ahead();
         let number = self.replica.number.next();
-        takeover.phase = Phase::Opening {
-            number,
-            steps: steps.clone(),
-        };
+        takeover.phase = Phase::Opening { number, steps: steps.clone() };
         let record = self.record(term, number, CommitKind::Term, steps);
         effects.push(Effect::Commit { record });
     }
 
     /// A record of the machine's state now.
-    pub(super) fn record(
-        &self,
-        term: Term,
-        number: CommitNumber,
-        kind: CommitKind,
-        steps: Vec<Step>,
-    ) -> CommitRecord {
+    pub(super) fn record(&self, term: Term, number: CommitNumber, kind: CommitKind, steps: Vec<Step>) -> CommitRecord {
         let state = &self.replica.state;
         CommitRecord {
             term,
@@ -187,10 +151,7 @@ impl EngineRole {
         match &mut self.state {
             State::TakingOver(takeover) => {
                 // With another number or phase it is the last word of an earlier role; the log tells it as well.
-                let Phase::Opening {
-                    number: opening, ..
-                } = takeover.phase
-                else {
+                let Phase::Opening { number: opening, .. } = takeover.phase else {
                     return;
                 };
                 if opening != number {
@@ -209,18 +170,10 @@ impl EngineRole {
         }
     }
 
-    pub(super) fn on_commit_failed(
-        &mut self,
-        number: CommitNumber,
-        failure: CommitFailure,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn on_commit_failed(&mut self, number: CommitNumber, failure: CommitFailure, effects: &mut Effects) {
         let (term, under_way) = match &self.state {
             State::Active(active) => (active.term, active.in_flight_number()),
-            State::TakingOver(TakingOver {
-                term,
-                phase: Phase::Opening { number, .. },
-            }) => (*term, Some(*number)),
+            State::TakingOver(TakingOver { term, phase: Phase::Opening { number, .. } }) => (*term, Some(*number)),
             State::TakingOver(_) | State::Standby(_) | State::Failed(_) => return,
         };
         if under_way != Some(number) {
@@ -228,21 +181,13 @@ impl EngineRole {
         }
         match failure {
             // Somebody took over. The election may not have told us yet; the log will.
-            CommitFailure::Fenced => {
-                self.give_up(term, format!("fenced at commit {number}"), effects)
-            }
+            CommitFailure::Fenced => self.give_up(term, format!("fenced at commit {number}"), effects),
             // Nobody took over as far as we know: fence again in the same term, then let the log decide.
             CommitFailure::Lost { reason } => {
-                effects.push(Effect::Alarm {
-                    message: format!("commit {number}: {reason}; fencing again to find out"),
-                });
+                effects
+                    .push(Effect::Alarm { message: format!("commit {number}: {reason}; fencing again to find out") });
                 self.fence(term, effects);
             }
         }
     }
-}
-
-/// Steps of a leader that are not known to be committed: the commit under way, then what was applied since.
-pub(super) fn uncommitted(in_flight: Vec<Step>, open: Vec<Step>) -> Vec<Step> {
-    join_steps(in_flight, open)
 }
