@@ -19,6 +19,8 @@ mod error;
 mod latest;
 mod memory;
 mod registry;
+#[cfg(feature = "zookeeper")]
+mod zookeeper;
 
 pub use elections::{
     Candidate, CandidateData, Elections, GroupState, LeaderRecord, Led, MAX_DATA_BYTES, Session,
@@ -28,3 +30,5 @@ pub use error::Error;
 pub use latest::Latest;
 pub use memory::{MemoryElections, MemoryRegistry};
 pub use registry::{Entry, Expected, Listing, MAX_VALUE_BYTES, Registry, check_key};
+#[cfg(feature = "zookeeper")]
+pub use zookeeper::{ZookeeperElections, ZookeeperOptions};
