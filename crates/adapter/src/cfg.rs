@@ -36,28 +36,20 @@ pub fn parse(text: &str, path: &Path) -> Cfg {
     let mut pending: Option<Section> = None; // a block's name, its `{` not yet seen
     let mut last_line = 0;
     for (i, raw) in text.lines().enumerate() {
-        let place = Place::File {
-            path: path.to_owned(),
-            line: i + 1,
-        };
+        let place = Place::File { path: path.to_owned(), line: i + 1 };
         last_line = i + 1;
         let mut rest = strip_comment(raw.trim_start_matches('\u{feff}')).trim();
         while !rest.is_empty() {
             if let Some(after) = rest.strip_prefix('{') {
                 match pending.take() {
                     Some(named) => section = named,
-                    None => cfg.warn(
-                        &place,
-                        "`{` without a block name before it, expected `kafka {` or `sas {`",
-                    ),
+                    None => cfg.warn(&place, "`{` without a block name before it, expected `kafka {` or `sas {`"),
                 }
                 rest = after.trim_start();
             } else if let Some(after) = rest.strip_prefix('}') {
                 section = Section::Outside;
                 rest = after.trim_start();
-            } else if section == Section::Outside
-                && !rest.split('{').next().unwrap_or(rest).contains('=')
-            {
+            } else if section == Section::Outside && !rest.split('{').next().unwrap_or(rest).contains('=') {
                 let (name, after) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
                 pending = Some(cfg.section(name.trim(), &place));
                 rest = after;
@@ -67,24 +59,15 @@ pub fn parse(text: &str, path: &Path) -> Cfg {
         }
     }
     if section != Section::Outside {
-        let place = Place::File {
-            path: path.to_owned(),
-            line: last_line,
-        };
-        cfg.warn(
-            &place,
-            "the file ends inside a block, expected `}`; what was read so far counts",
-        );
+        let place = Place::File { path: path.to_owned(), line: last_line };
+        cfg.warn(&place, "the file ends inside a block, expected `}`; what was read so far counts");
     }
     cfg
 }
 
 impl Cfg {
     fn warn(&mut self, place: &Place, message: impl Into<String>) {
-        self.warnings.push(Problem {
-            place: place.clone(),
-            message: message.into(),
-        });
+        self.warnings.push(Problem { place: place.clone(), message: message.into() });
     }
 
     fn section(&mut self, name: &str, place: &Place) -> Section {
@@ -92,10 +75,7 @@ impl Cfg {
             "kafka" => Section::Kafka,
             "sas" => Section::Sas,
             _ => {
-                self.warn(
-                    place,
-                    format!("unknown block `{name}` is ignored, expected `kafka` or `sas`"),
-                );
+                self.warn(place, format!("unknown block `{name}` is ignored, expected `kafka` or `sas`"));
                 Section::Unknown
             }
         }
@@ -105,28 +85,29 @@ impl Cfg {
     fn entry<'a>(&mut self, text: &'a str, section: Section, place: &Place) -> &'a str {
         let Some((key, value)) = text.split_once('=') else {
             let (word, rest) = text.split_at(text.find('}').unwrap_or(text.len()));
-            self.warn(
-                place,
-                format!("`{}` is ignored, expected key = \"value\"", word.trim()),
-            );
+            self.warn(place, format!("`{}` is ignored, expected key = \"value\"", word.trim()));
             return rest;
         };
         let key = key.trim();
         let (value, rest, closed) = take_value(value.trim_start());
         if !closed {
-            self.warn(place, format!("the quote around the value of `{key}` is not closed; taken up to the end of the line"));
+            self.warn(
+                place,
+                format!("the quote around the value of `{key}` is not closed; taken up to the end of the line"),
+            );
         }
-        let setting = Setting {
-            key: key.to_ascii_lowercase(),
-            value: value.to_owned(),
-            place: place.clone(),
-        };
+        let setting = Setting { key: key.to_ascii_lowercase(), value: value.to_owned(), place: place.clone() };
         match section {
             Section::Kafka => self.kafka.push(setting),
             Section::Sas => self.sas.push(setting),
             Section::Unknown => {}
             Section::Outside => {
-                self.warn(place, format!("`{key}` stands outside of a block and is ignored, expected inside kafka {{ }} or sas {{ }}"));
+                self.warn(
+                    place,
+                    format!(
+                        "`{key}` stands outside of a block and is ignored, expected inside kafka {{ }} or sas {{ }}"
+                    ),
+                );
             }
         }
         rest
@@ -166,11 +147,7 @@ mod tests {
     use super::*;
 
     fn text(settings: &[Setting]) -> String {
-        settings
-            .iter()
-            .map(|s| format!("{}=[{}]", s.key, s.value))
-            .collect::<Vec<_>>()
-            .join(" ")
+        settings.iter().map(|s| format!("{}=[{}]", s.key, s.value)).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -192,18 +169,12 @@ mod tests {
     #[test]
     fn one_line_blocks_and_empty_blocks_are_read() {
         let cfg = parse("kafka { hostport=a:1 }\nsas { }", Path::new("x"));
-        assert_eq!(
-            (text(&cfg.kafka).as_str(), cfg.sas.len(), cfg.warnings.len()),
-            ("hostport=[a:1]", 0, 0)
-        );
+        assert_eq!((text(&cfg.kafka).as_str(), cfg.sas.len(), cfg.warnings.len()), ("hostport=[a:1]", 0, 0));
     }
 
     #[test]
     fn what_cannot_be_read_warns_with_its_line_and_the_rest_counts() {
-        let cfg = parse(
-            "x = 1\nrabbit\n{\n a=1\n}\nkafka {\n nonsense\n hostport = \"a:1\n",
-            Path::new("c.cfg"),
-        );
+        let cfg = parse("x = 1\nrabbit\n{\n a=1\n}\nkafka {\n nonsense\n hostport = \"a:1\n", Path::new("c.cfg"));
         let warnings: Vec<String> = cfg.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
             warnings,

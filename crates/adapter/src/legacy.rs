@@ -19,9 +19,7 @@ const LETTERS: &[(char, &str, Option<&str>)] = &[
 
 /// True when these arguments are an old command line: the first one is one of the old letters.
 pub fn is_legacy(arguments: &[String]) -> bool {
-    arguments
-        .first()
-        .is_some_and(|first| letter_of(first).is_some())
+    arguments.first().is_some_and(|first| letter_of(first).is_some())
 }
 
 /// Settings of an old command line.
@@ -41,16 +39,10 @@ pub fn parse(arguments: &[String]) -> Result<Vec<Setting>, Refused> {
                 value.clone()
             }
             (None, None) => {
-                return Err(refused(format!(
-                    "`{argument}` needs a value, it stands for `{key}=...`"
-                )));
+                return Err(refused(format!("`{argument}` needs a value, it stands for `{key}=...`")));
             }
         };
-        settings.push(Setting {
-            key: (*key).to_owned(),
-            value,
-            place: Place::Line,
-        });
+        settings.push(Setting { key: (*key).to_owned(), value, place: Place::Line });
     }
     Ok(settings)
 }
@@ -58,20 +50,11 @@ pub fn parse(arguments: &[String]) -> Result<Vec<Setting>, Refused> {
 fn letter_of(argument: &str) -> Option<&'static (char, &'static str, Option<&'static str>)> {
     let mut letters = argument.strip_prefix('-')?.chars();
     let letter = letters.next()?;
-    letters
-        .next()
-        .is_none()
-        .then(|| LETTERS.iter().find(|(known, _, _)| *known == letter))
-        .flatten()
+    letters.next().is_none().then(|| LETTERS.iter().find(|(known, _, _)| *known == letter)).flatten()
 }
 
 fn refused(message: String) -> Refused {
-    Refused {
-        problems: vec![Problem {
-            place: Place::Line,
-            message,
-        }],
-    }
+    Refused { problems: vec![Problem { place: Place::Line, message }] }
 }
 
 #[cfg(test)]
@@ -84,15 +67,9 @@ mod tests {
 
     #[test]
     fn the_old_sample_means_the_new_keys() {
-        let old = arguments(
-            "-k pub -h dfESP://h:1/p/q/w -f in.csv -t csv -b 1 -d %d/%b -Q -A -O -F normal",
-        );
+        let old = arguments("-k pub -h dfESP://h:1/p/q/w -f in.csv -t csv -b 1 -d %d/%b -Q -A -O -F normal");
         assert!(is_legacy(&old));
-        let pairs: Vec<String> = parse(&old)
-            .unwrap()
-            .iter()
-            .map(|s| format!("{}={}", s.key, s.value))
-            .collect();
+        let pairs: Vec<String> = parse(&old).unwrap().iter().map(|s| format!("{}={}", s.key, s.value)).collect();
         assert_eq!(
             pairs.join(","),
             "type=pub,url=dfESP://h:1/p/q/w,fsname=in.csv,fstype=csv,blocksize=1,dateformat=%d/%b,quiesceproject=true,\
@@ -102,18 +79,8 @@ mod tests {
 
     #[test]
     fn a_missing_value_and_an_unknown_letter_are_refused() {
-        assert!(
-            parse(&arguments("-k"))
-                .unwrap_err()
-                .to_string()
-                .contains("needs a value")
-        );
-        assert!(
-            parse(&arguments("-k pub -z 1"))
-                .unwrap_err()
-                .to_string()
-                .contains("`-z`")
-        );
+        assert!(parse(&arguments("-k")).unwrap_err().to_string().contains("needs a value"));
+        assert!(parse(&arguments("-k pub -z 1")).unwrap_err().to_string().contains("`-z`"));
         assert!(!is_legacy(&arguments("-C type=pub")));
     }
 }

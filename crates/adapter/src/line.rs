@@ -43,18 +43,12 @@ pub fn parse(line: &str) -> Result<Vec<Setting>, LineError> {
                 }
                 None if part.trim().is_empty() => {}
                 None => {
-                    return Err(LineError::NoKey {
-                        found: part.trim().to_owned(),
-                    });
+                    return Err(LineError::NoKey { found: part.trim().to_owned() });
                 }
             },
         }
     }
-    let setting = |(key, value): (String, String)| Setting {
-        key,
-        value: unquote(&value),
-        place: Place::Line,
-    };
+    let setting = |(key, value): (String, String)| Setting { key, value: unquote(&value), place: Place::Line };
     Ok(pairs.into_iter().map(setting).collect())
 }
 
@@ -83,9 +77,7 @@ fn split_key(part: &str) -> Option<(String, &str)> {
     let (key, value) = part.split_once('=')?;
     let key = key.trim();
     let is_key = key.starts_with(|c: char| c.is_ascii_alphabetic())
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
     is_key.then(|| (key.to_ascii_lowercase(), value))
 }
 
@@ -110,19 +102,12 @@ mod tests {
     use super::*;
 
     fn pairs(line: &str) -> Vec<(String, String)> {
-        parse(line)
-            .unwrap()
-            .into_iter()
-            .map(|s| (s.key, s.value))
-            .collect()
+        parse(line).unwrap().into_iter().map(|s| (s.key, s.value)).collect()
     }
 
     #[track_caller]
     fn check(line: &str, expected: &[(&str, &str)]) {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()))
-            .collect();
+        let expected: Vec<_> = expected.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         assert_eq!(pairs(line), expected, "{line}");
     }
 
@@ -138,40 +123,22 @@ mod tests {
                 ("header", "1"),
             ],
         );
-        check(
-            "dateformat='%Y-%m-%d %H:%M:%S,Type = sub",
-            &[("dateformat", "%Y-%m-%d %H:%M:%S"), ("type", "sub")],
-        );
-        check(
-            "url=\"dfESP://h:1/p/q/w?snapshot=false\"",
-            &[("url", "dfESP://h:1/p/q/w?snapshot=false")],
-        );
+        check("dateformat='%Y-%m-%d %H:%M:%S,Type = sub", &[("dateformat", "%Y-%m-%d %H:%M:%S"), ("type", "sub")]);
+        check("url=\"dfESP://h:1/p/q/w?snapshot=false\"", &[("url", "dfESP://h:1/p/q/w?snapshot=false")]);
     }
 
     #[test]
     fn commas_inside_values_are_kept() {
-        check(
-            "csvfielddelimiter=,,header=1",
-            &[("csvfielddelimiter", ","), ("header", "1")],
-        );
-        check(
-            "dateformat=\"%d, %b\",blocksize=2",
-            &[("dateformat", "%d, %b"), ("blocksize", "2")],
-        );
-        check(
-            "dateformat=%d, %b,blocksize=2",
-            &[("dateformat", "%d, %b"), ("blocksize", "2")],
-        );
+        check("csvfielddelimiter=,,header=1", &[("csvfielddelimiter", ","), ("header", "1")]);
+        check("dateformat=\"%d, %b\",blocksize=2", &[("dateformat", "%d, %b"), ("blocksize", "2")]);
+        check("dateformat=%d, %b,blocksize=2", &[("dateformat", "%d, %b"), ("blocksize", "2")]);
         check("csvfielddelimiter=\t", &[("csvfielddelimiter", "\t")]);
     }
 
     #[test]
     fn a_line_without_a_key_is_refused() {
         let error = parse("in.csv").unwrap_err().to_string();
-        assert!(
-            error.contains("`in.csv`") && error.contains("expected key=value"),
-            "{error}"
-        );
+        assert!(error.contains("`in.csv`") && error.contains("expected key=value"), "{error}");
         assert!(parse(&"a".repeat(LINE_BYTES_MAX + 1)).is_err());
         assert_eq!(parse("").unwrap(), []);
     }

@@ -142,11 +142,7 @@ impl PublisherOptions {
         let keys = table::line_keys(Side::Publisher);
         let mut line = Values::new(given, &keys, &mut reading.warnings);
         let (common, dateformat) = reading.common(&mut line, Side::Publisher);
-        let add_flags = line.choice(
-            "addcsvflags",
-            None,
-            &[("normal", Some(false)), ("partialupdate", Some(true))],
-        );
+        let add_flags = line.choice("addcsvflags", None, &[("normal", Some(false)), ("partialupdate", Some(true))]);
         let options = PublisherOptions {
             csv: CsvIn {
                 header_lines: line.number("header", 0, 0..=1_000_000),
@@ -162,14 +158,8 @@ impl PublisherOptions {
             growing: line.flag("growinginputfile", false),
             block_events: line.number("blocksize", 1, 1..=1_000_000) as usize,
             transactional: transactional(&mut line),
-            rate: line
-                .setting("rate")
-                .is_some()
-                .then(|| line.number("rate", 1, 1..=1_000_000_000)),
-            events_max: line
-                .setting("maxevents")
-                .is_some()
-                .then(|| line.number("maxevents", 1, 0..=u64::MAX)),
+            rate: line.setting("rate").is_some().then(|| line.number("rate", 1, 1..=1_000_000_000)),
+            events_max: line.setting("maxevents").is_some().then(|| line.number("maxevents", 1, 0..=u64::MAX)),
             repeats: line.number("repeatcount", 0, 0..=u64::MAX - 1),
             transaction_blocks_max: line.number("transactionblocks", 4096, 1..=1_000_000) as usize,
             transaction_bytes_max: line.number("transactionbytes", 4 << 20, 1..=1 << 30) as usize,
@@ -177,7 +167,10 @@ impl PublisherOptions {
             common,
         };
         if options.growing && options.repeats > 0 {
-            line.refuse(&Place::Line, "`repeatcount` with `growinginputfile`: a growing file has no end to begin again at; leave one out");
+            line.refuse(
+                &Place::Line,
+                "`repeatcount` with `growinginputfile`: a growing file has no end to begin again at; leave one out",
+            );
         }
         reading.finish(line, options)
     }
@@ -195,11 +188,7 @@ impl SubscriberOptions {
         let keys = table::line_keys(Side::Subscriber);
         let mut line = Values::new(given, &keys, &mut reading.warnings);
         let (common, dateformat) = reading.common(&mut line, Side::Subscriber);
-        let headers = [
-            ("false", HeaderRow::None),
-            ("true", HeaderRow::Fields),
-            ("full", HeaderRow::Full),
-        ];
+        let headers = [("false", HeaderRow::None), ("true", HeaderRow::Fields), ("full", HeaderRow::Full)];
         let options = SubscriberOptions {
             dateformat: line.text("dateformat").or(dateformat),
             header: line.choice("header", HeaderRow::None, &headers),
@@ -209,10 +198,7 @@ impl SubscriberOptions {
             flush_bytes_max: line.number("flushbytes", 1 << 20, 1..=1 << 30) as usize,
             fsync: line.flag("fsync", true),
             continue_on_gap: line.choice("ongap", false, &[("stop", false), ("continue", true)]),
-            events_max: line
-                .setting("maxevents")
-                .is_some()
-                .then(|| line.number("maxevents", 1, 0..=u64::MAX)),
+            events_max: line.setting("maxevents").is_some().then(|| line.number("maxevents", 1, 0..=u64::MAX)),
             common,
         };
         reading.finish(line, options)
@@ -220,12 +206,8 @@ impl SubscriberOptions {
 }
 
 fn settings_of(text: &str) -> Result<Vec<Setting>, Refused> {
-    line::parse(text).map_err(|error| Refused {
-        problems: vec![Problem {
-            place: Place::Line,
-            message: error.to_string(),
-        }],
-    })
+    line::parse(text)
+        .map_err(|error| Refused { problems: vec![Problem { place: Place::Line, message: error.to_string() }] })
 }
 
 fn delimiter(line: &mut Values<'_>) -> u8 {
@@ -236,10 +218,7 @@ fn delimiter(line: &mut Values<'_>) -> u8 {
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => *byte,
         b"\\t" => b'\t',
         _ => {
-            let message = format!(
-                "`csvfielddelimiter` is `{}`, expected one character such as `;`",
-                setting.value
-            );
+            let message = format!("`csvfielddelimiter` is `{}`, expected one character such as `;`", setting.value);
             line.refuse(&setting.place, message);
             b','
         }
@@ -248,12 +227,7 @@ fn delimiter(line: &mut Values<'_>) -> u8 {
 
 /// `transactional=true`, or the block type's name.
 fn transactional(line: &mut Values<'_>) -> bool {
-    let words = [
-        ("false", false),
-        ("true", true),
-        ("normal", false),
-        ("transactional", true),
-    ];
+    let words = [("false", false), ("true", true), ("normal", false), ("transactional", true)];
     line.choice("transactional", false, &words)
 }
 
@@ -268,13 +242,8 @@ impl Reading {
     fn finish<T>(mut self, line: Values<'_>, options: T) -> Result<Checked<T>, Refused> {
         self.problems.extend(line.into_problems());
         match self.problems.is_empty() {
-            true => Ok(Checked {
-                options,
-                warnings: self.warnings,
-            }),
-            false => Err(Refused {
-                problems: self.problems,
-            }),
+            true => Ok(Checked { options, warnings: self.warnings }),
+            false => Err(Refused { problems: self.problems }),
         }
     }
 
@@ -286,11 +255,7 @@ impl Reading {
         };
         if let Some(setting) = line.setting("type").cloned() {
             // as the reference does: what starts with p publishes, all else subscribes
-            let found = if setting.value.to_ascii_lowercase().starts_with('p') {
-                "pub"
-            } else {
-                "sub"
-            };
+            let found = if setting.value.to_ascii_lowercase().starts_with('p') { "pub" } else { "sub" };
             if found != name {
                 let message = format!(
                     "`type` is `{}`, expected `{name}` here; start esp-publisher-adapter for pub, esp-subscriber-adapter for sub",
@@ -302,23 +267,16 @@ impl Reading {
         if let Some(setting) = line.setting("fstype").cloned()
             && !setting.value.eq_ignore_ascii_case("csv")
         {
-            let message = format!(
-                "`fstype` is `{}`, only csv is supported; convert the data to csv",
-                setting.value
-            );
+            let message = format!("`fstype` is `{}`, only csv is supported; convert the data to csv", setting.value);
             line.refuse(&setting.place, message);
         }
         if let Some(setting) = line.setting("transport").cloned()
             && !setting.value.eq_ignore_ascii_case("kafka")
         {
-            let message = format!(
-                "`transport` is `{}`, only kafka is supported",
-                setting.value
-            );
+            let message = format!("`transport` is `{}`, only kafka is supported", setting.value);
             line.refuse(&setting.place, message);
         }
-        let levels = ["trace", "debug", "info", "warn", "error", "fatal", "off"]
-            .map(|level| (level, Some(level)));
+        let levels = ["trace", "debug", "info", "warn", "error", "fatal", "off"].map(|level| (level, Some(level)));
         let common = Common {
             url: line.required("url", "dfESP://host:31415/project/query/window"),
             fsname: line.required("fsname", "events.csv"),
@@ -330,15 +288,8 @@ impl Reading {
             fresh: line.flag("fresh", false),
         };
         let file = line.setting("transportconfigfile").cloned();
-        let (transport, dateformat) =
-            transport::read(file, side, &mut self.warnings, &mut self.problems);
-        (
-            Common {
-                transport,
-                ..common
-            },
-            dateformat,
-        )
+        let (transport, dateformat) = transport::read(file, side, &mut self.warnings, &mut self.problems);
+        (Common { transport, ..common }, dateformat)
     }
 }
 
@@ -353,10 +304,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kafka.cfg");
         std::fs::write(&path, text).unwrap();
-        let line = format!(
-            "{PUB},transport=kafka,transportconfigfile={}{more}",
-            path.display()
-        );
+        let line = format!("{PUB},transport=kafka,transportconfigfile={}{more}", path.display());
         (dir, line)
     }
 
@@ -370,50 +318,31 @@ mod tests {
     fn the_reference_line_and_file_are_read() {
         let cfg = "kafka\n{\n hostport=\"k1:9092,k2:9092\"\n globalconfig=\"enable.sparse.connections=false;a=b\"\n partition=0\n \
                    initialoffset=\"smallest\"\n metatopic=\"ESPAdapterMetapub\"\n}\nsas\n{\n hotfailover=false\n numbufferedmsgs=1000\n}\n";
-        let (_dir, line) = with_cfg(
-            cfg,
-            ",header=1,blocksize=64,rate=1000,dateformat=\"%Y-%m-%d %H:%M:%S\"",
-        );
+        let (_dir, line) = with_cfg(cfg, ",header=1,blocksize=64,rate=1000,dateformat=\"%Y-%m-%d %H:%M:%S\"");
         let checked = PublisherOptions::from_line(&line).unwrap();
         assert_eq!(checked.warnings, []);
         let options = checked.options;
-        assert_eq!(
-            (options.block_events, options.rate, options.csv.header_lines),
-            (64, Some(1000), 1)
-        );
+        assert_eq!((options.block_events, options.rate, options.csv.header_lines), (64, Some(1000), 1));
         assert_eq!(options.csv.dateformat.as_deref(), Some("%Y-%m-%d %H:%M:%S"));
         let transport = options.common.transport;
         assert_eq!(transport.hostport.as_deref(), Some("k1:9092,k2:9092"));
         assert_eq!(transport.globalconfig.len(), 2);
         assert_eq!(transport.metatopic.as_deref(), Some("ESPAdapterMetapub"));
-        assert_eq!(
-            (transport.failover, transport.read_ahead_blocks_max),
-            (None, 1000)
-        );
+        assert_eq!((transport.failover, transport.read_ahead_blocks_max), (None, 1000));
     }
 
     #[test]
     fn an_unknown_key_in_the_file_warns_with_its_line_and_a_guess() {
-        let (dir, line) = with_cfg(
-            "kafka\n{\n hostprt=a:1\n}\nsas\n{\n dataformat=\"%Y\"\n}\n",
-            ",blocksise=3",
-        );
-        let warnings: Vec<String> = PublisherOptions::from_line(&line)
-            .unwrap()
-            .warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let (dir, line) = with_cfg("kafka\n{\n hostprt=a:1\n}\nsas\n{\n dataformat=\"%Y\"\n}\n", ",blocksise=3");
+        let warnings: Vec<String> =
+            PublisherOptions::from_line(&line).unwrap().warnings.iter().map(ToString::to_string).collect();
         let path = dir.path().join("kafka.cfg").display().to_string();
         assert_eq!(
             warnings,
             [
-                "command line: unknown key `blocksise` is ignored; did you mean `blocksize`?"
-                    .to_owned(),
+                "command line: unknown key `blocksise` is ignored; did you mean `blocksize`?".to_owned(),
                 format!("{path}:3: unknown key `hostprt` is ignored; did you mean `hostport`?"),
-                format!(
-                    "{path}:7: unknown key `dataformat` is ignored; did you mean `dateformat`?"
-                ),
+                format!("{path}:7: unknown key `dataformat` is ignored; did you mean `dateformat`?"),
             ]
         );
     }
@@ -422,24 +351,10 @@ mod tests {
     fn failover_combinations_that_cannot_work_are_refused() {
         let hot = "sas {\n hotfailover=true\n failovergroup=g\n zookeeperhostport=\"zk:2181\"\n}\n";
         let (_dir, line) = with_cfg(hot, "");
-        let failover = PublisherOptions::from_line(&line)
-            .unwrap()
-            .options
-            .common
-            .transport
-            .failover;
-        assert_eq!(
-            failover,
-            Some(Failover {
-                group: "g".into(),
-                zookeeper: "zk:2181".into()
-            })
-        );
+        let failover = PublisherOptions::from_line(&line).unwrap().options.common.transport.failover;
+        assert_eq!(failover, Some(Failover { group: "g".into(), zookeeper: "zk:2181".into() }));
         let (_dir, line) = with_cfg(&format!("kafka {{\n kafkaconsumergroupid=g\n}}\n{hot}"), "");
-        refused(
-            &line,
-            "kafka.cfg:2: `kafkaconsumergroupid` with `hotfailover=true`",
-        );
+        refused(&line, "kafka.cfg:2: `kafkaconsumergroupid` with `hotfailover=true`");
         let (_dir, line) = with_cfg(&format!("kafka {{\n groupid=other\n}}\n{hot}"), "");
         refused(&line, "`groupid` with `hotfailover=true`");
         let (_dir, line) = with_cfg("sas {\n hotfailover=true\n failovergroup=g\n}\n", "");
@@ -455,11 +370,7 @@ mod tests {
                    zookeeperhostport=\"zk:2181\"\n numbufferedmsgs=1000\n}\n";
         let (_dir, line) = with_cfg(cfg, "");
         let checked = PublisherOptions::from_line(&line).unwrap();
-        assert!(
-            checked.warnings[0].message.contains("no effect"),
-            "{:?}",
-            checked.warnings
-        );
+        assert!(checked.warnings[0].message.contains("no effect"), "{:?}", checked.warnings);
     }
 
     #[test]
@@ -487,15 +398,8 @@ mod tests {
         assert_eq!(checked.warnings, []);
         let options = checked.options;
         assert_eq!(options.header, HeaderRow::Full);
-        assert!(
-            options.drop_retention_deletes
-                && options.continue_on_gap
-                && options.fsync
-                && !options.collapse
-        );
-        let error = SubscriberOptions::from_line(&format!("{line},maxfilesize=10"))
-            .unwrap_err()
-            .to_string();
+        assert!(options.drop_retention_deletes && options.continue_on_gap && options.fsync && !options.collapse);
+        let error = SubscriberOptions::from_line(&format!("{line},maxfilesize=10")).unwrap_err().to_string();
         assert!(error.contains("maxfilesize"), "{error}");
     }
 }

@@ -119,19 +119,11 @@ pub fn lookup(
     stop: &AtomicBool,
 ) -> Result<Announced, SchemaLookupError> {
     let started = Instant::now();
-    let mut search = Search {
-        wanted,
-        key: wanted.key(),
-        found: None,
-        others: 0,
-        at_end: false,
-    };
+    let mut search = Search { wanted, key: wanted.key(), found: None, others: 0, at_end: false };
     let mut reader: Option<Box<dyn Reader>> = None;
     loop {
         if stop.load(Ordering::Relaxed) {
-            return Err(SchemaLookupError::Stopped {
-                topic: wanted.topic.clone(),
-            });
+            return Err(SchemaLookupError::Stopped { topic: wanted.topic.clone() });
         }
         let failed = search.poll(bus, &mut reader).err();
         if failed.is_some() {
@@ -165,11 +157,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn poll(
-        &mut self,
-        bus: &dyn Bus,
-        reader: &mut Option<Box<dyn Reader>>,
-    ) -> Result<(), ReadError> {
+    fn poll(&mut self, bus: &dyn Bus, reader: &mut Option<Box<dyn Reader>>) -> Result<(), ReadError> {
         let reader = match reader {
             Some(reader) => reader,
             None => {
@@ -180,10 +168,7 @@ impl Search<'_> {
                 };
                 self.found = None;
                 self.others = 0;
-                reader.insert(bus.reader(
-                    options,
-                    &[(Arc::from(self.wanted.topic.as_str()), StartAt::Oldest)],
-                )?)
+                reader.insert(bus.reader(options, &[(Arc::from(self.wanted.topic.as_str()), StartAt::Oldest)])?)
             }
         };
         let mut polled = Vec::new();
@@ -212,8 +197,8 @@ impl Search<'_> {
             key: self.key.clone(),
             reason,
         };
-        let announcement = SchemaAnnouncement::decode(record.payload.clone())
-            .map_err(|error| malformed(error.to_string()))?;
+        let announcement =
+            SchemaAnnouncement::decode(record.payload.clone()).map_err(|error| malformed(error.to_string()))?;
         if announcement.version != ANNOUNCEMENT_VERSION {
             return Err(SchemaLookupError::Version {
                 topic: self.wanted.topic.clone(),
@@ -222,8 +207,7 @@ impl Search<'_> {
                 found: announcement.version,
             });
         }
-        let schema = Schema::parse(&announcement.schema)
-            .map_err(|error: SchemaError| malformed(error.to_string()))?;
+        let schema = Schema::parse(&announcement.schema).map_err(|error: SchemaError| malformed(error.to_string()))?;
         if schema.fingerprint() != announcement.schema_fingerprint {
             return Err(malformed(format!(
                 "the fingerprint {:016x} is not that of its schema, {:016x}",
@@ -231,20 +215,13 @@ impl Search<'_> {
                 schema.fingerprint()
             )));
         }
-        Ok(Announced {
-            schema: Arc::new(schema),
-            input: announcement.input,
-            autogen_key: announcement.autogen_key,
-        })
+        Ok(Announced { schema: Arc::new(schema), input: announcement.input, autogen_key: announcement.autogen_key })
     }
 
     fn not_announced(self, waited: Duration, last_error: Option<ReadError>) -> SchemaLookupError {
         let found = match (last_error, self.others) {
             (Some(source @ ReadError::Unavailable { .. }), _) => {
-                return SchemaLookupError::Bus {
-                    topic: self.wanted.topic.clone(),
-                    source,
-                };
+                return SchemaLookupError::Bus { topic: self.wanted.topic.clone(), source };
             }
             (Some(error), _) => error.to_string(),
             (None, 0) => "the topic announces no window".to_owned(),

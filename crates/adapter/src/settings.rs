@@ -65,11 +65,7 @@ pub struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "reading the adapter's options: {} cannot be used",
-            self.problems.len()
-        )?;
+        write!(f, "reading the adapter's options: {} cannot be used", self.problems.len())?;
         for problem in &self.problems {
             write!(f, "\n  {problem}")?;
         }
@@ -92,12 +88,7 @@ impl<'a> Values<'a> {
         let mut problems = Vec::new();
         let mut settings: Vec<Setting> = Vec::with_capacity(given.len());
         for setting in given {
-            let mut warn = |message: String| {
-                warnings.push(Problem {
-                    place: setting.place.clone(),
-                    message,
-                })
-            };
+            let mut warn = |message: String| warnings.push(Problem { place: setting.place.clone(), message });
             let Some(entry) = known.iter().find(|entry| entry.matches(&setting.key)) else {
                 warn(unknown(&setting.key, known));
                 continue;
@@ -105,21 +96,12 @@ impl<'a> Values<'a> {
             match entry.support {
                 Support::Yes => {}
                 Support::Ignored(why) => {
-                    warn(format!(
-                        "`{}` is accepted and has no effect: {why}",
-                        setting.key
-                    ));
+                    warn(format!("`{}` is accepted and has no effect: {why}", setting.key));
                     continue;
                 }
                 Support::Refused(why) => {
-                    let message = format!(
-                        "`{}={}` cannot be honoured: {why}",
-                        setting.key, setting.value
-                    );
-                    problems.push(Problem {
-                        place: setting.place,
-                        message,
-                    });
+                    let message = format!("`{}={}` cannot be honoured: {why}", setting.key, setting.value);
+                    problems.push(Problem { place: setting.place, message });
                     continue;
                 }
             }
@@ -133,22 +115,13 @@ impl<'a> Values<'a> {
                 settings.push(setting);
             }
         }
-        Values {
-            settings,
-            known,
-            problems,
-        }
+        Values { settings, known, problems }
     }
 
     /// The setting itself, if it is given and not empty.
     pub fn setting(&self, key: &str) -> Option<&Setting> {
-        debug_assert!(
-            self.known.iter().any(|entry| entry.matches(key)),
-            "`{key}` must be in the table"
-        );
-        self.settings
-            .iter()
-            .find(|setting| setting.key == key && !setting.value.is_empty())
+        debug_assert!(self.known.iter().any(|entry| entry.matches(key)), "`{key}` must be in the table");
+        self.settings.iter().find(|setting| setting.key == key && !setting.value.is_empty())
     }
 
     /// A text, if given.
@@ -159,10 +132,7 @@ impl<'a> Values<'a> {
     /// A text that must be given; a problem and an empty text otherwise.
     pub fn required(&mut self, key: &str, example: &str) -> String {
         self.text(key).unwrap_or_else(|| {
-            self.refuse(
-                &Place::Line,
-                format!("`{key}` is missing, expected for example `{key}={example}`"),
-            );
+            self.refuse(&Place::Line, format!("`{key}` is missing, expected for example `{key}={example}`"));
             String::new()
         })
     }
@@ -176,22 +146,14 @@ impl<'a> Values<'a> {
             "true" | "yes" | "on" | "1" => true,
             "false" | "no" | "off" | "0" => false,
             _ => {
-                self.refuse(
-                    &setting.place,
-                    format!("`{key}` is `{}`, expected true or false", setting.value),
-                );
+                self.refuse(&setting.place, format!("`{key}` is `{}`, expected true or false", setting.value));
                 default
             }
         }
     }
 
     /// A whole number between two bounds.
-    pub fn number(
-        &mut self,
-        key: &str,
-        default: u64,
-        bounds: std::ops::RangeInclusive<u64>,
-    ) -> u64 {
+    pub fn number(&mut self, key: &str, default: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
         let Some(setting) = self.setting(key).cloned() else {
             return default;
         };
@@ -200,10 +162,7 @@ impl<'a> Values<'a> {
             _ => {
                 let (from, to) = bounds.into_inner();
                 let expected = format!("expected a whole number from {from} to {to}");
-                self.refuse(
-                    &setting.place,
-                    format!("`{key}` is `{}`, {expected}", setting.value),
-                );
+                self.refuse(&setting.place, format!("`{key}` is `{}`, {expected}", setting.value));
                 default
             }
         }
@@ -224,21 +183,14 @@ impl<'a> Values<'a> {
         let Some(setting) = self.setting(key).cloned() else {
             return default;
         };
-        let found = words
-            .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(setting.value.trim()));
+        let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(setting.value.trim()));
         if let Some((_, value)) = found {
             return *value;
         }
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let hint =
-            nearest(&setting.value, all.iter().copied()).map(|w| format!("; did you mean `{w}`?"));
-        let message = format!(
-            "`{key}` is `{}`, expected one of {}{}",
-            setting.value,
-            all.join(", "),
-            hint.unwrap_or_default()
-        );
+        let hint = nearest(&setting.value, all.iter().copied()).map(|w| format!("; did you mean `{w}`?"));
+        let message =
+            format!("`{key}` is `{}`, expected one of {}{}", setting.value, all.join(", "), hint.unwrap_or_default());
         self.refuse(&setting.place, message);
         default
     }
@@ -250,26 +202,17 @@ impl<'a> Values<'a> {
 
     /// Notes a problem.
     pub fn refuse(&mut self, place: &Place, message: impl Into<String>) {
-        self.problems.push(Problem {
-            place: place.clone(),
-            message: message.into(),
-        });
+        self.problems.push(Problem { place: place.clone(), message: message.into() });
     }
 }
 
 fn unknown(key: &str, known: &[Known]) -> String {
-    let names = known
-        .iter()
-        .filter(|entry| entry.support.is_yes())
-        .map(|entry| entry.key);
+    let names = known.iter().filter(|entry| entry.support.is_yes()).map(|entry| entry.key);
     match nearest(key, names.clone()) {
         Some(near) => format!("unknown key `{key}` is ignored; did you mean `{near}`?"),
         None => {
             let all: Vec<&str> = names.collect();
-            format!(
-                "unknown key `{key}` is ignored; known here: {}",
-                all.join(", ")
-            )
+            format!("unknown key `{key}` is ignored; known here: {}", all.join(", "))
         }
     }
 }

@@ -39,10 +39,7 @@ pub(crate) fn read(
     warnings: &mut Vec<Problem>,
     problems: &mut Vec<Problem>,
 ) -> (Transport, Option<String>) {
-    let plain = Transport {
-        read_ahead_blocks_max: READ_AHEAD_BLOCKS,
-        ..Transport::default()
-    };
+    let plain = Transport { read_ahead_blocks_max: READ_AHEAD_BLOCKS, ..Transport::default() };
     let Some(setting) = file else {
         return (plain, None);
     };
@@ -51,10 +48,7 @@ pub(crate) fn read(
         Ok(text) => text,
         Err(why) => {
             let message = format!("reading the transport file `{}`: {why}", path.display());
-            problems.push(Problem {
-                place: setting.place,
-                message,
-            });
+            problems.push(Problem { place: setting.place, message });
             return (plain, None);
         }
     };
@@ -65,51 +59,29 @@ pub(crate) fn read(
     if let Some(setting) = kafka.setting("partition").cloned()
         && !matches!(setting.value.trim(), "0" | "-1")
     {
-        let message = format!(
-            "`partition` is `{}`, expected 0: topics of the mesh have one partition",
-            setting.value
-        );
+        let message = format!("`partition` is `{}`, expected 0: topics of the mesh have one partition", setting.value);
         kafka.refuse(&setting.place, message);
     }
     let start_newest = kafka.choice(
         "initialoffset",
         false,
-        &[
-            ("smallest", false),
-            ("largest", true),
-            ("earliest", false),
-            ("latest", true),
-        ],
+        &[("smallest", false), ("largest", true), ("earliest", false), ("latest", true)],
     );
     let globalconfig = pairs(&mut kafka, "globalconfig");
     let metatopic = kafka.text("metatopic");
     let group_ids = ["groupid", "kafkaconsumergroupid"].map(|key| kafka.setting(key).cloned());
     let mut sas = Values::new(cfg.sas, table::SAS, warnings);
-    let read_ahead_blocks_max = sas
-        .number("numbufferedmsgs", READ_AHEAD_BLOCKS as u64, 0..=10_000_000)
-        .max(1) as usize;
+    let read_ahead_blocks_max = sas.number("numbufferedmsgs", READ_AHEAD_BLOCKS as u64, 0..=10_000_000).max(1) as usize;
     let failover = failover(&mut sas, &group_ids, side);
     let dateformat = sas.text("dateformat");
     problems.extend(kafka.into_problems());
     problems.extend(sas.into_problems());
     for id in group_ids.iter().flatten() {
-        let message = format!(
-            "`{}` has no effect: the position is kept with the data, not in a consumer group",
-            id.key
-        );
-        warnings.push(Problem {
-            place: id.place.clone(),
-            message,
-        });
+        let message =
+            format!("`{}` has no effect: the position is kept with the data, not in a consumer group", id.key);
+        warnings.push(Problem { place: id.place.clone(), message });
     }
-    let transport = Transport {
-        hostport,
-        globalconfig,
-        start_newest,
-        metatopic,
-        failover,
-        read_ahead_blocks_max,
-    };
+    let transport = Transport { hostport, globalconfig, start_newest, metatopic, failover, read_ahead_blocks_max };
     (transport, dateformat)
 }
 
@@ -117,18 +89,11 @@ pub(crate) fn read(
 const READ_AHEAD_BLOCKS: usize = 10_000;
 
 /// The failover group, with the combinations that the reference refuses.
-fn failover(
-    sas: &mut Values<'_>,
-    group_ids: &[Option<Setting>; 2],
-    side: Side,
-) -> Option<Failover> {
+fn failover(sas: &mut Values<'_>, group_ids: &[Option<Setting>; 2], side: Side) -> Option<Failover> {
     if !sas.flag("hotfailover", false) {
         return None;
     }
-    let place = sas
-        .setting("hotfailover")
-        .map(|setting| setting.place.clone())
-        .unwrap_or(Place::Line);
+    let place = sas.setting("hotfailover").map(|setting| setting.place.clone()).unwrap_or(Place::Line);
     if side == Side::Subscriber {
         sas.refuse(&place, "`hotfailover` is not for subscribers: start it again and it goes on at its position; set hotfailover=false");
         return None;
@@ -139,7 +104,13 @@ fn failover(
         if id.key == "groupid" && Some(&id.value) == group.as_ref() {
             continue;
         }
-        sas.refuse(&id.place, format!("`{}` with `hotfailover=true`: a consumer group would hand the topic to one member; leave it out", id.key));
+        sas.refuse(
+            &id.place,
+            format!(
+                "`{}` with `hotfailover=true`: a consumer group would hand the topic to one member; leave it out",
+                id.key
+            ),
+        );
     }
     let zookeeper = sas.text("zookeeperhostport");
     if zookeeper.is_none() {
@@ -148,10 +119,7 @@ fn failover(
     if group.is_none() {
         sas.refuse(&place, "`hotfailover=true` without `failovergroup`: name the group, the same for all its members");
     }
-    Some(Failover {
-        group: group?,
-        zookeeper: zookeeper?,
-    })
+    Some(Failover { group: group?, zookeeper: zookeeper? })
 }
 
 /// `key=value;key=value`.
@@ -160,32 +128,19 @@ fn pairs(values: &mut Values<'_>, key: &str) -> Vec<(String, String)> {
         return Vec::new();
     };
     let mut pairs = Vec::new();
-    for part in setting
-        .value
-        .split(';')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    for part in setting.value.split(';').map(str::trim).filter(|part| !part.is_empty()) {
         match part.split_once('=') {
             Some((name, value)) => pairs.push((name.trim().to_owned(), value.trim().to_owned())),
-            None => values.refuse(
-                &setting.place,
-                format!("`{key}` holds `{part}`, expected key=value;key=value"),
-            ),
+            None => values.refuse(&setting.place, format!("`{key}` holds `{part}`, expected key=value;key=value")),
         }
     }
     pairs
 }
 
 fn read_limited(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path)
-        .map_err(|error| error.to_string())?
-        .len();
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > cfg::CFG_BYTES_MAX {
-        return Err(format!(
-            "it has {size} bytes, expected at most {}",
-            cfg::CFG_BYTES_MAX
-        ));
+        return Err(format!("it has {size} bytes, expected at most {}", cfg::CFG_BYTES_MAX));
     }
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
