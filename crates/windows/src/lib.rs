@@ -1,1 +1,24 @@
-//! Window operators and the single-threaded project executor.
+//! Window operators and the executor that runs a project: a pure function of the blocks and ticks applied to it.
+//!
+//! Read [`Executor`] first: blocks and ticks in, output blocks and digests out.
+//!
+//! Code map:
+//! - [`executor`]: the public face; joins blocks into runs, carries runs through the windows, cuts outputs by cause
+//! - `plan`: which operator does a window's work, given what is known of its input
+//! - `run`: the columnar unit of work, and how windows that answer one for many build it
+//! - `ops`: one operator a file; `store`: rows held, by key or in order of arrival
+//! - `digest`: the running hash of every window's output; `columns`: column moves
+//!
+//! **Invariant:** no I/O, no clock, no random number, no thread, no order of a hash map in any output.
+//! **Invariant:** how blocks are spread over calls changes neither outputs nor digests (`tests/grouping.rs`).
+//! **Invariant:** what a window holds is bounded by its retention (or its keys): dead rows are given back.
+
+mod columns;
+mod digest;
+pub mod executor;
+mod ops;
+mod plan;
+mod run;
+mod store;
+
+pub use executor::{Endpoint, Executor, MAX_RUN_ROWS, OutputBlock, WindowStats};

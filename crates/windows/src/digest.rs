@@ -1,0 +1,197 @@
+//! The running digest of a window's output: a streaming hash that sees rows, never calls or runs.
+//!
+//! Each stream (opcodes, or one column) is hashed over four lanes; row `i` of the stream's whole life belongs to lane
+//! `i % 4`. So the digest depends on the rows and their order alone, and the four multiplications of a row group run
+//! side by side. One step is a bijection of the lane for a given value and of the value for a given lane: two streams
+//! that differ in one row cannot end in the same state.
+
+use mesh_event::{Column, ColumnData, Flags, NullMask, Opcode};
+use xxhash_rust::xxh3::xxh3_64;
+
+const LANES: usize = 4;
+const SEED: [u64; LANES] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x27d4_eb2f_1656_67c5];
+const MULTIPLIER: u64 = 0x9fb2_1c65_1e98_df25;
+/// Stands for null; a value with these bits would collide with null, one of 2^64.
+const NULL: u64 = 0xd6e8_feb8_6659_fd93;
+
+/// Running hash over a sequence of 64-bit words.
+#[derive(Debug, Clone)]
+struct Lanes {
+    lanes: [u64; LANES],
+    rows: u64,
+}
+
+#[inline]
+fn step(lane: u64, value: u64) -> u64 {
+    (lane ^ value).wrapping_mul(MULTIPLIER).rotate_left(29)
+}
+
+impl Lanes {
+    fn new() -> Lanes {
+        Lanes { lanes: SEED, rows: 0 }
+    }
+
+    #[inline]
+    fn one(&mut self, value: u64) {
+        let lane = &mut self.lanes[(self.rows % LANES as u64) as usize];
+        *lane = step(*lane, value);
+        self.rows += 1;
+    }
+
+    /// The same as [`Lanes::one`] for each value, four at a time where the lanes line up.
+    #[inline]
+    fn many<T: Copy>(&mut self, values: &[T], word: impl Fn(T) -> u64) {
+        let head = ((LANES as u64 - self.rows % LANES as u64) % LANES as u64) as usize;
+        let (head, rest) = values.split_at(head.min(values.len()));
+        for &value in head {
+            self.one(word(value));
+        }
+        let (groups, tail) = rest.as_chunks::<LANES>();
+        let [mut a, mut b, mut c, mut d] = self.lanes;
+        for &[va, vb, vc, vd] in groups {
+            a = step(a, word(va));
+            b = step(b, word(vb));
+            c = step(c, word(vc));
+            d = step(d, word(vd));
+        }
+        self.lanes = [a, b, c, d];
+        self.rows += (groups.len() * LANES) as u64;
+        for &value in tail {
+            self.one(word(value));
+        }
+    }
+
+    fn column(&mut self, column: &Column) {
+        let nulls = &column.nulls;
+        match &column.data {
+            ColumnData::Int32(v) => self.fixed(v, nulls, |x| x as u32 as u64),
+            ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
+                self.fixed(v, nulls, |x| x as u64);
+            }
+            ColumnData::Double(v) => self.fixed(v, nulls, f64::to_bits),
+            ColumnData::String(v) | ColumnData::Blob(v) => {
+                self.each(v.ends.len(), nulls, |row| xxh3_64(v.row(row)));
+            }
+            ColumnData::ArrayInt32(v) => {
+                self.each(v.len(), nulls, |row| array(v[row].iter().map(|&x| x as u32 as u64)))
+            }
+            ColumnData::ArrayInt64(v) => self.each(v.len(), nulls, |row| array(v[row].iter().map(|&x| x as u64))),
+            ColumnData::ArrayDouble(v) => self.each(v.len(), nulls, |row| array(v[row].iter().map(|x| x.to_bits()))),
+        }
+    }
+
+    fn fixed<T: Copy>(&mut self, values: &[T], nulls: &NullMask, word: impl Fn(T) -> u64) {
+        if nulls.is_empty() {
+            self.many(values, word);
+        } else {
+            self.each(values.len(), nulls, |row| word(values[row]));
+        }
+    }
+
+    fn each(&mut self, rows: usize, nulls: &NullMask, word: impl Fn(usize) -> u64) {
+        for row in 0..rows {
+            self.one(if nulls.is_null(row) { NULL } else { word(row) });
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        let mixed = self.lanes.iter().fold(self.rows, |hash, &lane| step(hash, lane));
+        mixed ^ (mixed >> 32)
+    }
+}
+
+fn array(words: impl Iterator<Item = u64>) -> u64 {
+    let mut lanes = Lanes::new();
+    words.for_each(|word| lanes.one(word));
+    lanes.finish()
+}
+
+/// What of a window's output its digest covers. The rest was covered by an upstream window, whose columns it shares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Coverage {
+    /// Opcodes and flags: for windows that may change, drop or add events.
+    pub opcodes: bool,
+    /// Positions of the columns that the window makes.
+    pub columns: Vec<usize>,
+}
+
+/// Running digest of one window's output.
+#[derive(Debug, Clone)]
+pub(crate) struct Digest {
+    rows: u64,
+    opcodes: Option<Lanes>,
+    columns: Vec<(usize, Lanes)>,
+}
+
+impl Digest {
+    pub(crate) fn new(coverage: &Coverage) -> Digest {
+        Digest {
+            rows: 0,
+            opcodes: coverage.opcodes.then(Lanes::new),
+            columns: coverage.columns.iter().map(|&column| (column, Lanes::new())).collect(),
+        }
+    }
+
+    /// Adds the rows of a run.
+    pub(crate) fn update(&mut self, opcodes: &[Opcode], flags: &[Flags], columns: &[std::sync::Arc<Column>]) {
+        self.rows += opcodes.len() as u64;
+        if let Some(lanes) = &mut self.opcodes {
+            for (&opcode, &flags) in opcodes.iter().zip(flags) {
+                lanes.one(opcode as u64 | u64::from(flags.0) << 8);
+            }
+        }
+        for (column, lanes) in &mut self.columns {
+            lanes.column(&columns[*column]);
+        }
+    }
+
+    /// The digest of everything so far; going on afterwards is fine.
+    pub(crate) fn value(&self) -> u64 {
+        let start = step(SEED[0], self.rows);
+        let opcodes = self.opcodes.as_ref().map_or(start, |lanes| step(start, lanes.finish()));
+        self.columns.iter().fold(opcodes, |hash, (_, lanes)| step(hash, lanes.finish()))
+    }
+
+    /// Number of rows so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn digest_of(parts: &[usize], column: &Column) -> u64 {
+        let mut digest = Digest::new(&Coverage { opcodes: true, columns: vec![0] });
+        let mut from = 0;
+        for part in parts {
+            let rows = from..from + part;
+            digest.update(
+                &vec![Opcode::Insert; *part],
+                &vec![Flags::NORMAL; *part],
+                &[Arc::new(column.slice(rows.clone()))],
+            );
+            from = rows.end;
+        }
+        digest.value()
+    }
+
+    #[test]
+    fn cuts_do_not_matter_and_values_do() {
+        let mut column = Column::new(ColumnData::Int64((0..23).collect()));
+        column.nulls.set(7);
+        let whole = digest_of(&[23], &column);
+        for parts in [&[1; 23][..], &[3, 5, 15], &[22, 1], &[8, 8, 7]] {
+            assert_eq!(digest_of(parts, &column), whole);
+        }
+        let ColumnData::Int64(values) = &mut column.data else { unreachable!() };
+        values[7] = 99;
+        assert_eq!(digest_of(&[23], &column), whole, "what stands under a null is not data");
+        let ColumnData::Int64(values) = &mut column.data else { unreachable!() };
+        values[8] = 99;
+        assert_ne!(digest_of(&[23], &column), whole);
+        assert_ne!(digest_of(&[22], &column), digest_of(&[21], &column));
+    }
+}

@@ -1,0 +1,199 @@
+//! The executor: one project, one thread, a pure function of the applied blocks and ticks.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use mesh_event::{Block, BlockKind, Schema};
+use mesh_model::Project;
+
+use crate::ops::Clock;
+use crate::plan::{Node, Plan};
+use crate::run::Run;
+
+/// Rows after which no further block joins a run: enough to spread the cost per run thin, few enough that the columns
+/// of a run stay in the processor's cache on their way through the windows.
+pub const MAX_RUN_ROWS: usize = 2048;
+
+/// A window that takes or gives blocks.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Name of the continuous query.
+    pub query: String,
+    /// Name of the window.
+    pub window: String,
+    /// Its rows.
+    pub schema: Arc<Schema>,
+    /// True for a source that makes its key itself. Input blocks may leave the key column out (the other columns in
+    /// schema order) or carry one, which is overwritten.
+    pub autogen_key: bool,
+}
+
+/// A block that a window put out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputBlock {
+    /// Index into [`Executor::outputs`].
+    pub output: usize,
+    /// Index of the input block, within the call, that caused it; 0 for a tick.
+    pub cause: usize,
+    /// The events; at least one.
+    pub block: Block,
+}
+
+/// What a window holds and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WindowStats {
+    /// Rows held.
+    pub rows: u64,
+    /// Memory of the rows held; columns that windows share are counted by each.
+    pub bytes: u64,
+    /// Events put out since the start.
+    pub events_out: u64,
+    /// Input events that could not be applied (duplicate insert, unknown key, null key, wrong shape) and were dropped.
+    pub bad_events: u64,
+    /// Expression results that became null because of a run-time error.
+    pub expression_errors: u64,
+}
+
+/// Runs one project on one thread.
+///
+/// Calls: [`Executor::apply`] and [`Executor::tick`] from the step log, in its order; everything else only looks.
+pub struct Executor {
+    nodes: Vec<Node>,
+    names: Vec<String>,
+    inputs: Vec<Endpoint>,
+    /// Node of each input.
+    input_nodes: Vec<usize>,
+    outputs: Vec<Endpoint>,
+    clock: Clock,
+    needs_clock: bool,
+}
+
+impl Executor {
+    /// Prepares the windows of a project; nothing is held yet and the clock has not started.
+    pub fn new(project: Arc<Project>) -> Executor {
+        let Plan { nodes, names, inputs, input_nodes, outputs } = Plan::new(&project);
+        let needs_clock = project.needs_clock();
+        Executor { nodes, names, inputs, input_nodes, outputs, clock: Clock::default(), needs_clock }
+    }
+
+    /// The windows that take blocks; the position is the input index.
+    pub fn inputs(&self) -> &[Endpoint] {
+        &self.inputs
+    }
+
+    /// The windows whose blocks go out; the position is the output index.
+    pub fn outputs(&self) -> &[Endpoint] {
+        &self.outputs
+    }
+
+    /// Applies blocks of one input in order and appends what they cause, ordered by cause, then by output. A block
+    /// causes at most one block per output. How blocks are spread over calls changes neither outputs nor digests.
+    ///
+    /// # Panics
+    /// When `input` is not an index into [`Executor::inputs`].
+    pub fn apply(&mut self, input: usize, blocks: &[Block], sink: &mut Vec<OutputBlock>) {
+        let node = self.input_nodes[input];
+        let mut from = 0;
+        while from < blocks.len() {
+            let to = from + blocks_of_a_run(&blocks[from..]);
+            self.apply_run(node, blocks, from..to, sink);
+            from = to;
+        }
+    }
+
+    fn apply_run(&mut self, node: usize, blocks: &[Block], range: Range<usize>, sink: &mut Vec<OutputBlock>) {
+        let kinds: Vec<BlockKind> = blocks[range.clone()].iter().map(|block| block.kind).collect();
+        let Some(run) = self.nodes[node].ingest(&blocks[range.clone()]) else { return };
+        let first_output = sink.len();
+        let mut outputs_hit = 0;
+        self.nodes[node].pending = Some(run);
+        for node in node..self.nodes.len() {
+            let Some(run) = self.nodes[node].process(self.clock) else { continue };
+            outputs_hit += usize::from(self.nodes[node].output.is_some());
+            self.deliver(node, run, &kinds, range.start, sink);
+        }
+        if outputs_hit > 1 {
+            sink[first_output..].sort_by_key(|output| (output.cause, output.output));
+        }
+    }
+
+    /// Moves the clock and appends what that causes: at most one block per output.
+    ///
+    /// # Panics
+    /// When the clock would go back.
+    pub fn tick(&mut self, clock_us: i64, sink: &mut Vec<OutputBlock>) {
+        let before = self.clock;
+        self.clock = before.advanced_to(clock_us);
+        for node in 0..self.nodes.len() {
+            // What came from above is processed first, then the window's own time: one fixed order on every replica.
+            let from_above = self.nodes[node].process(self.clock);
+            let run = match (from_above, self.nodes[node].tick(before, self.clock)) {
+                (Some(above), Some(own)) => Run::join(&[above, own]),
+                (Some(run), None) | (None, Some(run)) => run,
+                (None, None) => continue,
+            };
+            self.deliver(node, run, &[BlockKind::Normal], 0, sink);
+        }
+    }
+
+    fn deliver(&mut self, node: usize, run: Run, kinds: &[BlockKind], first: usize, sink: &mut Vec<OutputBlock>) {
+        self.nodes[node].digest(&run.block);
+        if run.block.is_empty() {
+            return;
+        }
+        for target in 0..self.nodes[node].targets.len() {
+            let target = self.nodes[node].targets[target];
+            debug_assert!(target > node, "windows stand in topological order");
+            self.nodes[target].pending = Some(run.clone());
+        }
+        if let Some(output) = self.nodes[node].output {
+            run.split(kinds, |cause, block| sink.push(OutputBlock { output, cause: first + cause, block }));
+        }
+    }
+
+    /// The clock of the last tick in microseconds since the Unix epoch; 0 before the first.
+    pub fn clock_us(&self) -> i64 {
+        self.clock.get().unwrap_or(0)
+    }
+
+    /// True when ticks can change what the project computes.
+    pub fn needs_clock(&self) -> bool {
+        self.needs_clock
+    }
+
+    /// The earliest clock at which a tick would change anything; `None` when no tick would. Before the first tick of a
+    /// project that needs the clock it is `i64::MIN`: any tick starts the clock.
+    pub fn next_deadline_us(&self) -> Option<i64> {
+        if self.needs_clock && self.clock.get().is_none() {
+            return Some(i64::MIN);
+        }
+        self.nodes.iter().filter_map(Node::deadline_us).min()
+    }
+
+    /// Appends the running digest of every window's output, in the order of [`Executor::window_names`].
+    pub fn digests(&self, into: &mut Vec<u64>) {
+        into.extend(self.nodes.iter().map(Node::digest_value));
+    }
+
+    /// `query/window` of every window in model order.
+    pub fn window_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What every window holds and did, in the order of [`Executor::window_names`].
+    pub fn stats(&self) -> Vec<WindowStats> {
+        self.nodes.iter().map(Node::stats).collect()
+    }
+}
+
+/// How many of the blocks, at least one, make up the next run.
+fn blocks_of_a_run(blocks: &[Block]) -> usize {
+    let mut rows = 0;
+    for (count, block) in blocks.iter().enumerate() {
+        rows += block.len();
+        if rows > MAX_RUN_ROWS && count > 0 {
+            return count;
+        }
+    }
+    blocks.len()
+}

@@ -1,0 +1,117 @@
+//! Filter: passes rows for which the condition is true.
+
+use std::sync::Arc;
+
+use mesh_event::{Opcode, Schema};
+use mesh_expr::Program;
+
+use super::{Clock, Held, Operator};
+use crate::columns::RowRef;
+use crate::run::{Emitter, Run};
+use crate::store::Table;
+
+/// An update block passes by what the condition says of its halves: only the new one passes: Insert; only the old one:
+/// Delete; both: both; none: nothing.
+///
+/// Where rows can change or go and the window has an index, the rows that passed are held ([`Filter::stateful`]): a
+/// delete passes when the row did, and carries it as it was, whatever the condition says of the delete. Without an
+/// index the condition is asked about every event as it comes.
+pub(crate) struct Filter {
+    schema: Arc<Schema>,
+    condition: Program,
+    passed: Option<Table>,
+    keep: Vec<bool>,
+    errors: u64,
+}
+
+impl Filter {
+    /// A filter that holds no rows.
+    pub(crate) fn stateless(schema: &Arc<Schema>, condition: &Program) -> Filter {
+        Filter { schema: Arc::clone(schema), condition: condition.clone(), passed: None, keep: Vec::new(), errors: 0 }
+    }
+
+    /// A filter that holds the rows that passed.
+    pub(crate) fn stateful(schema: &Arc<Schema>, condition: &Program) -> Filter {
+        Filter { passed: Some(Table::new(schema, None)), ..Filter::stateless(schema, condition) }
+    }
+
+    /// Each event as it passes when the past is unknown.
+    fn select(&self, run: &Run) -> Run {
+        let block = &run.block;
+        let mut out = Emitter::with_capacity(block.len());
+        let mut row = 0;
+        for &end in run.ends.iter() {
+            while row < end {
+                let at = row as usize;
+                let pair = block.opcodes[at] == Opcode::UpdateBlock
+                    && row + 1 < end
+                    && block.opcodes[at + 1] == Opcode::Delete;
+                let (new, old) = (RowRef { source: 0, row }, RowRef { source: 0, row: row + 1 });
+                match (self.keep[at], pair && self.keep[at + 1]) {
+                    (true, true) => {
+                        out.push(Opcode::UpdateBlock, block.flags[at], new);
+                        out.push(Opcode::Delete, block.flags[at + 1], old);
+                    }
+                    (true, false) if pair => out.push(Opcode::Insert, block.flags[at], new),
+                    (true, false) => out.push(block.opcodes[at], block.flags[at], new),
+                    (false, true) => out.push(Opcode::Delete, block.flags[at + 1], old),
+                    (false, false) => {}
+                }
+                row += 1 + u32::from(pair);
+            }
+            out.end_cause();
+        }
+        out.finish(&self.schema, &[&block.columns], Some(0))
+    }
+
+    /// Each event as what it asks of the rows that passed before: a row that passes now is put in, one that does not
+    /// is taken out if it is there.
+    fn intents(&self, run: &Run) -> Run {
+        let block = &run.block;
+        let mut out = Emitter::with_capacity(block.len());
+        let mut row = 0;
+        for &end in run.ends.iter() {
+            while row < end {
+                let at = row as usize;
+                let opcode = block.opcodes[at];
+                let pair = opcode == Opcode::UpdateBlock && row + 1 < end && block.opcodes[at + 1] == Opcode::Delete;
+                let intent = match (opcode, self.keep[at]) {
+                    (Opcode::Delete | Opcode::SafeDelete, _) => Some(Opcode::SafeDelete),
+                    (Opcode::Insert, true) => Some(Opcode::Insert),
+                    (Opcode::Insert, false) => None,
+                    (Opcode::Update | Opcode::Upsert | Opcode::UpdateBlock, true) => Some(Opcode::Upsert),
+                    (Opcode::Update | Opcode::Upsert | Opcode::UpdateBlock, false) => Some(Opcode::SafeDelete),
+                };
+                if let Some(intent) = intent {
+                    out.push(intent, block.flags[at], RowRef { source: 0, row });
+                }
+                row += 1 + u32::from(pair);
+            }
+            out.end_cause();
+        }
+        out.finish(&self.schema, &[&block.columns], Some(0))
+    }
+}
+
+impl Operator for Filter {
+    fn process(&mut self, run: Run, clock: Clock) -> Run {
+        let mut keep = std::mem::take(&mut self.keep);
+        self.errors += self.condition.eval_filter(&run.block, &mut keep).count;
+        self.keep = keep;
+        if self.passed.is_some() {
+            let intents = self.intents(&run);
+            let passed = self.passed.as_mut().expect("checked in the condition");
+            return passed.process(intents, clock);
+        }
+        // All or nothing is common: a condition that hardly ever fails, or hardly ever holds.
+        if self.keep.iter().all(|&keep| keep) {
+            return run;
+        }
+        self.select(&run)
+    }
+
+    fn held(&self) -> Held {
+        let held = self.passed.as_ref().map_or(Held::default(), Table::held);
+        Held { expression_errors: self.errors, ..held }
+    }
+}

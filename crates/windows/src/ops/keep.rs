@@ -1,0 +1,48 @@
+//! Keep: the work of copy windows, and of source windows after their events are checked. Rows are held, leave by
+//! retention, and the opcode algebra is applied.
+
+use super::{Clock, Held, Operator};
+use crate::run::Run;
+use crate::store::{Queue, Table};
+
+/// Keeps rows whose keys never repeat.
+pub(crate) struct KeepQueue(pub(crate) Queue);
+
+/// Keeps rows by key.
+pub(crate) struct KeepTable(pub(crate) Table);
+
+impl Operator for KeepQueue {
+    fn process(&mut self, run: Run, clock: Clock) -> Run {
+        self.0.process(run, clock)
+    }
+
+    fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
+        self.0.tick(before, now)
+    }
+
+    fn deadline_us(&self) -> Option<i64> {
+        self.0.deadline_us()
+    }
+
+    fn held(&self) -> Held {
+        self.0.held()
+    }
+}
+
+impl Operator for KeepTable {
+    fn process(&mut self, run: Run, clock: Clock) -> Run {
+        self.0.process(run, clock)
+    }
+
+    fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
+        self.0.tick(before, now)
+    }
+
+    fn deadline_us(&self) -> Option<i64> {
+        self.0.deadline_us()
+    }
+
+    fn held(&self) -> Held {
+        self.0.held()
+    }
+}

@@ -1,0 +1,66 @@
+//! Window operators: one file each, behind [`Operator`].
+
+pub(crate) mod compute;
+pub(crate) mod filter;
+pub(crate) mod functional;
+pub(crate) mod keep;
+pub(crate) mod source;
+pub(crate) mod summary;
+
+use crate::run::Run;
+
+/// The clock of the last tick; it has not started before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Clock(Option<i64>);
+
+impl Clock {
+    pub(crate) fn get(self) -> Option<i64> {
+        self.0
+    }
+
+    pub(crate) fn advanced_to(self, clock_us: i64) -> Clock {
+        if let Some(before) = self.0 {
+            assert!(clock_us >= before, "the clock must not go back: from {before} to {clock_us}");
+        }
+        Clock(Some(clock_us))
+    }
+}
+
+/// What an operator holds and had trouble with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Held {
+    pub rows: u64,
+    pub bytes: u64,
+    pub bad_events: u64,
+    pub expression_errors: u64,
+}
+
+/// A window's work. It must see rows, not runs: cutting a run in two must give the same rows in the same order.
+pub(crate) trait Operator: Send {
+    /// Turns a run of the input into a run of the output with the same causes.
+    fn process(&mut self, run: Run, clock: Clock) -> Run;
+
+    /// What the clock's step from `before` to `now` puts out.
+    fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
+        let _ = (before, now);
+        None
+    }
+
+    /// The earliest clock at which [`Operator::tick`] would change anything.
+    fn deadline_us(&self) -> Option<i64> {
+        None
+    }
+
+    fn held(&self) -> Held {
+        Held::default()
+    }
+}
+
+/// Hands the input on: a window that neither keeps nor changes anything.
+pub(crate) struct Pass;
+
+impl Operator for Pass {
+    fn process(&mut self, run: Run, _clock: Clock) -> Run {
+        run
+    }
+}

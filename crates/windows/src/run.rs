@@ -1,0 +1,127 @@
+//! A run: the events of several input blocks on their way through the windows, as one columnar block.
+//!
+//! Tiny blocks are what costs time, not rows. The executor therefore joins the blocks of a call into runs, sends a run
+//! through each window at once, and cuts what comes out at the places that [`Run::ends`] remembers.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use mesh_event::{Block, BlockKind, Column, Flags, Opcode, Schema};
+
+use crate::columns::{self, RowRef};
+
+/// Events of one window's output.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub block: Block,
+    /// `ends[k]` is the end of the rows that input block `k` of the run caused; as long as the run has input blocks.
+    pub ends: Arc<[u32]>,
+}
+
+impl Run {
+    /// A run of these rows that replaces the rows of `self` one for one.
+    pub(crate) fn with_columns(self, schema: &Arc<Schema>, columns: Vec<Arc<Column>>) -> Run {
+        let Block { kind, opcodes, flags, .. } = self.block;
+        Run { block: Block { schema: Arc::clone(schema), kind, opcodes, flags, columns }, ends: self.ends }
+    }
+
+    /// The rows of a range, with the same causes.
+    pub(crate) fn rows(&self, range: Range<usize>) -> Run {
+        let (start, end) = (range.start as u32, range.end as u32);
+        let ends = self.ends.iter().map(|&at| at.clamp(start, end) - start).collect();
+        Run { block: self.block.slice(range), ends }
+    }
+
+    /// Parts that follow one another and have the same causes, as one run.
+    pub(crate) fn join(parts: &[Run]) -> Run {
+        let blocks: Vec<&Block> = parts.iter().map(|part| &part.block).collect();
+        let causes = parts[0].ends.len();
+        let ends = (0..causes).map(|cause| parts.iter().map(|part| part.ends[cause]).sum()).collect();
+        Run { block: Block::concat(&blocks), ends }
+    }
+
+    /// The rows of each cause that has any: `(cause within the run, block)`.
+    pub(crate) fn split(self, kinds: &[BlockKind], mut each: impl FnMut(usize, Block)) {
+        let rows = self.block.len() as u32;
+        let mut start = 0;
+        for (cause, (&end, &kind)) in self.ends.iter().zip(kinds).enumerate() {
+            if start == 0 && end == rows && end > 0 {
+                each(cause, Block { kind, ..self.block });
+                return;
+            }
+            if start < end {
+                let range = start as usize..end as usize;
+                each(cause, Block { kind, ..self.block.slice(range) });
+            }
+            start = end;
+        }
+    }
+}
+
+/// Collects the events of a window that does not answer one for one, as references to rows of several sources.
+#[derive(Debug, Default)]
+pub(crate) struct Emitter {
+    opcodes: Vec<Opcode>,
+    flags: Vec<Flags>,
+    refs: Vec<RowRef>,
+    ends: Vec<u32>,
+}
+
+impl Emitter {
+    pub(crate) fn with_capacity(rows: usize) -> Emitter {
+        Emitter {
+            opcodes: Vec::with_capacity(rows),
+            flags: Vec::with_capacity(rows),
+            refs: Vec::with_capacity(rows),
+            ends: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, opcode: Opcode, flags: Flags, row: RowRef) {
+        self.opcodes.push(opcode);
+        self.flags.push(flags);
+        self.refs.push(row);
+    }
+
+    /// Every further event has the next cause.
+    #[inline]
+    pub(crate) fn end_cause(&mut self) {
+        self.ends.push(self.opcodes.len() as u32);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.opcodes.is_empty()
+    }
+
+    /// The collected events as a run. `whole`: the index of a source that is taken as it is, columns shared, when its
+    /// rows are exactly what was emitted.
+    pub(crate) fn finish(self, schema: &Arc<Schema>, sources: &[&[Arc<Column>]], whole: Option<u32>) -> Run {
+        let identity = whole.filter(|&source| {
+            let rows = sources[source as usize].first().map_or(0, |column| column.len());
+            let mut expected = (0..).map(|row| RowRef { source, row });
+            rows == self.refs.len() && self.refs.iter().all(|from| Some(*from) == expected.next())
+        });
+        let columns = match identity {
+            Some(source) => sources[source as usize].to_vec(),
+            None => self.gather(schema, sources),
+        };
+        let block = Block {
+            schema: Arc::clone(schema),
+            kind: BlockKind::Normal,
+            opcodes: self.opcodes,
+            flags: self.flags,
+            columns,
+        };
+        Run { block, ends: self.ends.into() }
+    }
+
+    fn gather(&self, schema: &Arc<Schema>, sources: &[&[Arc<Column>]]) -> Vec<Arc<Column>> {
+        (0..schema.fields().len())
+            .map(|field| {
+                let parts: Vec<&Column> = sources.iter().map(|columns| &*columns[field]).collect();
+                Arc::new(columns::gather(&parts, &self.refs))
+            })
+            .collect()
+    }
+}
