@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Block, Column, FieldType, Schema};
+use mesh_event::{Block, Column, ColumnBuilder, FieldType, Schema};
 
-use crate::{ExprError, RowErrors, Type};
+use crate::active::{Active, holds};
+use crate::check::{self, Checked};
+use crate::kernel::Context;
+use crate::node::{Node, Site, Step};
+use crate::run::Run;
+use crate::{ExprError, RowErrors, Type, parser, store};
 
 /// The names that a program may use.
 #[derive(Debug, Clone)]
@@ -23,7 +28,9 @@ impl Scope {
 #[derive(Debug, Clone)]
 pub struct Program {
     text: Arc<str>,
-    result: Option<Type>,
+    code: Arc<Checked>,
+    /// The field whose value the whole program is, and its type.
+    copies: Option<(usize, FieldType)>,
 }
 
 /// What a program computed for a block.
@@ -38,8 +45,17 @@ pub struct Evaluated {
 impl Program {
     /// Compiles a program in the expression language (EEL).
     pub fn compile(text: &str, scope: &Scope) -> Result<Program, ExprError> {
-        let _ = &scope.fields;
-        Err(ExprError::at(text, 0..0, "the compiler is not in this commit", None))
+        let stmts = parser::program(text)?;
+        Ok(Program::of(text, check::check(text, &stmts, scope)?, scope))
+    }
+
+    fn of(text: &str, code: Checked, scope: &Scope) -> Program {
+        let copied = match code.steps.as_slice() {
+            [Step::Value(Node::Field(index)) | Step::Return(Node::Field(index))] => Some(*index),
+            _ => code.copies,
+        };
+        let copies = copied.map(|index| (index, scope.fields[index].1));
+        Program { text: text.into(), code: Arc::new(code), copies }
     }
 
     /// The text that was compiled.
@@ -49,21 +65,57 @@ impl Program {
 
     /// The type of the result; `None` when it is always null or a copy of a blob or an array.
     pub fn result_type(&self) -> Option<Type> {
-        self.result
+        self.code.result
+    }
+
+    /// True when the result can be stored in a field of this type (row by row it may still not fit and become null).
+    pub fn fits(&self, into: FieldType) -> bool {
+        match (self.copies, self.code.result) {
+            (Some((_, ty)), _) if ty == into => true,
+            (_, Some(result)) => store::fits(result, into),
+            (copies, None) => copies.is_none(),
+        }
     }
 
     /// Runs over a whole block; the result is converted to `into`, null where that fails.
     /// The block's schema must be the one of the scope.
     pub fn eval(&self, block: &Block, into: FieldType) -> Evaluated {
-        let mut builder = mesh_event::ColumnBuilder::new(into, block.len());
-        (0..block.len()).for_each(|_| builder.push_null());
-        Evaluated { column: Arc::new(builder.finish()), errors: RowErrors::default() }
+        if let Some((index, ty)) = self.copies
+            && ty == into
+        {
+            return Evaluated { column: block.columns[index].clone(), errors: RowErrors::default() };
+        }
+        let Some(result) = self.code.result.filter(|result| store::fits(*result, into)) else {
+            let mut builder = ColumnBuilder::new(into, block.len());
+            (0..block.len()).for_each(|_| builder.push_null());
+            return Evaluated { column: Arc::new(builder.finish()), errors: RowErrors::default() };
+        };
+        let mut run = Run::new(block, &self.code.locals, result);
+        let value = run.program(&self.code.steps);
+        let mut errors = std::mem::take(&mut run.errors);
+        let site = Site { line: 1, column: 1 };
+        let mut context = Context { rows: block.len(), active: &Active::All, errors: &mut errors, site };
+        let column = store::store(value, result, into, &mut context);
+        Evaluated { column: Arc::new(column), errors }
     }
 
     /// Runs over a whole block as a condition: `keep` is cleared, then gets one entry per event; null is false.
     pub fn eval_filter(&self, block: &Block, keep: &mut Vec<bool>) -> RowErrors {
         keep.clear();
-        keep.resize(block.len(), false);
-        RowErrors::default()
+        let Some(result) = self.code.result else {
+            keep.resize(block.len(), false);
+            return RowErrors::default();
+        };
+        let mut run = Run::new(block, &self.code.locals, result);
+        let value = run.program(&self.code.steps);
+        let mut errors = std::mem::take(&mut run.errors);
+        let site = Site { line: 1, column: 1 };
+        let mut context = Context { rows: block.len(), active: &Active::All, errors: &mut errors, site };
+        let value = match result {
+            Type::Boolean => value,
+            other => crate::convert::cast(value, other, Type::Boolean, &mut context),
+        };
+        keep.extend((0..block.len()).map(|row| holds(&value, row)));
+        errors
     }
 }

@@ -1,0 +1,87 @@
+//! What a program says, before names and types are looked at.
+
+use std::ops::Range;
+
+use crate::Type;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Expr {
+    pub kind: ExprKind,
+    pub span: Range<usize>,
+    /// Height of the tree; bounded by the parser, so that recursion over it is.
+    pub depth: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ExprKind {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Boolean(bool),
+    Date(f64),
+    Name(String),
+    Unary(UnaryOp, Box<Expr>),
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    Call {
+        name: String,
+        name_span: Range<usize>,
+        args: Vec<Expr>,
+    },
+    /// Condition, value if true, value if not (only the functional language writes it).
+    Choose(Box<Expr>, Box<Expr>, Box<Expr>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnaryOp {
+    Negate,
+    Plus,
+    Not,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    Concat,
+    Compare(Comparison),
+    And,
+    Or,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stmt {
+    Declare { ty: Type, name: String, span: Range<usize>, value: Option<Expr> },
+    Assign { name: String, span: Range<usize>, value: Expr },
+    If { condition: Expr, then: Vec<Stmt>, otherwise: Vec<Stmt> },
+    Return(Expr),
+    /// Its value is the program's unless a later statement gives another.
+    Value(Expr),
+}
+
+impl Expr {
+    /// A tree over `children`.
+    pub fn over(kind: ExprKind, span: Range<usize>, children: &[&Expr]) -> Expr {
+        let depth = children.iter().map(|child| child.depth).max().unwrap_or(0) + 1;
+        Expr { kind, span, depth }
+    }
+
+    pub fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
+        let span = left.span.start.min(right.span.start)..left.span.end.max(right.span.end);
+        let depth = left.depth.max(right.depth) + 1;
+        Expr { kind: ExprKind::Binary(op, Box::new(left), Box::new(right)), span, depth }
+    }
+}

@@ -1,0 +1,97 @@
+//! Function calls over all rows.
+
+use mesh_event::NullMask;
+
+use crate::convert::make_texts;
+use crate::functions::{Kernel, Pattern};
+use crate::kernel::Context;
+use crate::vector::{Vector, union};
+
+const NAN: &str = "the function has no value here";
+const OVERFLOW: &str = "integer overflow";
+const BAD_PATTERN: &str = "`*` inside a pattern is not allowed";
+
+/// Where a call is null, and whether its arguments are all constant; `None`: null everywhere.
+fn nulls_of(args: &[Vector<'_>]) -> Option<(NullMask, bool)> {
+    let mut nulls = NullMask::default();
+    for arg in args {
+        if arg.is_null_constant() {
+            return None;
+        }
+        if !arg.nulls.get().is_empty() {
+            nulls = union(&nulls, arg.nulls.get());
+        }
+    }
+    Some((nulls, args.iter().all(|arg| arg.constant)))
+}
+
+/// Runs a function; `None`: null in every row.
+pub(crate) fn call<'b>(kernel: Kernel, args: &[Vector<'_>], context: &mut Context<'_>) -> Option<Vector<'b>> {
+    let (nulls, constant) = nulls_of(args)?;
+    let real = |arg: usize, row: usize| args[arg].as_reals()[if args[arg].constant { 0 } else { row }];
+    let integer = |arg: usize, row: usize| args[arg].integer(row);
+    let text = |arg: usize, row: usize| args[arg].str(row);
+    let finite = |value: f64| (!value.is_nan()).then_some(value);
+    let appended = |context: &mut Context<'_>, each: &dyn Fn(usize, &mut String)| {
+        make_texts(nulls.clone(), context, constant, |row, out| {
+            each(row, out);
+            None
+        })
+    };
+    Some(match kernel {
+        Kernel::Integer1(f) => integers(context, nulls, constant, |row| f(integer(0, row))),
+        Kernel::Integer2(f) => integers(context, nulls, constant, |row| Some(f(integer(0, row), integer(1, row)))),
+        Kernel::TextToInteger(f) => integers(context, nulls, constant, |row| Some(f(text(0, row)))),
+        Kernel::Text2ToInteger(f) => {
+            integers(context, nulls, constant, |row| Some(f(text(0, row), text(1, row), integer(2, row))))
+        }
+        Kernel::Real1(f) => reals(context, nulls, constant, |row| finite(f(real(0, row)))),
+        Kernel::Real2(f) => reals(context, nulls, constant, |row| finite(f(real(0, row), real(1, row)))),
+        Kernel::RealInteger(f) => reals(context, nulls, constant, |row| finite(f(real(0, row), integer(1, row)))),
+        Kernel::Text(f) => appended(context, &|row, out| f(text(0, row), out)),
+        Kernel::TextInteger(f) => appended(context, &|row, out| f(text(0, row), integer(1, row), out)),
+        Kernel::TextInteger2(f) => {
+            appended(context, &|row, out| f(text(0, row), integer(1, row), integer(2, row), out))
+        }
+        Kernel::Replace(f) => appended(context, &|row, out| f(text(0, row), text(1, row), text(2, row), out)),
+        Kernel::Text2ToBoolean(f) => {
+            booleans(context, nulls, constant, |row| Some(f(text(0, row), text(1, row))))
+        }
+        Kernel::Match if args[1].constant => {
+            // A constant pattern is read once per block; a bad one was refused at compile time unless computed.
+            let pattern = Pattern::parse(text(1, 0));
+            booleans(context, nulls, constant, |row| Some(pattern.as_ref()?.matches(text(0, row))))
+        }
+        Kernel::Match => booleans(context, nulls, constant, |row| Some(Pattern::parse(text(1, row))?.matches(text(0, row)))),
+    })
+}
+
+fn integers<'b>(
+    context: &mut Context<'_>,
+    mut nulls: NullMask,
+    constant: bool,
+    each: impl Fn(usize) -> Option<i64>,
+) -> Vector<'b> {
+    let values = context.rows_of(&mut nulls, constant, 0, OVERFLOW, each);
+    Vector::integers(values, nulls, constant)
+}
+
+fn reals<'b>(
+    context: &mut Context<'_>,
+    mut nulls: NullMask,
+    constant: bool,
+    each: impl Fn(usize) -> Option<f64>,
+) -> Vector<'b> {
+    let values = context.rows_of(&mut nulls, constant, 0.0, NAN, each);
+    Vector::reals(values, nulls, constant)
+}
+
+fn booleans<'b>(
+    context: &mut Context<'_>,
+    mut nulls: NullMask,
+    constant: bool,
+    each: impl Fn(usize) -> Option<bool>,
+) -> Vector<'b> {
+    let values = context.rows_of(&mut nulls, constant, false, BAD_PATTERN, each);
+    Vector::booleans(values, nulls, constant)
+}
