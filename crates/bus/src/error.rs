@@ -57,9 +57,7 @@ pub enum ReadError {
         oldest: u64,
     },
     /// The topic is not there.
-    #[error(
-        "topic `{topic}` does not exist: deploy the project, or create it with `espctl topics create {topic}`"
-    )]
+    #[error("topic `{topic}` does not exist: deploy the project, or create it with `espctl topics create {topic}`")]
     NoTopic {
         /// Topic.
         topic: String,

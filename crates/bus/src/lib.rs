@@ -12,12 +12,16 @@
 //! **Invariant:** one partition per topic; order exists only inside a partition.
 
 pub mod error;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 pub mod port;
 
 pub use error::{AdminError, ReadError, WriteError};
+#[cfg(feature = "kafka")]
+pub use kafka::{KafkaBus, KafkaOptions};
 pub use memory::MemoryBus;
 pub use port::{
-    Bus, EndOf, Fenced, Header, OutRecord, Polled, Reader, ReaderOptions, Record, StartAt,
-    TopicInfo, TopicSpec, Writer, WriterOptions,
+    Bus, EndOf, Fenced, Header, OutRecord, Polled, Reader, ReaderOptions, Record, StartAt, TopicInfo, TopicSpec,
+    Writer, WriterOptions,
 };

@@ -146,19 +146,11 @@ pub trait Bus: Send + Sync + 'static {
     fn name(&self) -> String;
 
     /// Opens a reader on these topics.
-    fn reader(
-        &self,
-        options: ReaderOptions,
-        topics: &[(Arc<str>, StartAt)],
-    ) -> Result<Box<dyn Reader>, ReadError>;
+    fn reader(&self, options: ReaderOptions, topics: &[(Arc<str>, StartAt)]) -> Result<Box<dyn Reader>, ReadError>;
 
     /// Opens a writer with its connections, ready to be fenced in; does not fence anybody. Blocks up to `deadline`
     /// for the connections; slow (client start), so never on the takeover path.
-    fn writer(
-        &self,
-        options: WriterOptions,
-        deadline: Duration,
-    ) -> Result<Box<dyn Writer>, WriteError>;
+    fn writer(&self, options: WriterOptions, deadline: Duration) -> Result<Box<dyn Writer>, WriteError>;
 
     /// An end of a topic.
     fn end(&self, topic: &str, end: EndOf, deadline: Duration) -> Result<u64, ReadError>;
@@ -178,12 +170,7 @@ pub trait Reader: Send {
     /// Waits up to `timeout` for something, then takes what is ready without waiting, at most `max` items, in `into`
     /// (which is not cleared). Returns `Ok` with nothing added when the time is up.
     /// `Gone` is returned instead of a silent jump when a topic lost the next offset.
-    fn poll(
-        &mut self,
-        timeout: Duration,
-        max: usize,
-        into: &mut Vec<Polled>,
-    ) -> Result<(), ReadError>;
+    fn poll(&mut self, timeout: Duration, max: usize, into: &mut Vec<Polled>) -> Result<(), ReadError>;
 
     /// Stops the flow of a topic; what the client library holds of it is not delivered until [`Reader::resume`].
     fn pause(&mut self, topic: &str) -> Result<(), ReadError>;

@@ -18,8 +18,7 @@ const ABORTED: u8 = 2;
 impl Fate {
     pub(super) fn finish(&self, commit: bool) {
         // Relaxed: all accesses happen under the bus's lock.
-        self.0
-            .store(if commit { COMMITTED } else { ABORTED }, Ordering::Relaxed);
+        self.0.store(if commit { COMMITTED } else { ABORTED }, Ordering::Relaxed);
     }
 
     fn is(&self, fate: u8) -> bool {
@@ -82,19 +81,10 @@ impl Topic {
     }
 
     pub(super) fn stable(&self) -> u64 {
-        self.open
-            .keys()
-            .next()
-            .map_or(self.newest(), |first| (*first).max(self.oldest))
+        self.open.keys().next().map_or(self.newest(), |first| (*first).max(self.oldest))
     }
 
-    pub(super) fn append(
-        &mut self,
-        record: OutRecord,
-        fate: &Arc<Fate>,
-        timestamp_ms: i64,
-        first: bool,
-    ) {
+    pub(super) fn append(&mut self, record: OutRecord, fate: &Arc<Fate>, timestamp_ms: i64, first: bool) {
         if first {
             self.open.insert(self.newest(), Arc::clone(fate));
         }
@@ -122,24 +112,14 @@ impl Topic {
     /// The first readable thing at or behind `from`.
     pub(super) fn read(&self, mut from: u64, committed_only: bool) -> Found {
         if from < self.oldest || from > self.newest() {
-            return Found::Gone {
-                oldest: self.oldest,
-            };
+            return Found::Gone { oldest: self.oldest };
         }
-        let limit = if committed_only {
-            self.stable()
-        } else {
-            self.newest()
-        };
+        let limit = if committed_only { self.stable() } else { self.newest() };
         while from < limit {
             match &self.entries[(from - self.oldest) as usize] {
-                Entry::Record {
-                    timestamp_ms,
-                    key,
-                    headers,
-                    payload,
-                    fate,
-                } if !committed_only || fate.is(COMMITTED) => {
+                Entry::Record { timestamp_ms, key, headers, payload, fate }
+                    if !committed_only || fate.is(COMMITTED) =>
+                {
                     return Found::Record(Record {
                         topic: Arc::clone(&self.name),
                         offset: from,
@@ -150,10 +130,7 @@ impl Topic {
                     });
                 }
                 Entry::Record { fate, .. } => {
-                    debug_assert!(
-                        !fate.is(OPEN),
-                        "an open record lies behind the last stable offset"
-                    );
+                    debug_assert!(!fate.is(OPEN), "an open record lies behind the last stable offset");
                     from += 1;
                 }
                 Entry::Control => from += 1,

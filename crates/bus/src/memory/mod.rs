@@ -18,8 +18,8 @@ use self::reader::MemoryReader;
 use self::state::State;
 use self::writer::MemoryWriter;
 use crate::{
-    AdminError, Bus, EndOf, ReadError, Reader, ReaderOptions, StartAt, TopicInfo, TopicSpec,
-    WriteError, Writer, WriterOptions,
+    AdminError, Bus, EndOf, ReadError, Reader, ReaderOptions, StartAt, TopicInfo, TopicSpec, WriteError, Writer,
+    WriterOptions,
 };
 
 /// Limit of topics, and of transactional ids, that one bus holds.
@@ -58,24 +58,13 @@ impl Default for MemoryBus {
 impl MemoryBus {
     /// An empty bus on the real clock.
     pub fn new() -> Self {
-        let (unix, start) = (
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
-            Instant::now(),
-        );
+        let (unix, start) = (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), Instant::now());
         Self::with_clock(Arc::new(move || unix + start.elapsed()))
     }
 
     /// An empty bus on a clock of the caller's; call [`MemoryBus::tick`] after moving it.
     pub fn with_clock(clock: MemoryClock) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                state: Mutex::default(),
-                changed: Condvar::new(),
-                clock,
-            }),
-        }
+        Self { inner: Arc::new(Inner { state: Mutex::default(), changed: Condvar::new(), clock }) }
     }
 
     /// Ends transactions whose time is up and wakes blocked readers. Needed only with a clock of one's own.
@@ -122,24 +111,14 @@ impl MemoryBus {
     fn lock(&self) -> MutexGuard<'_, State> {
         let now = self.now();
         // A poisoned lock means that a thread panicked inside one of the short sections below: nothing can be trusted.
-        let mut state = self
-            .inner
-            .state
-            .lock()
-            .expect("no section under the bus's lock panics");
+        let mut state = self.inner.state.lock().expect("no section under the bus's lock panics");
         if state.expire(now) {
             self.inner.changed.notify_all();
         }
         state
     }
 
-    fn resolve(
-        &self,
-        state: &State,
-        topic: &str,
-        at: StartAt,
-        committed_only: bool,
-    ) -> Result<u64, ReadError> {
+    fn resolve(&self, state: &State, topic: &str, at: StartAt, committed_only: bool) -> Result<u64, ReadError> {
         let topic = state.topics.get(topic).ok_or_else(|| no_topic(topic))?;
         Ok(match at {
             StartAt::Oldest => topic.oldest(),
@@ -165,16 +144,10 @@ impl MemoryBus {
         })
     }
 
-    fn admin(
-        &self,
-        attempted: impl FnOnce() -> String,
-    ) -> Result<MutexGuard<'_, State>, AdminError> {
+    fn admin(&self, attempted: impl FnOnce() -> String) -> Result<MutexGuard<'_, State>, AdminError> {
         let state = self.lock();
         if state.unavailable {
-            return Err(AdminError::Unavailable {
-                attempted: attempted(),
-                reason: DOWN.to_owned(),
-            });
+            return Err(AdminError::Unavailable { attempted: attempted(), reason: DOWN.to_owned() });
         }
         Ok(state)
     }
@@ -183,9 +156,7 @@ impl MemoryBus {
 const DOWN: &str = "the memory bus is set unavailable";
 
 fn no_topic(topic: &str) -> ReadError {
-    ReadError::NoTopic {
-        topic: topic.to_owned(),
-    }
+    ReadError::NoTopic { topic: topic.to_owned() }
 }
 
 impl Bus for MemoryBus {
@@ -193,25 +164,14 @@ impl Bus for MemoryBus {
         "memory bus".to_owned()
     }
 
-    fn reader(
-        &self,
-        options: ReaderOptions,
-        topics: &[(Arc<str>, StartAt)],
-    ) -> Result<Box<dyn Reader>, ReadError> {
+    fn reader(&self, options: ReaderOptions, topics: &[(Arc<str>, StartAt)]) -> Result<Box<dyn Reader>, ReadError> {
         Ok(Box::new(MemoryReader::open(self.clone(), options, topics)?))
     }
 
-    fn writer(
-        &self,
-        options: WriterOptions,
-        _deadline: Duration,
-    ) -> Result<Box<dyn Writer>, WriteError> {
+    fn writer(&self, options: WriterOptions, _deadline: Duration) -> Result<Box<dyn Writer>, WriteError> {
         if self.lock().unavailable {
             return Err(WriteError::Unavailable {
-                attempted: format!(
-                    "opening a writer of `{}` on the memory bus",
-                    options.transactional_id
-                ),
+                attempted: format!("opening a writer of `{}` on the memory bus", options.transactional_id),
                 reason: DOWN.to_owned(),
             });
         }
@@ -241,10 +201,9 @@ impl Bus for MemoryBus {
         let mut state = self.admin(attempted)?;
         let topics: &mut BTreeMap<_, _> = &mut state.topics;
         match topics.get(spec.name.as_str()) {
-            Some(topic) if topic.partitions != 1 => Err(AdminError::Partitions {
-                topic: spec.name.clone(),
-                found: topic.partitions,
-            }),
+            Some(topic) if topic.partitions != 1 => {
+                Err(AdminError::Partitions { topic: spec.name.clone(), found: topic.partitions })
+            }
             Some(_) => Ok(false),
             None if topics.len() >= HISTORY_MAX => Err(AdminError::Refused {
                 attempted: attempted(),

@@ -50,37 +50,21 @@ impl MemoryReader {
             state.uncommitted_readers += 1;
         }
         drop(state);
-        Ok(Self {
-            bus,
-            committed_only: options.committed_only,
-            cursors,
-            first: 0,
-        })
+        Ok(Self { bus, committed_only: options.committed_only, cursors, first: 0 })
     }
 
     fn cursor(&mut self, topic: &str) -> Result<&mut Cursor, ReadError> {
-        self.cursors
-            .iter_mut()
-            .find(|c| &*c.topic == topic)
-            .ok_or_else(|| no_topic(topic))
+        self.cursors.iter_mut().find(|c| &*c.topic == topic).ok_or_else(|| no_topic(topic))
     }
 
-    fn collect(
-        &mut self,
-        state: &State,
-        max: usize,
-        into: &mut Vec<Polled>,
-    ) -> Result<(), ReadError> {
+    fn collect(&mut self, state: &State, max: usize, into: &mut Vec<Polled>) -> Result<(), ReadError> {
         let (count, mut left) = (self.cursors.len(), max);
         for turn in 0..count {
             let cursor = &mut self.cursors[(self.first + turn) % count];
             if cursor.paused {
                 continue;
             }
-            let topic = state
-                .topics
-                .get(&cursor.topic)
-                .ok_or_else(|| no_topic(&cursor.topic))?;
+            let topic = state.topics.get(&cursor.topic).ok_or_else(|| no_topic(&cursor.topic))?;
             // A fair share for each topic, and what the others leave.
             let mut share = left.div_ceil(count - turn);
             while share > 0 {
@@ -95,17 +79,10 @@ impl MemoryReader {
                             break;
                         }
                         cursor.ended_at = Some(next);
-                        into.push(Polled::End {
-                            topic: Arc::clone(&cursor.topic),
-                            next_offset: next,
-                        });
+                        into.push(Polled::End { topic: Arc::clone(&cursor.topic), next_offset: next });
                     }
                     Found::Gone { oldest } => {
-                        return Err(ReadError::Gone {
-                            topic: cursor.topic.to_string(),
-                            needed: cursor.next,
-                            oldest,
-                        });
+                        return Err(ReadError::Gone { topic: cursor.topic.to_string(), needed: cursor.next, oldest });
                     }
                 }
                 share -= 1;
@@ -118,12 +95,7 @@ impl MemoryReader {
 }
 
 impl Reader for MemoryReader {
-    fn poll(
-        &mut self,
-        timeout: Duration,
-        max: usize,
-        into: &mut Vec<Polled>,
-    ) -> Result<(), ReadError> {
+    fn poll(&mut self, timeout: Duration, max: usize, into: &mut Vec<Polled>) -> Result<(), ReadError> {
         let (bus, start, before) = (self.bus.clone(), Instant::now(), into.len());
         let mut state = bus.lock();
         loop {
@@ -146,9 +118,7 @@ impl Reader for MemoryReader {
                     Ok(())
                 };
             }
-            let expiry = state
-                .next_expiry()
-                .map_or(left, |at| at.saturating_sub(bus.now()));
+            let expiry = state.next_expiry().map_or(left, |at| at.saturating_sub(bus.now()));
             let wait = left.min(expiry.max(Duration::from_millis(1)));
             let waited = bus.inner.changed.wait_timeout(state, wait);
             state = waited.expect("no section under the bus's lock panics").0;
@@ -169,9 +139,7 @@ impl Reader for MemoryReader {
     }
 
     fn seek(&mut self, topic: &str, to: StartAt) -> Result<(), ReadError> {
-        let next = self
-            .bus
-            .resolve(&self.bus.lock(), topic, to, self.committed_only)?;
+        let next = self.bus.resolve(&self.bus.lock(), topic, to, self.committed_only)?;
         let cursor = self.cursor(topic)?;
         cursor.next = next;
         cursor.ended_at = None;

@@ -53,11 +53,7 @@ impl State {
     pub(super) fn expire(&mut self, now: Duration) -> bool {
         let mut any = false;
         for producer in self.producers.values_mut() {
-            if producer
-                .open
-                .as_ref()
-                .is_some_and(|open| open.expires <= now)
-            {
+            if producer.open.as_ref().is_some_and(|open| open.expires <= now) {
                 producer.epoch += 1;
                 end(&mut self.topics, producer, false);
                 any = true;
@@ -68,10 +64,7 @@ impl State {
 
     /// When the next open transaction's time is up.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        self.producers
-            .values()
-            .filter_map(|p| p.open.as_ref().map(|o| o.expires))
-            .min()
+        self.producers.values().filter_map(|p| p.open.as_ref().map(|o| o.expires)).min()
     }
 
     /// Fences all other writers of the id, aborts what they left open; the caller's epoch, or `None` when the bus
@@ -80,10 +73,7 @@ impl State {
         if self.producers.len() >= HISTORY_MAX && !self.producers.contains_key(transactional_id) {
             return None;
         }
-        let producer = self
-            .producers
-            .entry(transactional_id.to_owned())
-            .or_default();
+        let producer = self.producers.entry(transactional_id.to_owned()).or_default();
         producer.epoch += 1;
         end(&mut self.topics, producer, false);
         Some(producer.epoch)
@@ -119,55 +109,32 @@ impl State {
             open.topics.push(Arc::clone(&name));
         }
         let fate = Arc::clone(&open.fate);
-        let topic = self
-            .topics
-            .get_mut(&name)
-            .expect("looked up above under the same lock");
+        let topic = self.topics.get_mut(&name).expect("looked up above under the same lock");
         topic.append(record, &fate, now.as_millis() as i64, first);
         Ok(())
     }
 
     /// Commits the open transaction, if a record was sent.
-    pub(super) fn commit(
-        &mut self,
-        transactional_id: &str,
-        epoch: u64,
-    ) -> Result<Committed, Refusal> {
+    pub(super) fn commit(&mut self, transactional_id: &str, epoch: u64) -> Result<Committed, Refusal> {
         let producer = self.producer(transactional_id, epoch)?;
         match producer.fault.take() {
             Some(CommitFault::UnknownNotCommitted) => Ok(Committed::Unknown),
             fault => {
-                end(
-                    &mut self.topics,
-                    self.producers
-                        .get_mut(transactional_id)
-                        .expect("found above"),
-                    true,
-                );
-                Ok(if fault.is_some() {
-                    Committed::Unknown
-                } else {
-                    Committed::Yes
-                })
+                end(&mut self.topics, self.producers.get_mut(transactional_id).expect("found above"), true);
+                Ok(if fault.is_some() { Committed::Unknown } else { Committed::Yes })
             }
         }
     }
 
     pub(super) fn abort(&mut self, transactional_id: &str, epoch: u64) -> Result<(), Refusal> {
         self.producer(transactional_id, epoch)?;
-        let producer = self
-            .producers
-            .get_mut(transactional_id)
-            .expect("found above");
+        let producer = self.producers.get_mut(transactional_id).expect("found above");
         end(&mut self.topics, producer, false);
         Ok(())
     }
 
     pub(super) fn set_fault(&mut self, transactional_id: &str, fault: CommitFault) {
-        self.producers
-            .entry(transactional_id.to_owned())
-            .or_default()
-            .fault = Some(fault);
+        self.producers.entry(transactional_id.to_owned()).or_default().fault = Some(fault);
     }
 }
 

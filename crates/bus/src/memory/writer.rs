@@ -31,34 +31,20 @@ pub(super) struct MemoryWriter {
 
 impl MemoryWriter {
     pub(super) fn new(bus: MemoryBus, options: WriterOptions) -> Self {
-        Self {
-            bus,
-            options,
-            epoch: 0,
-            phase: Phase::Opened,
-        }
+        Self { bus, options, epoch: 0, phase: Phase::Opened }
     }
 
     fn attempted(&self, what: &str) -> String {
-        format!(
-            "{what} as `{}` on the memory bus",
-            self.options.transactional_id
-        )
+        format!("{what} as `{}` on the memory bus", self.options.transactional_id)
     }
 
     fn unavailable(&self, what: &str, reason: &str) -> WriteError {
-        WriteError::Unavailable {
-            attempted: self.attempted(what),
-            reason: reason.to_owned(),
-        }
+        WriteError::Unavailable { attempted: self.attempted(what), reason: reason.to_owned() }
     }
 
     fn fenced(&mut self, what: &str) -> WriteError {
         self.phase = Phase::Fenced;
-        WriteError::Fenced {
-            attempted: self.attempted(what),
-            transactional_id: self.options.transactional_id.clone(),
-        }
+        WriteError::Fenced { attempted: self.attempted(what), transactional_id: self.options.transactional_id.clone() }
     }
 
     /// The answer to a call that this phase does not allow.
@@ -71,23 +57,13 @@ impl MemoryWriter {
             },
             Phase::Opened => self.unavailable(what, "the writer was not fenced in"),
             Phase::Ready => self.unavailable(what, "no transaction is open"),
-            Phase::Open(_) => self.unavailable(
-                what,
-                "a transaction is open, or the writer is fenced in already",
-            ),
-            Phase::Unknown => self.unavailable(
-                what,
-                "the outcome of the last commit is unknown: make a new writer",
-            ),
+            Phase::Open(_) => self.unavailable(what, "a transaction is open, or the writer is fenced in already"),
+            Phase::Unknown => self.unavailable(what, "the outcome of the last commit is unknown: make a new writer"),
         }
     }
 
     /// Runs `call` on the bus unless that is down, then wakes the readers.
-    fn with<T>(
-        &mut self,
-        what: &str,
-        call: impl FnOnce(&mut State, &mut Self) -> T,
-    ) -> Result<T, WriteError> {
+    fn with<T>(&mut self, what: &str, call: impl FnOnce(&mut State, &mut Self) -> T) -> Result<T, WriteError> {
         let bus = self.bus.clone();
         let mut state = bus.lock();
         if state.unavailable {
@@ -201,9 +177,7 @@ impl Writer for MemoryWriter {
         if !matches!(self.phase, Phase::Open(_) | Phase::MustAbort) {
             return Err(self.wrong_phase(WHAT));
         }
-        match self.with(WHAT, |state, me| {
-            state.abort(&me.options.transactional_id, me.epoch)
-        })? {
+        match self.with(WHAT, |state, me| state.abort(&me.options.transactional_id, me.epoch))? {
             Ok(()) => {
                 self.phase = Phase::Ready;
                 Ok(())

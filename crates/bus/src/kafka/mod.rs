@@ -1,0 +1,146 @@
+//! The bus on Kafka: rdkafka, and a plain connection for what librdkafka does too slowly.
+//!
+//! - [`settings`]: every setting of the clients with its reason
+//! - `reader`, `writer` (with `deliveries`, `triage`): the port's two halves
+//! - `coordinator` (with `wire`, `keeper`): the fast fence, and whether a transaction is complete
+//! - `asker`, `admin`: ends of topics; topics themselves
+
+mod admin;
+mod asker;
+mod context;
+mod coordinator;
+mod deliveries;
+mod keeper;
+mod reader;
+pub mod settings;
+mod triage;
+mod wire;
+mod writer;
+
+use rdkafka::error::KafkaError;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use self::admin::Admin;
+use self::asker::Asker;
+use self::context::Context;
+use self::coordinator::Coordinator;
+use self::deliveries::text_of;
+use self::keeper::Keeper;
+use self::reader::KafkaReader;
+use self::writer::KafkaWriter;
+use crate::{
+    AdminError, Bus, EndOf, ReadError, Reader, ReaderOptions, StartAt, TopicInfo, TopicSpec, WriteError, Writer,
+    WriterOptions,
+};
+
+/// Where Kafka is, and how to speak to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaOptions {
+    /// Addresses to begin with, `host:port` separated by commas.
+    pub bootstrap: String,
+    /// Further settings of the client library ([`settings::parse_settings`]).
+    pub settings: BTreeMap<String, String>,
+}
+
+/// A bus on a Kafka cluster (3.6 or newer, which verifies every transactional write). Clones share it.
+#[derive(Clone)]
+pub struct KafkaBus {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: KafkaOptions,
+    name: String,
+    asker: Arc<Asker>,
+    keeper: Keeper,
+    readers: AtomicU64,
+}
+
+impl KafkaBus {
+    /// Checks the settings and creates the clients; waits for no broker.
+    pub fn new(options: KafkaOptions) -> Result<Self, AdminError> {
+        let name = format!("kafka at {}", options.bootstrap);
+        let refused =
+            |reason: String| AdminError::Refused { attempted: format!("setting up the clients of {name}"), reason };
+        let config = |committed| settings::asking(&options.bootstrap, &options.settings, committed);
+        let asker = Asker::open(&config(false), &config(true), &name).map_err(|error| refused(explain(&error)))?;
+        let keeper = Keeper::start().map_err(|error| refused(format!("starting a thread: {error}")))?;
+        let (asker, readers) = (Arc::new(asker), AtomicU64::new(0));
+        Ok(Self { inner: Arc::new(Inner { options, name, asker, keeper, readers }) })
+    }
+
+    fn admin<T>(&self, call: impl FnOnce(Admin<'_>) -> T) -> T {
+        let options = &self.inner.options;
+        let config = settings::asking(&options.bootstrap, &options.settings, false);
+        call(Admin { asker: &self.inner.asker, config: &config, bus: &self.inner.name })
+    }
+}
+
+/// Names the setting when one is wrong.
+fn explain(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, text, key, value) => format!("setting `{key}={value}`: {text}"),
+        error => text_of(error),
+    }
+}
+
+impl Bus for KafkaBus {
+    fn name(&self) -> String {
+        self.inner.name.clone()
+    }
+
+    fn reader(&self, options: ReaderOptions, topics: &[(Arc<str>, StartAt)]) -> Result<Box<dyn Reader>, ReadError> {
+        let KafkaOptions { bootstrap, settings: extra } = &self.inner.options;
+        let number = self.inner.readers.fetch_add(1, Ordering::Relaxed);
+        let group = format!("esp-mesh-{}-{}-{number}", options.client, std::process::id());
+        let config = settings::reader(bootstrap, extra, &options, &group, topics.len());
+        let consumer = config.create_with_context(Context::new(&options.client)).map_err(|error: KafkaError| {
+            ReadError::Unavailable {
+                attempted: format!("opening a reader on {}", self.inner.name),
+                reason: explain(&error),
+            }
+        })?;
+        let asker = Arc::clone(&self.inner.asker);
+        let name = self.inner.name.clone();
+        let reader = KafkaReader::open(consumer, asker, options.committed_only, topics, name)?;
+        Ok(Box::new(reader))
+    }
+
+    fn writer(&self, options: WriterOptions, deadline: Duration) -> Result<Box<dyn Writer>, WriteError> {
+        let KafkaOptions { bootstrap, settings: extra } = &self.inner.options;
+        let config = settings::writer(bootstrap, extra, &options);
+        let plain = match settings::plain_refused(extra) {
+            Some(why) => Err(why),
+            None => {
+                let timeout = settings::transaction_timeout(&options);
+                let coordinator = Coordinator::new(bootstrap, &options.client, &options.transactional_id, timeout);
+                Ok(Arc::new(Mutex::new(coordinator)))
+            }
+        };
+        let names = (options.client.as_str(), options.transactional_id.as_str(), self.inner.name.as_str());
+        let writer = KafkaWriter::open(&config, plain.clone(), names, deadline)?;
+        if let Ok(coordinator) = &plain {
+            self.inner.keeper.add(coordinator);
+        }
+        Ok(Box::new(writer))
+    }
+
+    fn end(&self, topic: &str, end: EndOf, deadline: Duration) -> Result<u64, ReadError> {
+        self.inner.asker.end(topic, end, deadline)
+    }
+
+    fn topics(&self, prefix: &str, deadline: Duration) -> Result<Vec<TopicInfo>, AdminError> {
+        self.admin(|admin| admin.topics(prefix, deadline))
+    }
+
+    fn create_topic(&self, spec: &TopicSpec, deadline: Duration) -> Result<bool, AdminError> {
+        self.admin(|admin| admin.create(spec, deadline))
+    }
+
+    fn delete_topic(&self, topic: &str, deadline: Duration) -> Result<bool, AdminError> {
+        self.admin(|admin| admin.delete(topic, deadline))
+    }
+}

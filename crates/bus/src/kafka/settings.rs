@@ -1,0 +1,217 @@
+//! Every setting of the clients, explicit and with its reason; what the user may set besides.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::{ReaderOptions, WriterOptions};
+
+/// Settings that carry the mesh's guarantees: the user must not set them.
+const OURS: [&str; 14] = [
+    "acks",
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "client.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "isolation.level",
+    "metadata.broker.list",
+    "transaction.timeout.ms",
+    "transactional.id",
+];
+
+/// Below this Kafka's clients refuse a transaction timeout.
+const TRANSACTION_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
+/// How many connections' worth of settings one line may hold.
+const EXTRA_MAX: usize = 200;
+
+/// Reads `k=v;k=v` (the `kafkaglobalconfig` of a dfESP URL); the error names the part that is wrong.
+pub fn parse_settings(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut settings = BTreeMap::new();
+    for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        let Some((key, value)) = part.split_once('=') else {
+            return Err(format!("Kafka client setting `{part}`: expected `key=value`, several separated by `;`"));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        if OURS.contains(&key) {
+            return Err(format!(
+                "Kafka client setting `{key}` is set by the mesh, its guarantees rest on it: remove it"
+            ));
+        }
+        settings.insert(key.to_owned(), value.to_owned());
+        if settings.len() > EXTRA_MAX {
+            return Err(format!("more than {EXTRA_MAX} Kafka client settings"));
+        }
+    }
+    Ok(settings)
+}
+
+/// What all clients have in common; then the user's settings, which may change these.
+fn base(bootstrap: &str, client: &str, extra: &BTreeMap<String, String>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set_log_level(RDKafkaLogLevel::Info);
+    let settings = [
+        ("bootstrap.servers", bootstrap),
+        ("client.id", client),
+        // A topic springs up by nobody's typing error.
+        ("allow.auto.create.topics", "false"),
+        // Undocumented, but it connects to all brokers at once: a takeover finds every connection open.
+        ("enable.sparse.connections", "false"),
+        // The client's own idle limit: none. The broker has one (10 minutes); then it reconnects at once.
+        ("connections.max.idle.ms", "0"),
+        ("socket.keepalive.enable", "true"),
+        ("socket.nagle.disable", "true"),
+        // A broker that is gone is noticed by its closed socket; one that hangs, by these. Defaults: 30 s, 60 s.
+        ("socket.connection.setup.timeout.ms", "2000"),
+        ("socket.timeout.ms", "10000"),
+        // Defaults 100 ms .. 10 s: a restarted broker would be found too late.
+        ("reconnect.backoff.ms", "10"),
+        ("reconnect.backoff.max.ms", "500"),
+        // Default 100 ms .. 1 s; it is spent on every leader or coordinator change.
+        ("retry.backoff.ms", "10"),
+        ("retry.backoff.max.ms", "200"),
+        ("topic.metadata.refresh.fast.interval.ms", "20"),
+        ("topic.metadata.refresh.interval.ms", "60000"),
+        // An unknown topic is an error after this time, not after 30 s.
+        ("topic.metadata.propagation.max.ms", "2000"),
+        // Idle connections end; that is no news.
+        ("log.connection.close", "false"),
+    ];
+    for (key, value) in settings {
+        config.set(key, value);
+    }
+    for (key, value) in extra {
+        config.set(key, value);
+    }
+    config
+}
+
+/// A client that only asks: metadata, ends of topics, admin.
+pub(super) fn asking(bootstrap: &str, extra: &BTreeMap<String, String>, committed: bool) -> ClientConfig {
+    let mut config = base(bootstrap, "esp-mesh-ask", extra);
+    config.set("isolation.level", isolation(committed));
+    config
+}
+
+fn isolation(committed: bool) -> &'static str {
+    if committed { "read_committed" } else { "read_uncommitted" }
+}
+
+/// A reader of `topics` topics, each with a queue of its own.
+pub(super) fn reader(
+    bootstrap: &str,
+    extra: &BTreeMap<String, String>,
+    options: &ReaderOptions,
+    group: &str,
+    topics: usize,
+) -> ClientConfig {
+    // Half for what is queued, half for the answers that are on their way.
+    let share = (options.buffer_bytes_max / 2 / topics.max(1)).max(16 * 1024);
+    let fetch = share.clamp(16 * 1024, 8 * 1024 * 1024);
+    // A queued record costs the client some 500 bytes beside its content, so small ones are limited by count.
+    let records = (share / 1024).clamp(500, 100_000);
+    let mut config = base(bootstrap, &options.client, extra);
+    config
+        .set("isolation.level", isolation(options.committed_only))
+        // Partitions are assigned, nobody joins the group and nothing is committed to it; the client wants a name.
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // A lost offset is an error (ReadError::Gone), never a silent jump.
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        // An answer goes out when there is a byte; without one the broker holds the request this long. Default 500.
+        // Records that come meanwhile are answered at once; the limit bounds what an LSO that moves without new bytes
+        // (a commit's marker does bring bytes) could delay.
+        .set("fetch.wait.max.ms", "10")
+        .set("fetch.min.bytes", "1")
+        // After a full queue. Default 1000 ms: a consumer that catches up would stop for a second at a time.
+        .set("fetch.queue.backoff.ms", "2")
+        .set("fetch.error.backoff.ms", "50")
+        .set("fetch.message.max.bytes", fetch.to_string())
+        .set(
+            "fetch.max.bytes",
+            fetch.max(1024).saturating_mul(topics.max(1)).clamp(fetch, 512 * 1024 * 1024).to_string(),
+        )
+        .set("receive.message.max.bytes", "1000000000")
+        .set("queued.min.messages", records.to_string())
+        .set("queued.max.messages.kbytes", (share / 1024).clamp(16, 2_097_151).to_string())
+        // The broker's checksum covers disk and network; checking again costs a tenth of the reading.
+        .set("check.crcs", "false");
+    config
+}
+
+/// A transactional writer.
+pub(super) fn writer(bootstrap: &str, extra: &BTreeMap<String, String>, options: &WriterOptions) -> ClientConfig {
+    let timeout = transaction_timeout(options);
+    let kbytes = (options.buffer_bytes_max / 1024).clamp(64, 2_097_151);
+    // A queued record costs the client some 200 bytes beside its content.
+    let records = (options.buffer_bytes_max / 256).clamp(1_000, 1_000_000);
+    let mut config = base(bootstrap, &options.client, extra);
+    config
+        .set("transactional.id", &options.transactional_id)
+        .set("transaction.timeout.ms", timeout.as_millis().to_string())
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("max.in.flight.requests.per.connection", "5")
+        // A record is given up before the broker gives the transaction up.
+        .set("message.timeout.ms", timeout.as_millis().to_string())
+        // Must be below the transaction timeout.
+        .set("socket.timeout.ms", timeout.as_millis().saturating_sub(100).clamp(900, 5_000).to_string())
+        // The client refuses to queue beyond these; Writer::send then waits.
+        .set("queue.buffering.max.messages", records.to_string())
+        .set("queue.buffering.max.kbytes", kbytes.to_string())
+        .set("message.max.bytes", "1000000000");
+    // These the user may set, e.g. a linger for load that is throughput only.
+    let tunable = [
+        // A batch goes out at once; while one is on its way the next one fills. Default 5 ms, paid by every commit.
+        ("linger.ms", "0"),
+        ("batch.size", "1000000"),
+        ("batch.num.messages", "100000"),
+        ("compression.type", "none"),
+    ];
+    for (key, value) in tunable {
+        if !extra.contains_key(key) {
+            config.set(key, value);
+        }
+    }
+    config
+}
+
+/// The transaction timeout as Kafka gets it.
+pub(super) fn transaction_timeout(options: &WriterOptions) -> Duration {
+    options.transaction_timeout.max(TRANSACTION_TIMEOUT_MIN)
+}
+
+/// Why a plain connection cannot speak to this cluster, if so.
+pub(super) fn plain_refused(extra: &BTreeMap<String, String>) -> Option<String> {
+    let protocol = extra.get("security.protocol")?;
+    (!protocol.eq_ignore_ascii_case("plaintext"))
+        .then(|| format!("security.protocol={protocol}, and the fast fence speaks plaintext only"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_and_the_mesh_keeps_its_own() {
+        let parsed = parse_settings(" linger.ms=5 ; debug=broker;; ").unwrap();
+        assert_eq!(parsed.get("linger.ms").map(String::as_str), Some("5"));
+        assert_eq!(parsed.len(), 2);
+        assert!(parse_settings("isolation.level=read_uncommitted").unwrap_err().contains("isolation.level"));
+        assert!(parse_settings("nonsense").unwrap_err().contains("nonsense"));
+    }
+
+    #[test]
+    fn security_settings_rule_the_fast_fence_out() {
+        assert_eq!(plain_refused(&parse_settings("security.protocol=PLAINTEXT").unwrap()), None);
+        assert!(plain_refused(&parse_settings("security.protocol=SASL_SSL").unwrap()).is_some());
+    }
+}
