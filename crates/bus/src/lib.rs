@@ -11,6 +11,8 @@
 //! **Invariant:** rdkafka and kafka-protocol are used nowhere else (`cargo xtask check-layers`).
 //! **Invariant:** one partition per topic; order exists only inside a partition.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod error;
 #[cfg(feature = "kafka")]
 pub mod kafka;

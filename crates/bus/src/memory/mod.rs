@@ -7,6 +7,8 @@
 mod log;
 mod reader;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
