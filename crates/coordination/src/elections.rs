@@ -39,10 +39,7 @@ pub struct Znode {
 impl Znode {
     /// The node with this number in this group.
     pub(crate) fn numbered(root: &str, group: &str, sequence: i64) -> Self {
-        Self {
-            sequence,
-            path: format!("{root}/{group}/server-n_{sequence:010}"),
-        }
+        Self { sequence, path: format!("{root}/{group}/server-n_{sequence:010}") }
     }
 }
 
@@ -151,12 +148,8 @@ pub trait Elections: Send + Sync + 'static {
     async fn leader(&self, group: &str) -> Result<Option<Led>, Error>;
 
     /// Writes the leader record if its version is still `expected` (`None`: if there is none), else [`Error::Conflict`].
-    async fn set_leader(
-        &self,
-        group: &str,
-        expected: Option<Version>,
-        record: &LeaderRecord,
-    ) -> Result<Version, Error>;
+    async fn set_leader(&self, group: &str, expected: Option<Version>, record: &LeaderRecord)
+    -> Result<Version, Error>;
 
     /// The groups that ever had a candidate, in order of their names.
     async fn groups(&self) -> Result<Vec<String>, Error>;
@@ -195,10 +188,7 @@ pub(crate) fn encode<T: Serialize>(what: &str, value: &T) -> Result<Vec<u8>, Err
     if bytes.len() > MAX_DATA_BYTES {
         return Err(Error::invalid(
             what,
-            format!(
-                "{} bytes, expected at most {MAX_DATA_BYTES}; use shorter names or reasons",
-                bytes.len()
-            ),
+            format!("{} bytes, expected at most {MAX_DATA_BYTES}; use shorter names or reasons", bytes.len()),
         ));
     }
     Ok(bytes)

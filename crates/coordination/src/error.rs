@@ -51,34 +51,18 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn unavailable(attempted: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Unavailable {
-            attempted: attempted.into(),
-            reason: reason.to_string(),
-        }
+        Self::Unavailable { attempted: attempted.into(), reason: reason.to_string() }
     }
 
     pub(crate) fn invalid(attempted: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Invalid {
-            attempted: attempted.into(),
-            reason: reason.into(),
-        }
+        Self::Invalid { attempted: attempted.into(), reason: reason.into() }
     }
 
     pub(crate) fn missing(attempted: impl Into<String>) -> Self {
-        Self::Missing {
-            attempted: attempted.into(),
-        }
+        Self::Missing { attempted: attempted.into() }
     }
 
-    pub(crate) fn conflict(
-        attempted: impl Into<String>,
-        expected: impl ToString,
-        found: impl ToString,
-    ) -> Self {
-        Self::Conflict {
-            attempted: attempted.into(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }
+    pub(crate) fn conflict(attempted: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Self::Conflict { attempted: attempted.into(), expected: expected.to_string(), found: found.to_string() }
     }
 }

@@ -27,19 +27,13 @@ impl<T> Latest<T> {
     /// Watches what others send; whatever is there already counts as new.
     pub(crate) fn new(mut receiver: watch::Receiver<Option<Arc<T>>>) -> Self {
         receiver.mark_changed();
-        Self {
-            receiver,
-            feeder: None,
-        }
+        Self { receiver, feeder: None }
     }
 
     /// Watches what a task of its own sends, which ends with the watch.
     #[cfg(any(feature = "zookeeper", feature = "etcd"))]
     pub(crate) fn fed_by(receiver: watch::Receiver<Option<Arc<T>>>, feeder: AbortHandle) -> Self {
-        Self {
-            receiver,
-            feeder: Some(Feeder(feeder)),
-        }
+        Self { receiver, feeder: Some(Feeder(feeder)) }
     }
 
     /// The next state: at once when there is one that was not handed out yet. `None`: there will never be another.

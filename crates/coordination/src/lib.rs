@@ -16,6 +16,8 @@
 
 mod elections;
 mod error;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod latest;
 mod memory;
 mod registry;
@@ -23,10 +25,12 @@ mod registry;
 mod zookeeper;
 
 pub use elections::{
-    Candidate, CandidateData, Elections, GroupState, LeaderRecord, Led, MAX_DATA_BYTES, Session,
-    SessionState, Version, Znode, check_group,
+    Candidate, CandidateData, Elections, GroupState, LeaderRecord, Led, MAX_DATA_BYTES, Session, SessionState, Version,
+    Znode, check_group,
 };
 pub use error::Error;
+#[cfg(feature = "etcd")]
+pub use etcd::{EtcdOptions, EtcdRegistry};
 pub use latest::Latest;
 pub use memory::{MemoryElections, MemoryRegistry};
 pub use registry::{Entry, Expected, Listing, MAX_VALUE_BYTES, Registry, check_key};

@@ -84,10 +84,7 @@ pub(crate) fn check_put(key: &str, value: &[u8]) -> Result<(), Error> {
     if value.len() > MAX_VALUE_BYTES {
         return Err(Error::invalid(
             format!("write `{key}`"),
-            format!(
-                "value of {} bytes, expected at most {MAX_VALUE_BYTES}",
-                value.len()
-            ),
+            format!("value of {} bytes, expected at most {MAX_VALUE_BYTES}", value.len()),
         ));
     }
     Ok(())
@@ -102,8 +99,5 @@ pub(crate) fn describe(expected: Expected) -> String {
 }
 
 pub(crate) fn describe_found(found: Option<u64>) -> String {
-    found.map_or_else(
-        || "no value".into(),
-        |revision| format!("revision {revision}"),
-    )
+    found.map_or_else(|| "no value".into(), |revision| format!("revision {revision}"))
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test should panic")]
 
 mod contract;
+mod proxy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +31,7 @@ async fn connect(hosts: &str) -> ZookeeperElections {
     };
     let elections = ZookeeperElections::start(options).unwrap();
     let mut session = elections.session();
-    soon("a session", async {
-        while session.next().await.unwrap().state != SessionState::Connected {}
-    })
-    .await;
+    soon("a session", async { while session.next().await.unwrap().state != SessionState::Connected {} }).await;
     elections
 }
 
@@ -41,11 +39,7 @@ async fn connect(hosts: &str) -> ZookeeperElections {
 async fn elections_keep_the_contract() {
     let Some(hosts) = hosts() else { return };
     let (one, two) = (connect(&hosts).await, connect(&hosts).await);
-    contract::elections::all(Pair {
-        one: Arc::new(one),
-        two: Arc::new(two),
-    })
-    .await;
+    contract::elections::all(Pair { one: Arc::new(one), two: Arc::new(two) }).await;
 }
 
 #[tokio::test]
@@ -60,24 +54,15 @@ async fn a_cut_connection_is_reported_and_the_expired_session_replaced() {
     let mut seen_by_cut_off = cut_off.watch("g");
     cut_off.join("g", &data("a")).await.unwrap();
     healthy.join("g", &data("b")).await.unwrap();
-    until(&mut seen_by_cut_off, "both", |state| {
-        state.candidates.len() == 2
-    })
-    .await;
+    until(&mut seen_by_cut_off, "both", |state| state.candidates.len() == 2).await;
     let mut seen = healthy.watch("g");
     until(&mut seen, "both", |state| state.candidates.len() == 2).await;
 
     proxy.set_cut(true);
-    assert_eq!(
-        soon("disconnected", session.next()).await.unwrap().state,
-        SessionState::Disconnected
-    );
+    assert_eq!(soon("disconnected", session.next()).await.unwrap().state, SessionState::Disconnected);
     let error = cut_off.join("g", &data("c")).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
-    until(&mut seen, "the cut-off candidate expires", |state| {
-        state.candidates.len() == 1
-    })
-    .await;
+    until(&mut seen, "the cut-off candidate expires", |state| state.candidates.len() == 1).await;
     proxy.set_cut(false);
     let renewed = soon("a new session", async {
         loop {
@@ -89,17 +74,9 @@ async fn a_cut_connection_is_reported_and_the_expired_session_replaced() {
     })
     .await;
     assert_eq!(renewed.number, first.number + 1);
-    until(
-        &mut seen_by_cut_off,
-        "the watch goes on across sessions",
-        |state| state.candidates.len() == 1,
-    )
-    .await;
+    until(&mut seen_by_cut_off, "the watch goes on across sessions", |state| state.candidates.len() == 1).await;
     cut_off.join("g", &data("a")).await.unwrap();
-    until(&mut seen_by_cut_off, "and shows changes", |state| {
-        state.candidates.len() == 2
-    })
-    .await;
+    until(&mut seen_by_cut_off, "and shows changes", |state| state.candidates.len() == 2).await;
     until(&mut seen, "to both", |state| state.candidates.len() == 2).await;
 }
 
@@ -114,62 +91,6 @@ async fn without_a_server_calls_fail_within_their_limit_and_say_where() {
     let error = soon("an answer", elections.leader("g")).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
-    let error = ZookeeperElections::start(ZookeeperOptions {
-        hosts: "zk1,zk2:2181".into(),
-        ..nowhere
-    })
-    .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("found `zk1`, expected `host:port,host:port/chroot`"),
-        "{error}"
-    );
-}
-
-/// A TCP proxy that can be cut: connections break, and no new ones are made.
-mod proxy {
-    use std::sync::Arc;
-
-    use tokio::io::copy_bidirectional;
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::watch;
-
-    pub struct Proxy {
-        address: String,
-        cut: Arc<watch::Sender<bool>>,
-    }
-
-    impl Proxy {
-        pub async fn start(target: &str) -> Self {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap().to_string();
-            let cut = Arc::new(watch::Sender::new(false));
-            let (target, changes) = (target.to_owned(), cut.subscribe());
-            tokio::spawn(async move {
-                while let Ok((mut inward, _)) = listener.accept().await {
-                    let (target, mut changes) = (target.clone(), changes.clone());
-                    tokio::spawn(async move {
-                        if *changes.borrow() {
-                            return;
-                        }
-                        let mut outward = TcpStream::connect(target).await.unwrap();
-                        tokio::select! {
-                            _ = copy_bidirectional(&mut inward, &mut outward) => {}
-                            _ = changes.wait_for(|cut| *cut) => {}
-                        }
-                    });
-                }
-            });
-            Self { address, cut }
-        }
-
-        pub fn address(&self) -> &str {
-            &self.address
-        }
-
-        pub fn set_cut(&self, cut: bool) {
-            self.cut.send_replace(cut);
-        }
-    }
+    let error = ZookeeperElections::start(ZookeeperOptions { hosts: "zk1,zk2:2181".into(), ..nowhere }).unwrap_err();
+    assert!(error.to_string().contains("found `zk1`, expected `host:port,host:port/chroot`"), "{error}");
 }

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::elections::encode;
 use crate::{
-    Candidate, CandidateData, Elections, Error, GroupState, Latest, LeaderRecord, Led, Session,
-    SessionState, Version, Znode, check_group,
+    Candidate, CandidateData, Elections, Error, GroupState, Latest, LeaderRecord, Led, Session, SessionState, Version,
+    Znode, check_group,
 };
 
 const ROOT: &str = "/ESP";
@@ -51,12 +51,7 @@ struct Group {
 impl Default for Group {
     fn default() -> Self {
         let empty = Some(Arc::new(GroupState::default()));
-        Self {
-            next_sequence: 0,
-            leader: None,
-            candidates: BTreeMap::new(),
-            watch: watch::Sender::new(empty),
-        }
+        Self { next_sequence: 0, leader: None, candidates: BTreeMap::new(), watch: watch::Sender::new(empty) }
     }
 }
 
@@ -72,10 +67,7 @@ impl Group {
     }
 
     fn changed(&self, name: &str) {
-        let state = GroupState {
-            leader: self.leader.clone(),
-            candidates: self.candidates(name),
-        };
+        let state = GroupState { leader: self.leader.clone(), candidates: self.candidates(name) };
         self.watch.send_replace(Some(Arc::new(state)));
     }
 }
@@ -98,10 +90,7 @@ impl State {
     fn tell_session(&self, id: u64, change: impl FnOnce(Session) -> Session) {
         if let Some(sender) = self.sessions.get(&id) {
             sender.send_modify(|session| {
-                let before = session
-                    .as_deref()
-                    .copied()
-                    .expect("set when the session was opened, never cleared");
+                let before = session.as_deref().copied().expect("set when the session was opened, never cleared");
                 *session = Some(Arc::new(change(before)));
             });
         }
@@ -110,9 +99,7 @@ impl State {
 
 impl Server {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("no code panics while it holds this lock")
+        self.state.lock().expect("no code panics while it holds this lock")
     }
 }
 
@@ -145,46 +132,26 @@ impl MemoryElections {
         let mut state = server.lock();
         state.last_session += 1;
         let id = state.last_session;
-        let connected = if state.down {
-            SessionState::Disconnected
-        } else {
-            SessionState::Connected
-        };
-        let first = Arc::new(Session {
-            number: 1,
-            state: connected,
-        });
+        let connected = if state.down { SessionState::Disconnected } else { SessionState::Connected };
+        let first = Arc::new(Session { number: 1, state: connected });
         state.sessions.insert(id, watch::Sender::new(Some(first)));
         drop(state);
-        Self {
-            session: Arc::new(MemorySession { id, server }),
-        }
+        Self { session: Arc::new(MemorySession { id, server }) }
     }
 
     /// Ends the session as the server does after silence: its candidates vanish and a new session begins.
     pub fn expire(&self) {
         let mut state = self.session.server.lock();
         state.remove_candidates_of(self.session.id);
-        let connected = if state.down {
-            SessionState::Disconnected
-        } else {
-            SessionState::Connected
-        };
-        state.tell_session(self.session.id, |old| Session {
-            number: old.number + 1,
-            state: connected,
-        });
+        let connected = if state.down { SessionState::Disconnected } else { SessionState::Connected };
+        state.tell_session(self.session.id, |old| Session { number: old.number + 1, state: connected });
     }
 
     /// Makes every call of every session fail as if the server were down, or ends that.
     pub fn set_down(&self, down: bool) {
         let mut state = self.session.server.lock();
         state.down = down;
-        let now = if down {
-            SessionState::Disconnected
-        } else {
-            SessionState::Connected
-        };
+        let now = if down { SessionState::Disconnected } else { SessionState::Connected };
         for id in state.sessions.keys() {
             state.tell_session(*id, |old| Session { state: now, ..old });
         }
@@ -197,14 +164,7 @@ impl MemoryElections {
 
     fn up(&self, attempted: &str) -> Result<MutexGuard<'_, State>, Error> {
         let state = self.session.server.lock();
-        if state.down {
-            Err(Error::unavailable(
-                attempted,
-                "elections in memory are switched off",
-            ))
-        } else {
-            Ok(state)
-        }
+        if state.down { Err(Error::unavailable(attempted, "elections in memory are switched off")) } else { Ok(state) }
     }
 }
 
@@ -223,9 +183,7 @@ impl Elections for MemoryElections {
         let entry = state.group(group);
         let sequence = entry.next_sequence;
         entry.next_sequence += 1;
-        entry
-            .candidates
-            .insert(sequence, (self.session.id, data.clone()));
+        entry.candidates.insert(sequence, (self.session.id, data.clone()));
         entry.changed(group);
         Ok(Znode::numbered(ROOT, group, sequence))
     }
@@ -259,20 +217,13 @@ impl Elections for MemoryElections {
     async fn candidates(&self, group: &str) -> Result<Vec<Candidate>, Error> {
         check_group(group)?;
         let state = self.up(&format!("list the candidates of group `{group}`"))?;
-        Ok(state
-            .groups
-            .get(group)
-            .map(|found| found.candidates(group))
-            .unwrap_or_default())
+        Ok(state.groups.get(group).map(|found| found.candidates(group)).unwrap_or_default())
     }
 
     async fn leader(&self, group: &str) -> Result<Option<Led>, Error> {
         check_group(group)?;
         let state = self.up(&format!("read the leader of group `{group}`"))?;
-        Ok(state
-            .groups
-            .get(group)
-            .and_then(|found| found.leader.clone()))
+        Ok(state.groups.get(group).and_then(|found| found.leader.clone()))
     }
 
     async fn set_leader(
@@ -282,25 +233,17 @@ impl Elections for MemoryElections {
         record: &LeaderRecord,
     ) -> Result<Version, Error> {
         check_group(group)?;
-        let attempted = format!(
-            "make `{}` leader of group `{group}` in term {}",
-            record.candidate, record.term
-        );
+        let attempted = format!("make `{}` leader of group `{group}` in term {}", record.candidate, record.term);
         encode(&attempted, record)?;
         let mut state = self.up(&attempted)?;
         let entry = state.group(group);
         let found = entry.leader.as_ref().map(|led| led.version);
         if found != expected {
-            let text = |version: Option<Version>| {
-                version.map_or("no record".to_owned(), |v| v.to_string())
-            };
+            let text = |version: Option<Version>| version.map_or("no record".to_owned(), |v| v.to_string());
             return Err(Error::conflict(attempted, text(expected), text(found)));
         }
         let version = Version(found.map_or(0, |version| version.0 + 1));
-        entry.leader = Some(Led {
-            record: record.clone(),
-            version,
-        });
+        entry.leader = Some(Led { record: record.clone(), version });
         entry.changed(group);
         Ok(version)
     }
@@ -315,10 +258,7 @@ impl Elections for MemoryElections {
 
     fn session(&self) -> Latest<Session> {
         let state = self.session.server.lock();
-        let sender = state
-            .sessions
-            .get(&self.session.id)
-            .expect("removed only when this handle is dropped");
+        let sender = state.sessions.get(&self.session.id).expect("removed only when this handle is dropped");
         Latest::new(sender.subscribe())
     }
 }

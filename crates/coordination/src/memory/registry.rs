@@ -35,16 +35,9 @@ impl State {
             .entries
             .range(prefix.to_owned()..)
             .take_while(|(key, _)| key.starts_with(prefix))
-            .map(|(key, (value, revision))| Entry {
-                key: key.clone(),
-                value: value.clone(),
-                revision: *revision,
-            })
+            .map(|(key, (value, revision))| Entry { key: key.clone(), value: value.clone(), revision: *revision })
             .collect();
-        Listing {
-            revision: self.revision,
-            entries,
-        }
+        Listing { revision: self.revision, entries }
     }
 
     fn expect(&self, attempted: String, key: &str, expected: Expected) -> Result<(), Error> {
@@ -54,28 +47,14 @@ impl State {
             Expected::Absent => found.is_none(),
             Expected::Revision(revision) => found == Some(revision),
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(Error::conflict(
-                attempted,
-                describe(expected),
-                describe_found(found),
-            ))
-        }
+        if fits { Ok(()) } else { Err(Error::conflict(attempted, describe(expected), describe_found(found))) }
     }
 
     /// Tells the watches of the key; forgets those that nobody holds any more.
     fn changed(&mut self, key: &str) {
         self.watches.retain(|watch| !watch.sender.is_closed());
-        for watch in self
-            .watches
-            .iter()
-            .filter(|watch| key.starts_with(&watch.prefix))
-        {
-            watch
-                .sender
-                .send_replace(Some(Arc::new(self.listing(&watch.prefix))));
+        for watch in self.watches.iter().filter(|watch| key.starts_with(&watch.prefix)) {
+            watch.sender.send_replace(Some(Arc::new(self.listing(&watch.prefix))));
         }
     }
 }
@@ -92,18 +71,13 @@ impl MemoryRegistry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("no code panics while it holds this lock")
+        self.state.lock().expect("no code panics while it holds this lock")
     }
 
     fn up(&self, attempted: &str) -> Result<MutexGuard<'_, State>, Error> {
         let state = self.lock();
         if state.down {
-            Err(Error::unavailable(
-                attempted,
-                "the registry in memory is switched off",
-            ))
+            Err(Error::unavailable(attempted, "the registry in memory is switched off"))
         } else {
             Ok(state)
         }
@@ -154,14 +128,9 @@ impl Registry for MemoryRegistry {
     fn watch(&self, prefix: &str, from: Option<u64>) -> Latest<Listing> {
         let mut state = self.lock();
         let listing = state.listing(prefix);
-        let first = from
-            .is_none_or(|from| listing.revision > from)
-            .then(|| Arc::new(listing));
+        let first = from.is_none_or(|from| listing.revision > from).then(|| Arc::new(listing));
         let (sender, receiver) = watch::channel(first);
-        state.watches.push(Watch {
-            prefix: prefix.to_owned(),
-            sender,
-        });
+        state.watches.push(Watch { prefix: prefix.to_owned(), sender });
         Latest::new(receiver)
     }
 }

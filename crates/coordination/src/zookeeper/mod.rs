@@ -19,8 +19,8 @@ use zookeeper_client::{self as zk, Acls, Client, CreateMode};
 
 use crate::elections::encode;
 use crate::{
-    Candidate, CandidateData, Elections, Error, GroupState, Latest, LeaderRecord, Led, Session,
-    Version, Znode, check_group,
+    Candidate, CandidateData, Elections, Error, GroupState, Latest, LeaderRecord, Led, Session, Version, Znode,
+    check_group,
 };
 use session::Keeper;
 
@@ -59,9 +59,7 @@ struct CandidateNode {
 impl ZookeeperElections {
     /// Connects in the background, for as long as a clone is held: with ZooKeeper down, calls fail until it is back.
     pub fn start(options: ZookeeperOptions) -> Result<Self, Error> {
-        Ok(Self {
-            keeper: Keeper::start(options)?,
-        })
+        Ok(Self { keeper: Keeper::start(options)? })
     }
 
     /// Runs one call with the time limit, and sorts its errors.
@@ -83,10 +81,7 @@ impl ZookeeperElections {
 
     async fn make_group(&self, attempted: &str, group: &str) -> Result<(), Error> {
         let path = self.group_path(group);
-        self.call(attempted, |client| async move {
-            client.mkdir(&path, &persistent()).await
-        })
-        .await
+        self.call(attempted, |client| async move { client.mkdir(&path, &persistent()).await }).await
     }
 
     /// Finds a node whose create reply was lost.
@@ -110,17 +105,8 @@ impl ZookeeperElections {
         .await
     }
 
-    async fn create(
-        &self,
-        attempted: &str,
-        group: &str,
-        guid: &str,
-        data: &CandidateData,
-    ) -> Result<Znode, Error> {
-        let node = CandidateNode {
-            guid: guid.to_owned(),
-            data: data.clone(),
-        };
+    async fn create(&self, attempted: &str, group: &str, guid: &str, data: &CandidateData) -> Result<Znode, Error> {
+        let node = CandidateNode { guid: guid.to_owned(), data: data.clone() };
         let bytes = encode(attempted, &node)?;
         let prefix = format!("{}/{CANDIDATE_PREFIX}", self.group_path(group));
         let create = |client: Client| async move {
@@ -128,11 +114,7 @@ impl ZookeeperElections {
             client.create(&prefix, &bytes, &options).await
         };
         let (_, sequence) = self.call(attempted, create).await?;
-        Ok(Znode::numbered(
-            self.keeper.root(),
-            group,
-            sequence.into_i64(),
-        ))
+        Ok(Znode::numbered(self.keeper.root(), group, sequence.into_i64()))
     }
 }
 
@@ -140,11 +122,7 @@ impl ZookeeperElections {
 impl Elections for ZookeeperElections {
     async fn join(&self, group: &str, data: &CandidateData) -> Result<Znode, Error> {
         check_group(group)?;
-        let attempted = format!(
-            "join group `{group}` as `{}` at {}",
-            data.candidate,
-            self.keeper.options().hosts
-        );
+        let attempted = format!("join group `{group}` as `{}` at {}", data.candidate, self.keeper.options().hosts);
         let guid = guid();
         let mut made = self.create(&attempted, group, &guid, data).await;
         if matches!(made, Err(Error::Missing { .. })) {
@@ -168,30 +146,15 @@ impl Elections for ZookeeperElections {
 
     async fn update(&self, znode: &Znode, data: &CandidateData) -> Result<(), Error> {
         let attempted = format!("update `{}`", znode.path);
-        let bytes = encode(
-            &attempted,
-            &CandidateNode {
-                guid: String::new(),
-                data: data.clone(),
-            },
-        )?;
+        let bytes = encode(&attempted, &CandidateNode { guid: String::new(), data: data.clone() })?;
         let path = znode.path.clone();
-        self.call(&attempted, |client| async move {
-            client.set_data(&path, &bytes, None).await
-        })
-        .await
-        .map(|_| ())
+        self.call(&attempted, |client| async move { client.set_data(&path, &bytes, None).await }).await.map(|_| ())
     }
 
     async fn leave(&self, znode: &Znode) -> Result<(), Error> {
         let path = znode.path.clone();
         let attempted = format!("remove `{path}`");
-        match self
-            .call(&attempted, |client| async move {
-                client.delete(&path, None).await
-            })
-            .await
-        {
+        match self.call(&attempted, |client| async move { client.delete(&path, None).await }).await {
             Err(Error::Missing { .. }) => Ok(()),
             other => other,
         }
@@ -200,11 +163,7 @@ impl Elections for ZookeeperElections {
     async fn candidates(&self, group: &str) -> Result<Vec<Candidate>, Error> {
         check_group(group)?;
         let attempted = format!("list the candidates of group `{group}`");
-        let (path, root, name) = (
-            self.group_path(group),
-            self.keeper.root().to_owned(),
-            group.to_owned(),
-        );
+        let (path, root, name) = (self.group_path(group), self.keeper.root().to_owned(), group.to_owned());
         let read = |client: Client| async move {
             let mut found = Vec::new();
             for (sequence, child) in sequences(&client.list_children(&path).await?) {
@@ -226,23 +185,14 @@ impl Elections for ZookeeperElections {
         check_group(group)?;
         let attempted = format!("read the leader of group `{group}`");
         let path = self.leader_path(group);
-        match self
-            .call(
-                &attempted,
-                |client| async move { client.get_data(&path).await },
-            )
-            .await
-        {
+        match self.call(&attempted, |client| async move { client.get_data(&path).await }).await {
             Err(Error::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
             Ok((bytes, stat)) => match decode_leader(&bytes, stat.version) {
                 Some(led) => Ok(Some(led)),
                 None => Err(Error::invalid(
                     attempted,
-                    format!(
-                        "`{}` holds no leader record; delete it or use another chroot",
-                        self.leader_path(group)
-                    ),
+                    format!("`{}` holds no leader record; delete it or use another chroot", self.leader_path(group)),
                 )),
             },
         }
@@ -255,10 +205,7 @@ impl Elections for ZookeeperElections {
         record: &LeaderRecord,
     ) -> Result<Version, Error> {
         check_group(group)?;
-        let attempted = format!(
-            "make `{}` leader of group `{group}` in term {}",
-            record.candidate, record.term
-        );
+        let attempted = format!("make `{}` leader of group `{group}` in term {}", record.candidate, record.term);
         let bytes = encode(&attempted, record)?;
         let path = self.leader_path(group);
         let Some(Version(version)) = expected else {
@@ -273,9 +220,7 @@ impl Elections for ZookeeperElections {
         let Ok(expected) = i32::try_from(version) else {
             return Err(conflict("versions of at most 31 bits"));
         };
-        let set = self.call(&attempted, |client| async move {
-            client.set_data(&path, &bytes, Some(expected)).await
-        });
+        let set = self.call(&attempted, |client| async move { client.set_data(&path, &bytes, Some(expected)).await });
         match set.await {
             Ok(stat) => Ok(Version(stat.version.into())),
             Err(Error::Missing { .. }) => Err(conflict("no record")),
@@ -285,12 +230,7 @@ impl Elections for ZookeeperElections {
 
     async fn groups(&self) -> Result<Vec<String>, Error> {
         let root = self.keeper.root().to_owned();
-        match self
-            .call("list the groups", |client| async move {
-                client.list_children(&root).await
-            })
-            .await
-        {
+        match self.call("list the groups", |client| async move { client.list_children(&root).await }).await {
             Err(Error::Missing { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
             Ok(mut groups) => {
@@ -310,17 +250,9 @@ impl Elections for ZookeeperElections {
 }
 
 impl ZookeeperElections {
-    async fn create_leader(
-        &self,
-        attempted: &str,
-        path: &str,
-        bytes: &[u8],
-    ) -> Result<Version, Error> {
-        let create =
-            |client: Client| async move { client.create(path, bytes, &persistent()).await };
-        self.call(attempted, create)
-            .await
-            .map(|(stat, _)| Version(stat.version.into()))
+    async fn create_leader(&self, attempted: &str, path: &str, bytes: &[u8]) -> Result<Version, Error> {
+        let create = |client: Client| async move { client.create(path, bytes, &persistent()).await };
+        self.call(attempted, create).await.map(|(stat, _)| Version(stat.version.into()))
     }
 }
 
@@ -341,27 +273,18 @@ fn decode_candidate(bytes: &[u8]) -> Option<CandidateNode> {
 
 fn candidate(root: &str, group: &str, sequence: i64, bytes: &[u8]) -> Option<Candidate> {
     let node = decode_candidate(bytes)?;
-    Some(Candidate {
-        znode: Znode::numbered(root, group, sequence),
-        data: node.data,
-    })
+    Some(Candidate { znode: Znode::numbered(root, group, sequence), data: node.data })
 }
 
 fn decode_leader(bytes: &[u8], version: i32) -> Option<Led> {
     let record = serde_json::from_slice(bytes).ok()?;
-    Some(Led {
-        record,
-        version: Version(version.into()),
-    })
+    Some(Led { record, version: Version(version.into()) })
 }
 
 /// The candidates among the children, in order; a foreign child is none.
 fn sequences(children: &[String]) -> Vec<(i64, &str)> {
     let number = |child: &String| child.strip_prefix(CANDIDATE_PREFIX)?.parse::<i64>().ok();
-    let mut found: Vec<_> = children
-        .iter()
-        .filter_map(|child| Some((number(child)?, child.as_str())))
-        .collect();
+    let mut found: Vec<_> = children.iter().filter_map(|child| Some((number(child)?, child.as_str()))).collect();
     found.sort_unstable();
     found
 }
@@ -372,30 +295,22 @@ async fn run<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, zk::Error>>,
 ) -> Result<T, Error> {
-    let unknown = |reason: String| Error::Unknown {
-        attempted: attempted.to_owned(),
-        waited: limit,
-        reason,
-    };
+    let unknown = |reason: String| Error::Unknown { attempted: attempted.to_owned(), waited: limit, reason };
     match tokio::time::timeout(limit, call).await {
         Ok(Ok(value)) => Ok(value),
         // the request stays queued in the client and may still be sent: nobody knows
         Err(_) => Err(unknown("ZooKeeper did not answer".into())),
         Ok(Err(error)) => Err(match error {
             zk::Error::NoNode => Error::missing(attempted),
-            zk::Error::BadVersion => {
-                Error::conflict(attempted, "the version that was read", "another one")
-            }
+            zk::Error::BadVersion => Error::conflict(attempted, "the version that was read", "another one"),
             zk::Error::NodeExists => Error::conflict(attempted, "no record", "a record"),
-            zk::Error::ConnectionLoss
-            | zk::Error::SessionExpired
-            | zk::Error::Timeout
-            | zk::Error::ClientClosed => unknown(error.to_string()),
+            zk::Error::ConnectionLoss | zk::Error::SessionExpired | zk::Error::Timeout | zk::Error::ClientClosed => {
+                unknown(error.to_string())
+            }
             zk::Error::BadArguments(reason) => Error::invalid(attempted, (*reason).to_owned()),
-            zk::Error::NoAuth | zk::Error::InvalidAcl | zk::Error::QuotaExceeded => Error::invalid(
-                attempted,
-                format!("ZooKeeper refused: {error}; check its access rights and quotas"),
-            ),
+            zk::Error::NoAuth | zk::Error::InvalidAcl | zk::Error::QuotaExceeded => {
+                Error::invalid(attempted, format!("ZooKeeper refused: {error}; check its access rights and quotas"))
+            }
             other => Error::unavailable(attempted, other),
         }),
     }

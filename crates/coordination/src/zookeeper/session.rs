@@ -26,11 +26,7 @@ pub(super) struct Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        let task = self
-            .task
-            .lock()
-            .expect("no code panics while it holds this lock")
-            .take();
+        let task = self.task.lock().expect("no code panics while it holds this lock").take();
         if let Some(task) = task {
             task.abort();
         }
@@ -40,10 +36,7 @@ impl Drop for Keeper {
 impl Keeper {
     pub(super) fn start(options: ZookeeperOptions) -> Result<Arc<Self>, Error> {
         check(&options)?;
-        let first = Session {
-            number: 0,
-            state: SessionState::Disconnected,
-        };
+        let first = Session { number: 0, state: SessionState::Disconnected };
         let keeper = Arc::new(Self {
             options,
             client: Mutex::new(None),
@@ -51,10 +44,7 @@ impl Keeper {
             task: Mutex::new(None),
         });
         let task = tokio::spawn(keep(Arc::downgrade(&keeper), keeper.options.clone()));
-        *keeper
-            .task
-            .lock()
-            .expect("no code panics while it holds this lock") = Some(task.abort_handle());
+        *keeper.task.lock().expect("no code panics while it holds this lock") = Some(task.abort_handle());
         Ok(keeper)
     }
 
@@ -69,23 +59,12 @@ impl Keeper {
     /// The client of the present session.
     pub(super) fn client(&self, attempted: &str) -> Result<Client, Error> {
         // a request made while disconnected would be queued and might be carried out much later: refuse it instead
-        let state = self
-            .session
-            .borrow()
-            .as_deref()
-            .map_or(SessionState::Disconnected, |session| session.state);
-        let client = self
-            .client
-            .lock()
-            .expect("no code panics while it holds this lock")
-            .clone();
+        let state = self.session.borrow().as_deref().map_or(SessionState::Disconnected, |session| session.state);
+        let client = self.client.lock().expect("no code panics while it holds this lock").clone();
         match (client, state) {
             (Some(client), SessionState::Connected) => Ok(client),
             (_, state) => {
-                let reason = format!(
-                    "the session with ZooKeeper at {} is {state}",
-                    self.options.hosts
-                );
+                let reason = format!("the session with ZooKeeper at {} is {state}", self.options.hosts);
                 Err(Error::unavailable(attempted, reason))
             }
         }
@@ -113,10 +92,7 @@ impl Keeper {
     }
 
     fn set_client(&self, client: Option<Client>) {
-        *self
-            .client
-            .lock()
-            .expect("no code panics while it holds this lock") = client;
+        *self.client.lock().expect("no code panics while it holds this lock") = client;
     }
 }
 
@@ -124,15 +100,10 @@ fn check(options: &ZookeeperOptions) -> Result<(), Error> {
     let attempted = format!("use ZooKeeper at `{}`", options.hosts);
     let hosts = options.hosts.split('/').next().unwrap_or_default();
     let good = |host: &str| {
-        host.trim()
-            .rsplit_once(':')
-            .is_some_and(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok())
+        host.trim().rsplit_once(':').is_some_and(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok())
     };
     if let Some(bad) = hosts.split(',').find(|host| !good(host)) {
-        return Err(Error::invalid(
-            attempted,
-            format!("found `{bad}`, expected `host:port,host:port/chroot`"),
-        ));
+        return Err(Error::invalid(attempted, format!("found `{bad}`, expected `host:port,host:port/chroot`")));
     }
     if options.session_timeout < Duration::from_millis(100) || options.call_timeout.is_zero() {
         return Err(Error::invalid(
@@ -199,19 +170,12 @@ async fn connect(options: &ZookeeperOptions) -> Result<Client, zk::Error> {
         Some((hosts, _)) => (hosts, None),
         None => (options.hosts.as_str(), None),
     };
-    let client = zk::Client::connector()
-        .with_session_timeout(options.session_timeout)
-        .connect(hosts)
-        .await?;
+    let client = zk::Client::connector().with_session_timeout(options.session_timeout).connect(hosts).await?;
     let Some(chroot) = chroot else {
         return Ok(client);
     };
     let options_of_chroot = super::persistent();
     let made = client.mkdir(&chroot, &options_of_chroot);
-    tokio::time::timeout(options.call_timeout, made)
-        .await
-        .map_err(|_| zk::Error::Timeout)??;
-    client
-        .chroot(chroot)
-        .map_err(|_| zk::Error::BadArguments(&"the chroot is no valid path"))
+    tokio::time::timeout(options.call_timeout, made).await.map_err(|_| zk::Error::Timeout)??;
+    client.chroot(chroot).map_err(|_| zk::Error::BadArguments(&"the chroot is no valid path"))
 }

@@ -47,9 +47,7 @@ async fn feed(keeper: Weak<Keeper>, group: String, sender: watch::Sender<Option<
     drop(held);
     loop {
         let connected = |session: &Option<Arc<crate::Session>>| {
-            session
-                .as_deref()
-                .is_some_and(|session| session.state == SessionState::Connected)
+            session.as_deref().is_some_and(|session| session.state == SessionState::Connected)
         };
         if sessions.wait_for(connected).await.is_err() {
             return;
@@ -78,10 +76,7 @@ async fn feed(keeper: Weak<Keeper>, group: String, sender: watch::Sender<Option<
 
 impl View {
     /// Reads and sends until a call fails, as all do once the session has ended.
-    async fn follow(
-        &mut self,
-        sender: &watch::Sender<Option<Arc<GroupState>>>,
-    ) -> Result<(), Error> {
+    async fn follow(&mut self, sender: &watch::Sender<Option<Arc<GroupState>>>) -> Result<(), Error> {
         self.read_children().await?;
         self.read_leader().await?;
         loop {
@@ -129,34 +124,15 @@ impl View {
     async fn read_children(&mut self) -> Result<(), Error> {
         let path = format!("{}/{}", self.root, self.group);
         let attempted = format!("list `{path}`");
-        let mut read = run(
-            &attempted,
-            self.limit,
-            self.client.list_and_watch_children(&path),
-        )
-        .await;
+        let mut read = run(&attempted, self.limit, self.client.list_and_watch_children(&path)).await;
         if matches!(read, Err(Error::Missing { .. })) {
-            run(
-                &attempted,
-                self.limit,
-                self.client.mkdir(&path, &persistent()),
-            )
-            .await?;
-            read = run(
-                &attempted,
-                self.limit,
-                self.client.list_and_watch_children(&path),
-            )
-            .await;
+            run(&attempted, self.limit, self.client.mkdir(&path, &persistent())).await?;
+            read = run(&attempted, self.limit, self.client.list_and_watch_children(&path)).await;
         }
         let (children, watcher) = read?;
         self.watch(Part::Children, watcher);
-        let found: Vec<i64> = sequences(&children)
-            .into_iter()
-            .map(|(sequence, _)| sequence)
-            .collect();
-        self.candidates
-            .retain(|sequence, _| found.contains(sequence));
+        let found: Vec<i64> = sequences(&children).into_iter().map(|(sequence, _)| sequence).collect();
+        self.candidates.retain(|sequence, _| found.contains(sequence));
         for sequence in found {
             if !self.candidates.contains_key(&sequence) {
                 self.read_candidate(sequence).await?;
@@ -168,20 +144,11 @@ impl View {
     async fn read_candidate(&mut self, sequence: i64) -> Result<(), Error> {
         let path = crate::Znode::numbered(self.root, &self.group, sequence).path;
         let attempted = format!("read `{path}`");
-        match run(
-            &attempted,
-            self.limit,
-            self.client.get_and_watch_data(&path),
-        )
-        .await
-        {
+        match run(&attempted, self.limit, self.client.get_and_watch_data(&path)).await {
             Ok((bytes, _, watcher)) => {
                 self.watch(Part::Candidate(sequence), watcher);
                 // one that is not ours to read is kept as known and empty, so that it is read once per change only
-                self.candidates.insert(
-                    sequence,
-                    candidate(self.root, &self.group, sequence, &bytes),
-                );
+                self.candidates.insert(sequence, candidate(self.root, &self.group, sequence, &bytes));
             }
             Err(Error::Missing { .. }) => {
                 self.candidates.remove(&sequence);
@@ -195,25 +162,14 @@ impl View {
         let path = format!("{}/{}/{LEADER}", self.root, self.group);
         let attempted = format!("read `{path}`");
         loop {
-            match run(
-                &attempted,
-                self.limit,
-                self.client.get_and_watch_data(&path),
-            )
-            .await
-            {
+            match run(&attempted, self.limit, self.client.get_and_watch_data(&path)).await {
                 Ok((bytes, stat, watcher)) => {
                     self.watch(Part::Leader, watcher);
                     self.leader = decode_leader(&bytes, stat.version);
                     return Ok(());
                 }
                 Err(Error::Missing { .. }) => {
-                    let (stat, watcher) = run(
-                        &attempted,
-                        self.limit,
-                        self.client.check_and_watch_stat(&path),
-                    )
-                    .await?;
+                    let (stat, watcher) = run(&attempted, self.limit, self.client.check_and_watch_stat(&path)).await?;
                     if stat.is_none() {
                         self.watch(Part::Leader, watcher);
                         self.leader = None;
