@@ -34,35 +34,14 @@ impl Block {
     ///
     /// # Panics
     /// When a column's type or length differs from the schema or the opcodes: the caller built it wrongly.
-    pub fn new(
-        schema: Arc<Schema>,
-        opcodes: Vec<Opcode>,
-        flags: Vec<Flags>,
-        columns: Vec<Arc<Column>>,
-    ) -> Block {
+    pub fn new(schema: Arc<Schema>, opcodes: Vec<Opcode>, flags: Vec<Flags>, columns: Vec<Arc<Column>>) -> Block {
         assert_eq!(columns.len(), schema.fields().len(), "one column per field");
         assert_eq!(flags.len(), opcodes.len(), "one flag set per event");
         for (column, field) in columns.iter().zip(schema.fields()) {
-            assert_eq!(
-                column.field_type(),
-                field.ty,
-                "type of column `{}`",
-                field.name
-            );
-            assert_eq!(
-                column.len(),
-                opcodes.len(),
-                "length of column `{}`",
-                field.name
-            );
+            assert_eq!(column.field_type(), field.ty, "type of column `{}`", field.name);
+            assert_eq!(column.len(), opcodes.len(), "length of column `{}`", field.name);
         }
-        Block {
-            schema,
-            kind: BlockKind::Normal,
-            opcodes,
-            flags,
-            columns,
-        }
+        Block { schema, kind: BlockKind::Normal, opcodes, flags, columns }
     }
 
     /// Number of events.
@@ -77,9 +56,6 @@ impl Block {
 
     /// The values of one event in schema order.
     pub fn row(&self, row: usize) -> Vec<Value> {
-        self.columns
-            .iter()
-            .map(|column| column.value(row))
-            .collect()
+        self.columns.iter().map(|column| column.value(row)).collect()
     }
 }

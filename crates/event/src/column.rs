@@ -17,11 +17,7 @@ pub struct Bytes2D {
 impl Bytes2D {
     /// The bytes of one row.
     pub fn row(&self, row: usize) -> &[u8] {
-        let start = if row == 0 {
-            0
-        } else {
-            self.ends[row - 1] as usize
-        };
+        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
         &self.bytes[start..self.ends[row] as usize]
     }
 }
@@ -90,9 +86,7 @@ impl NullMask {
 
     /// True when the row is null.
     pub fn is_null(&self, row: usize) -> bool {
-        self.words
-            .get(row / 64)
-            .is_some_and(|word| word >> (row % 64) & 1 == 1)
+        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 }
 
@@ -108,20 +102,14 @@ pub struct Column {
 impl Column {
     /// A column without nulls.
     pub fn new(data: ColumnData) -> Column {
-        Column {
-            data,
-            nulls: NullMask::default(),
-        }
+        Column { data, nulls: NullMask::default() }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
         match &self.data {
             ColumnData::Int32(v) => v.len(),
-            ColumnData::Int64(v)
-            | ColumnData::Date(v)
-            | ColumnData::Stamp(v)
-            | ColumnData::Money(v) => v.len(),
+            ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => v.len(),
             ColumnData::Double(v) => v.len(),
             ColumnData::String(v) | ColumnData::Blob(v) => v.ends.len(),
             ColumnData::ArrayInt32(v) => v.len(),
@@ -160,9 +148,7 @@ impl Column {
     /// The text of a row of a string column; empty for other types and for null.
     pub fn str(&self, row: usize) -> &str {
         match &self.data {
-            ColumnData::String(text) if !self.is_null(row) => {
-                std::str::from_utf8(text.row(row)).unwrap_or_default()
-            }
+            ColumnData::String(text) if !self.is_null(row) => std::str::from_utf8(text.row(row)).unwrap_or_default(),
             _ => "",
         }
     }
@@ -199,21 +185,13 @@ pub struct ColumnBuilder {
 #[derive(Debug, Clone)]
 enum BuilderData {
     Fixed(ColumnData),
-    Text {
-        ends: Vec<u32>,
-        bytes: Vec<u8>,
-        blob: bool,
-    },
+    Text { ends: Vec<u32>, bytes: Vec<u8>, blob: bool },
 }
 
 impl ColumnBuilder {
     /// An empty builder with room for `rows`.
     pub fn new(ty: FieldType, rows: usize) -> ColumnBuilder {
-        let text = |blob| BuilderData::Text {
-            ends: Vec::with_capacity(rows),
-            bytes: Vec::new(),
-            blob,
-        };
+        let text = |blob| BuilderData::Text { ends: Vec::with_capacity(rows), bytes: Vec::new(), blob };
         let data = match ty {
             FieldType::Int32 => BuilderData::Fixed(ColumnData::Int32(Vec::with_capacity(rows))),
             FieldType::Int64 => BuilderData::Fixed(ColumnData::Int64(Vec::with_capacity(rows))),
@@ -223,21 +201,11 @@ impl ColumnBuilder {
             FieldType::Money => BuilderData::Fixed(ColumnData::Money(Vec::with_capacity(rows))),
             FieldType::String => text(false),
             FieldType::Blob => text(true),
-            FieldType::ArrayInt32 => {
-                BuilderData::Fixed(ColumnData::ArrayInt32(Vec::with_capacity(rows)))
-            }
-            FieldType::ArrayInt64 => {
-                BuilderData::Fixed(ColumnData::ArrayInt64(Vec::with_capacity(rows)))
-            }
-            FieldType::ArrayDouble => {
-                BuilderData::Fixed(ColumnData::ArrayDouble(Vec::with_capacity(rows)))
-            }
+            FieldType::ArrayInt32 => BuilderData::Fixed(ColumnData::ArrayInt32(Vec::with_capacity(rows))),
+            FieldType::ArrayInt64 => BuilderData::Fixed(ColumnData::ArrayInt64(Vec::with_capacity(rows))),
+            FieldType::ArrayDouble => BuilderData::Fixed(ColumnData::ArrayDouble(Vec::with_capacity(rows))),
         };
-        ColumnBuilder {
-            data,
-            nulls: NullMask::default(),
-            rows: 0,
-        }
+        ColumnBuilder { data, nulls: NullMask::default(), rows: 0 }
     }
 
     /// Rows so far.
@@ -258,10 +226,7 @@ impl ColumnBuilder {
             BuilderData::Text { ends, bytes, .. } => ends.push(bytes.len() as u32),
             BuilderData::Fixed(data) => match data {
                 ColumnData::Int32(v) => v.push(0),
-                ColumnData::Int64(v)
-                | ColumnData::Date(v)
-                | ColumnData::Stamp(v)
-                | ColumnData::Money(v) => v.push(0),
+                ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => v.push(0),
                 ColumnData::Double(v) => v.push(0.0),
                 ColumnData::ArrayInt32(v) => v.push(Arc::from([])),
                 ColumnData::ArrayInt64(v) => v.push(Arc::from([])),
@@ -283,10 +248,7 @@ impl ColumnBuilder {
                 Ok(value) => v.push(value),
                 Err(_) => return false,
             },
-            ColumnData::Int64(v)
-            | ColumnData::Date(v)
-            | ColumnData::Stamp(v)
-            | ColumnData::Money(v) => v.push(value),
+            ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => v.push(value),
             _ => return false,
         }
         self.rows += 1;
@@ -305,8 +267,7 @@ impl ColumnBuilder {
 
     /// Adds text; false when the column is not of text.
     pub fn push_str(&mut self, value: &str) -> bool {
-        matches!(self.data, BuilderData::Text { blob: false, .. })
-            && self.push_bytes(value.as_bytes())
+        matches!(self.data, BuilderData::Text { blob: false, .. }) && self.push_bytes(value.as_bytes())
     }
 
     fn push_bytes(&mut self, value: &[u8]) -> bool {
@@ -332,15 +293,9 @@ impl ColumnBuilder {
             | (Value::Stamp(x), BuilderData::Fixed(ColumnData::Stamp(v)))
             | (Value::Money(x), BuilderData::Fixed(ColumnData::Money(v))) => v.push(*x),
             (Value::Double(x), BuilderData::Fixed(ColumnData::Double(v))) => v.push(*x),
-            (Value::ArrayInt32(x), BuilderData::Fixed(ColumnData::ArrayInt32(v))) => {
-                v.push(x.clone())
-            }
-            (Value::ArrayInt64(x), BuilderData::Fixed(ColumnData::ArrayInt64(v))) => {
-                v.push(x.clone())
-            }
-            (Value::ArrayDouble(x), BuilderData::Fixed(ColumnData::ArrayDouble(v))) => {
-                v.push(x.clone())
-            }
+            (Value::ArrayInt32(x), BuilderData::Fixed(ColumnData::ArrayInt32(v))) => v.push(x.clone()),
+            (Value::ArrayInt64(x), BuilderData::Fixed(ColumnData::ArrayInt64(v))) => v.push(x.clone()),
+            (Value::ArrayDouble(x), BuilderData::Fixed(ColumnData::ArrayDouble(v))) => v.push(x.clone()),
             (Value::String(x), BuilderData::Text { blob: false, .. }) => {
                 return self.push_bytes(x.as_bytes());
             }
@@ -356,20 +311,10 @@ impl ColumnBuilder {
         let data = match self.data {
             BuilderData::Fixed(data) => data,
             BuilderData::Text { ends, bytes, blob } => {
-                let text = Bytes2D {
-                    ends,
-                    bytes: bytes.into(),
-                };
-                if blob {
-                    ColumnData::Blob(text)
-                } else {
-                    ColumnData::String(text)
-                }
+                let text = Bytes2D { ends, bytes: bytes.into() };
+                if blob { ColumnData::Blob(text) } else { ColumnData::String(text) }
             }
         };
-        Column {
-            data,
-            nulls: self.nulls,
-        }
+        Column { data, nulls: self.nulls }
     }
 }

@@ -75,10 +75,7 @@ impl FieldType {
 
     /// True for the types that hold a number which expressions and statistics can use.
     pub fn is_numeric(self) -> bool {
-        matches!(
-            self,
-            FieldType::Int32 | FieldType::Int64 | FieldType::Double | FieldType::Money
-        )
+        matches!(self, FieldType::Int32 | FieldType::Int64 | FieldType::Double | FieldType::Money)
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`opcode`]: what an event does to the row with its key, and its flags
 //! - [`column`], [`block`], [`select`]: events stored column by column; a block is the unit that travels; parts of it
 //! - [`codec`]: blocks to bytes and back, the protobuf layout of the topics
+//! - [`csv`]: blocks to lines of text and back
 //!
 //! **Invariant:** no I/O, no clock, no random number, no thread in this crate (`cargo xtask check-layers`).
 //! **Invariant:** every column of a block has exactly as many rows as the block has events.
@@ -14,6 +15,7 @@
 pub mod block;
 pub mod codec;
 pub mod column;
+pub mod csv;
 pub mod field_type;
 pub mod opcode;
 pub mod schema;
@@ -23,9 +25,7 @@ pub(crate) mod testing;
 pub mod value;
 
 pub use block::{Block, BlockKind};
-pub use codec::{
-    BlockError, BlockHeader, Cause, SourcePosition, decode_block, decode_header, encode_block,
-};
+pub use codec::{BlockError, BlockHeader, Cause, SourcePosition, decode_block, decode_header, encode_block};
 pub use column::{Bytes2D, Column, ColumnBuilder, ColumnData, NullMask};
 pub use field_type::FieldType;
 pub use opcode::{Flags, Opcode};

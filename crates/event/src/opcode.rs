@@ -22,14 +22,8 @@ pub enum Opcode {
 
 impl Opcode {
     /// Every opcode in wire order.
-    pub const ALL: [Opcode; 6] = [
-        Opcode::Insert,
-        Opcode::Update,
-        Opcode::Upsert,
-        Opcode::Delete,
-        Opcode::SafeDelete,
-        Opcode::UpdateBlock,
-    ];
+    pub const ALL: [Opcode; 6] =
+        [Opcode::Insert, Opcode::Update, Opcode::Upsert, Opcode::Delete, Opcode::SafeDelete, Opcode::UpdateBlock];
 
     /// The letters in CSV: `I U P D SD UB`.
     pub fn letters(self) -> &'static str {
@@ -51,9 +45,7 @@ impl Opcode {
             b"U" | b"u" => Opcode::Update,
             b"P" | b"p" => Opcode::Upsert,
             b"D" | b"d" => Opcode::Delete,
-            _ if text.eq_ignore_ascii_case(b"s") || text.eq_ignore_ascii_case(b"sd") => {
-                Opcode::SafeDelete
-            }
+            _ if text.eq_ignore_ascii_case(b"s") || text.eq_ignore_ascii_case(b"sd") => Opcode::SafeDelete,
             _ if text.eq_ignore_ascii_case(b"ub") => Opcode::UpdateBlock,
             _ => return None,
         })
@@ -61,9 +53,7 @@ impl Opcode {
 
     /// Reads the wire number.
     pub fn from_wire(number: u8) -> Option<Opcode> {
-        Opcode::ALL
-            .get(usize::from(number).checked_sub(1)?)
-            .copied()
+        Opcode::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 }
 

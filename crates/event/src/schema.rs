@@ -64,22 +64,11 @@ impl Schema {
         }
         for (i, field) in fields.iter().enumerate() {
             if fields[..i].iter().any(|other| other.name == field.name) {
-                return Err(SchemaError::Duplicate {
-                    field: field.name.clone(),
-                });
+                return Err(SchemaError::Duplicate { field: field.name.clone() });
             }
         }
-        let keys = fields
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.key)
-            .map(|(i, _)| i)
-            .collect();
-        let mut schema = Schema {
-            fields,
-            keys,
-            fingerprint: 0,
-        };
+        let keys = fields.iter().enumerate().filter(|(_, f)| f.key).map(|(i, _)| i).collect();
+        let mut schema = Schema { fields, keys, fingerprint: 0 };
         schema.fingerprint = xxh3_64(schema.to_string().as_bytes());
         Ok(schema)
     }
@@ -92,10 +81,7 @@ impl Schema {
             return Err(SchemaError::Empty);
         }
         for (i, part) in text.split(',').enumerate() {
-            let bad = || SchemaError::Part {
-                position: i + 1,
-                found: part.trim().to_owned(),
-            };
+            let bad = || SchemaError::Part { position: i + 1, found: part.trim().to_owned() };
             let (name, ty) = part.split_once(':').ok_or_else(bad)?;
             let name = name.trim();
             let (name, key) = match name.strip_suffix('*') {
@@ -105,15 +91,9 @@ impl Schema {
             if name.is_empty() {
                 return Err(bad());
             }
-            let ty = FieldType::parse(ty).ok_or_else(|| SchemaError::Type {
-                field: name.to_owned(),
-                found: ty.trim().to_owned(),
-            })?;
-            fields.push(Field {
-                name: name.to_owned(),
-                ty,
-                key,
-            });
+            let ty = FieldType::parse(ty)
+                .ok_or_else(|| SchemaError::Type { field: name.to_owned(), found: ty.trim().to_owned() })?;
+            fields.push(Field { name: name.to_owned(), ty, key });
         }
         Schema::new(fields)
     }

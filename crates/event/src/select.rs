@@ -31,12 +31,8 @@ impl Column {
     /// # Panics
     /// When the range ends beyond the column.
     pub fn slice(&self, range: Range<usize>) -> Column {
-        let data =
-            map_data!(&self.data, v => v[range.clone()].to_vec(), t => t.slice(range.clone()));
-        Column {
-            data,
-            nulls: self.nulls.slice(range),
-        }
+        let data = map_data!(&self.data, v => v[range.clone()].to_vec(), t => t.slice(range.clone()));
+        Column { data, nulls: self.nulls.slice(range) }
     }
 
     /// The rows at these positions, in this order.
@@ -66,20 +62,14 @@ impl Column {
     /// When there is no column, or when they differ in type, or when texts together exceed 4 GiB.
     pub fn concat(columns: &[&Column]) -> Column {
         let rows = columns.iter().map(|column| column.len()).sum();
-        let first = columns
-            .first()
-            .expect("at least one column is put together");
+        let first = columns.first().expect("at least one column is put together");
         macro_rules! join {
             ($kind:ident) => {{
                 let mut all = Vec::with_capacity(rows);
                 for column in columns {
                     match &column.data {
                         ColumnData::$kind(values) => all.extend_from_slice(values),
-                        _ => panic!(
-                            "a column of {} among {}",
-                            column.field_type(),
-                            first.field_type()
-                        ),
+                        _ => panic!("a column of {} among {}", column.field_type(), first.field_type()),
                     }
                 }
                 ColumnData::$kind(all)
@@ -89,11 +79,7 @@ impl Column {
             ($kind:ident) => {{
                 let parts = columns.iter().map(|column| match &column.data {
                     ColumnData::$kind(texts) => texts,
-                    _ => panic!(
-                        "a column of {} among {}",
-                        column.field_type(),
-                        first.field_type()
-                    ),
+                    _ => panic!("a column of {} among {}", column.field_type(), first.field_type()),
                 });
                 ColumnData::$kind(Bytes2D::concat(&parts.collect::<Vec<_>>()))
             }};
@@ -123,18 +109,10 @@ impl Column {
 
 impl Bytes2D {
     fn slice(&self, range: Range<usize>) -> Bytes2D {
-        let start = if range.start == 0 {
-            0
-        } else {
-            self.ends[range.start - 1]
-        };
+        let start = if range.start == 0 { 0 } else { self.ends[range.start - 1] };
         let ends: Vec<u32> = self.ends[range].iter().map(|end| end - start).collect();
         let len = ends.last().copied().unwrap_or(0) as usize;
-        let bytes = if len == 0 {
-            Bytes::new()
-        } else {
-            self.bytes.slice(start as usize..start as usize + len)
-        };
+        let bytes = if len == 0 { Bytes::new() } else { self.bytes.slice(start as usize..start as usize + len) };
         Bytes2D { ends, bytes }
     }
 
@@ -145,10 +123,7 @@ impl Bytes2D {
             bytes.extend_from_slice(self.row(row as usize));
             end_of(bytes.len())
         });
-        Bytes2D {
-            ends: ends.collect(),
-            bytes: bytes.freeze(),
-        }
+        Bytes2D { ends: ends.collect(), bytes: bytes.freeze() }
     }
 
     fn concat(parts: &[&Bytes2D]) -> Bytes2D {
@@ -160,17 +135,12 @@ impl Bytes2D {
             bytes.extend_from_slice(&part.bytes[..used(part)]);
             ends.extend(part.ends.iter().map(|&end| end_of(before + end as usize)));
         }
-        Bytes2D {
-            ends,
-            bytes: bytes.freeze(),
-        }
+        Bytes2D { ends, bytes: bytes.freeze() }
     }
 }
 
 fn pick<T: Clone>(values: &[T], rows: &[u32]) -> Vec<T> {
-    rows.iter()
-        .map(|&row| values[row as usize].clone())
-        .collect()
+    rows.iter().map(|&row| values[row as usize].clone()).collect()
 }
 
 fn end_of(len: usize) -> u32 {
@@ -187,11 +157,7 @@ impl NullMask {
         let word = |i: usize| self.words().get(i).copied().unwrap_or(0);
         let mut words: Vec<u64> = (0..range.len().div_ceil(64))
             .map(|i| {
-                let high = if shift == 0 {
-                    0
-                } else {
-                    word(skip + i + 1) << (64 - shift)
-                };
+                let high = if shift == 0 { 0 } else { word(skip + i + 1) << (64 - shift) };
                 word(skip + i) >> shift | high
             })
             .collect();
@@ -223,11 +189,7 @@ impl Block {
         if range == (0..self.len()) {
             return self.clone();
         }
-        let columns = self
-            .columns
-            .iter()
-            .map(|column| Arc::new(column.slice(range.clone())))
-            .collect();
+        let columns = self.columns.iter().map(|column| Arc::new(column.slice(range.clone()))).collect();
         Block {
             schema: self.schema.clone(),
             kind: self.kind,
@@ -247,11 +209,7 @@ impl Block {
             kind: self.kind,
             opcodes: rows.iter().map(|&row| self.opcodes[row as usize]).collect(),
             flags: rows.iter().map(|&row| self.flags[row as usize]).collect(),
-            columns: self
-                .columns
-                .iter()
-                .map(|column| Arc::new(column.gather(rows)))
-                .collect(),
+            columns: self.columns.iter().map(|column| Arc::new(column.gather(rows))).collect(),
         }
     }
 
@@ -276,25 +234,13 @@ impl Block {
             let parts: Vec<&Column> = blocks.iter().map(|block| &*block.columns[i]).collect();
             Arc::new(Column::concat(&parts))
         });
-        let transactional = blocks
-            .iter()
-            .any(|block| block.kind == BlockKind::Transactional);
+        let transactional = blocks.iter().any(|block| block.kind == BlockKind::Transactional);
         Block {
             schema: first.schema.clone(),
-            kind: if transactional {
-                BlockKind::Transactional
-            } else {
-                BlockKind::Normal
-            },
+            kind: if transactional { BlockKind::Transactional } else { BlockKind::Normal },
             columns: columns.collect(),
-            opcodes: blocks
-                .iter()
-                .flat_map(|block| block.opcodes.iter().copied())
-                .collect(),
-            flags: blocks
-                .iter()
-                .flat_map(|block| block.flags.iter().copied())
-                .collect(),
+            opcodes: blocks.iter().flat_map(|block| block.opcodes.iter().copied()).collect(),
+            flags: blocks.iter().flat_map(|block| block.flags.iter().copied()).collect(),
         }
     }
 }

@@ -5,16 +5,11 @@ use std::sync::Arc;
 
 use super::decode_column::decode_column;
 use super::wire::{BYTES, FIXED64, Fields, RawField, VARINT};
-use super::{
-    BlockError, BlockHeader, Cause, LAYOUT_VERSION, MAX_PAYLOAD_BYTES, SourcePosition, fields,
-};
+use super::{BlockError, BlockHeader, Cause, LAYOUT_VERSION, MAX_PAYLOAD_BYTES, SourcePosition, fields};
 use crate::{Block, BlockKind, Flags, Opcode, Schema};
 
 /// Decodes a block of the given schema; text and blobs are slices of the payload.
-pub fn decode_block(
-    payload: Bytes,
-    schema: &Arc<Schema>,
-) -> Result<(BlockHeader, Block), BlockError> {
+pub fn decode_block(payload: Bytes, schema: &Arc<Schema>) -> Result<(BlockHeader, Block), BlockError> {
     let envelope = Envelope::read(&payload, schema.fields().len())?;
     if envelope.header.schema_fingerprint != schema.fingerprint() {
         return Err(BlockError::Fingerprint {
@@ -24,34 +19,18 @@ pub fn decode_block(
         });
     }
     if envelope.column_count != schema.fields().len() {
-        return Err(BlockError::ColumnCount {
-            found: envelope.column_count,
-            expected: schema.fields().len(),
-        });
+        return Err(BlockError::ColumnCount { found: envelope.column_count, expected: schema.fields().len() });
     }
     // each event takes at least a byte in each column, and there is at least one column
-    let events = usize::try_from(envelope.event_count)
-        .ok()
-        .filter(|&events| events <= payload.len());
-    let events = events.ok_or(BlockError::EventCount {
-        found: envelope.event_count,
-        payload: payload.len(),
-    })?;
+    let events = usize::try_from(envelope.event_count).ok().filter(|&events| events <= payload.len());
+    let events = events.ok_or(BlockError::EventCount { found: envelope.event_count, payload: payload.len() })?;
     let mut columns = Vec::with_capacity(envelope.columns.len());
     for (&(start, end), field) in envelope.columns.iter().zip(schema.fields()) {
-        columns.push(Arc::new(decode_column(
-            &payload, start, end, field, events,
-        )?));
+        columns.push(Arc::new(decode_column(&payload, start, end, field, events)?));
     }
     let opcodes = decode_opcodes(&payload[envelope.opcodes.0..envelope.opcodes.1], events)?;
     let flags = decode_flags(&payload[envelope.flags.0..envelope.flags.1], events)?;
-    let block = Block {
-        schema: schema.clone(),
-        kind: envelope.kind,
-        opcodes,
-        flags,
-        columns,
-    };
+    let block = Block { schema: schema.clone(), kind: envelope.kind, opcodes, flags, columns };
     Ok((envelope.header, block))
 }
 
@@ -75,10 +54,7 @@ struct Envelope {
 impl Envelope {
     fn read(payload: &[u8], columns_wanted: usize) -> Result<Envelope, BlockError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
-            return Err(BlockError::TooLong {
-                found: payload.len(),
-                limit: MAX_PAYLOAD_BYTES,
-            });
+            return Err(BlockError::TooLong { found: payload.len(), limit: MAX_PAYLOAD_BYTES });
         }
         let mut version = 0;
         let mut read = Envelope {
@@ -118,12 +94,11 @@ impl Envelope {
                 }
                 fields::INPUT_INDEX => {
                     let found = number(&field, "block")?;
-                    read.header.input_index =
-                        u32::try_from(found).map_err(|_| BlockError::Number {
-                            what: "input index",
-                            found,
-                            expected: "a 32-bit number",
-                        })?;
+                    read.header.input_index = u32::try_from(found).map_err(|_| BlockError::Number {
+                        what: "input index",
+                        found,
+                        expected: "a 32-bit number",
+                    })?;
                 }
                 // a field of a later layout that does not change the meaning of the others
                 _ => {}
@@ -138,10 +113,7 @@ fn check_version(found: u64) -> Result<(), BlockError> {
     if found == u64::from(LAYOUT_VERSION) {
         Ok(())
     } else {
-        Err(BlockError::Version {
-            found,
-            expected: LAYOUT_VERSION,
-        })
+        Err(BlockError::Version { found, expected: LAYOUT_VERSION })
     }
 }
 
@@ -150,12 +122,7 @@ pub(super) fn expect(field: &RawField, expected: u8, what: &'static str) -> Resu
     if field.wire_type == expected {
         Ok(())
     } else {
-        Err(BlockError::WireType {
-            what,
-            number: field.number,
-            found: field.wire_type,
-            expected,
-        })
+        Err(BlockError::WireType { what, number: field.number, found: field.wire_type, expected })
     }
 }
 
@@ -175,11 +142,7 @@ fn cause(found: u64) -> Result<Cause, BlockError> {
         1 => Cause::Input,
         2 => Cause::Tick,
         _ => {
-            return Err(BlockError::Number {
-                what: "cause",
-                found,
-                expected: "0 to 2",
-            });
+            return Err(BlockError::Number { what: "cause", found, expected: "0 to 2" });
         }
     })
 }
@@ -189,11 +152,7 @@ fn kind(found: u64) -> Result<BlockKind, BlockError> {
         0 | 1 => BlockKind::Normal,
         2 => BlockKind::Transactional,
         _ => {
-            return Err(BlockError::Number {
-                what: "kind",
-                found,
-                expected: "0 to 2",
-            });
+            return Err(BlockError::Number { what: "kind", found, expected: "0 to 2" });
         }
     })
 }
@@ -207,12 +166,8 @@ fn source(payload: &[u8], field: &RawField) -> Result<SourcePosition, BlockError
         match field.number {
             1 => {
                 expect(&field, BYTES, WHAT)?;
-                let text = std::str::from_utf8(&payload[field.start..field.end]).map_err(|e| {
-                    BlockError::Utf8 {
-                        field: "source".to_owned(),
-                        offset: e.valid_up_to(),
-                    }
-                })?;
+                let text = std::str::from_utf8(&payload[field.start..field.end])
+                    .map_err(|e| BlockError::Utf8 { field: "source".to_owned(), offset: e.valid_up_to() })?;
                 position.source = text.to_owned();
             }
             2 => position.bytes = number(&field, WHAT)?,
@@ -226,19 +181,12 @@ fn source(payload: &[u8], field: &RawField) -> Result<SourcePosition, BlockError
 }
 
 fn decode_opcodes(bytes: &[u8], events: usize) -> Result<Vec<Opcode>, BlockError> {
-    let opcode = |(event, &found): (usize, &u8)| {
-        Opcode::from_wire(found).ok_or(BlockError::Opcode { event, found })
-    };
+    let opcode = |(event, &found): (usize, &u8)| Opcode::from_wire(found).ok_or(BlockError::Opcode { event, found });
     match bytes {
         [] => Ok(vec![Opcode::Insert; events]),
         [found] => Ok(vec![opcode((0, found))?; events]),
         _ if bytes.len() == events => bytes.iter().enumerate().map(opcode).collect(),
-        _ => Err(BlockError::PerEvent {
-            what: "opcodes",
-            found: bytes.len(),
-            expected: "0, 1",
-            events,
-        }),
+        _ => Err(BlockError::PerEvent { what: "opcodes", found: bytes.len(), expected: "0, 1", events }),
     }
 }
 
@@ -248,18 +196,10 @@ fn decode_flags(bytes: &[u8], events: usize) -> Result<Vec<Flags>, BlockError> {
         return Ok(vec![Flags::NORMAL; events]);
     }
     if bytes.len() != events {
-        return Err(BlockError::PerEvent {
-            what: "flags",
-            found: bytes.len(),
-            expected: "0",
-            events,
-        });
+        return Err(BlockError::PerEvent { what: "flags", found: bytes.len(), expected: "0", events });
     }
     if let Some(event) = bytes.iter().position(|&flags| flags & !KNOWN != 0) {
-        return Err(BlockError::Flags {
-            event,
-            found: bytes[event],
-        });
+        return Err(BlockError::Flags { event, found: bytes[event] });
     }
     Ok(bytes.iter().map(|&flags| Flags(flags)).collect())
 }

@@ -33,9 +33,7 @@ pub(super) fn decode_column(
             columns::INTEGERS..=columns::DOUBLE_ARRAYS => {
                 expect(&raw, BYTES, WHAT)?;
                 if values.replace(raw).is_some() {
-                    return Err(BlockError::ColumnTwice {
-                        field: field.name.clone(),
-                    });
+                    return Err(BlockError::ColumnTwice { field: field.name.clone() });
                 }
             }
             _ => {}
@@ -51,16 +49,8 @@ pub(super) fn decode_column(
             ty: field.ty,
         });
     };
-    let reader = Values {
-        payload,
-        range: raw.start..raw.end,
-        field,
-        events,
-    };
-    Ok(Column {
-        data: reader.decode()?,
-        nulls,
-    })
+    let reader = Values { payload, range: raw.start..raw.end, field, events };
+    Ok(Column { data: reader.decode()?, nulls })
 }
 
 fn kind_of(ty: FieldType) -> u32 {
@@ -87,10 +77,7 @@ fn kind_name(number: u32) -> &'static str {
 }
 
 fn decode_nulls(bytes: &[u8], field: &Field, rows: usize) -> Result<NullMask, BlockError> {
-    let beyond = || BlockError::Nulls {
-        field: field.name.clone(),
-        rows,
-    };
+    let beyond = || BlockError::Nulls { field: field.name.clone(), rows };
     if bytes.len() > rows.div_ceil(8) {
         return Err(beyond());
     }
@@ -100,11 +87,7 @@ fn decode_nulls(bytes: &[u8], field: &Field, rows: usize) -> Result<NullMask, Bl
         u64::from_le_bytes(word)
     });
     let words: Vec<u64> = words.collect();
-    if !rows.is_multiple_of(64)
-        && words
-            .get(rows / 64)
-            .is_some_and(|word| word >> (rows % 64) != 0)
-    {
+    if !rows.is_multiple_of(64) && words.get(rows / 64).is_some_and(|word| word >> (rows % 64) != 0) {
         return Err(beyond());
     }
     Ok(NullMask::from_words(words))
@@ -148,9 +131,7 @@ impl Values<'_> {
             FieldType::Blob => ColumnData::Blob(self.texts(false)?),
             FieldType::ArrayInt32 => {
                 let values = self.integers(2, self.bytes_left(), false)?;
-                let misfit = values
-                    .iter()
-                    .position(|&value| value != i64::from(value as i32));
+                let misfit = values.iter().position(|&value| value != i64::from(value as i32));
                 self.check_int32(misfit.map(|at| (at, values[at])))?;
                 let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
                 ColumnData::ArrayInt32(self.arrays(&values)?)
@@ -175,22 +156,14 @@ impl Values<'_> {
         if found == self.events {
             Ok(())
         } else {
-            Err(BlockError::Rows {
-                field: self.field.name.clone(),
-                found,
-                expected: self.events,
-            })
+            Err(BlockError::Rows { field: self.field.name.clone(), found, expected: self.events })
         }
     }
 
     fn check_int32(&self, misfit: Option<(usize, i64)>) -> Result<(), BlockError> {
         match misfit {
             None => Ok(()),
-            Some((row, found)) => Err(BlockError::Int32 {
-                field: self.field.name.clone(),
-                row,
-                found,
-            }),
+            Some((row, found)) => Err(BlockError::Int32 { field: self.field.name.clone(), row, found }),
         }
     }
 
@@ -200,12 +173,7 @@ impl Values<'_> {
 
     /// Calls `each` for every varint of a repeated field, at most `limit` times.
     #[inline]
-    fn each_varint(
-        &self,
-        number: u32,
-        limit: usize,
-        mut each: impl FnMut(u64),
-    ) -> Result<(), BlockError> {
+    fn each_varint(&self, number: u32, limit: usize, mut each: impl FnMut(u64)) -> Result<(), BlockError> {
         let mut count = 0;
         let mut walk = self.fields();
         while let Some(raw) = walk.next()? {
@@ -239,19 +207,10 @@ impl Values<'_> {
         if count <= limit {
             return Ok(());
         }
-        Err(BlockError::Rows {
-            field: self.field.name.clone(),
-            found: count,
-            expected: self.events,
-        })
+        Err(BlockError::Rows { field: self.field.name.clone(), found: count, expected: self.events })
     }
 
-    fn integers(
-        &self,
-        number: u32,
-        limit: usize,
-        one_per_row: bool,
-    ) -> Result<Vec<i64>, BlockError> {
+    fn integers(&self, number: u32, limit: usize, one_per_row: bool) -> Result<Vec<i64>, BlockError> {
         let mut out = Vec::with_capacity(limit);
         self.each_varint(number, limit, |value| out.push(unzigzag(value)))?;
         if one_per_row {
@@ -293,10 +252,7 @@ impl Values<'_> {
         let (chunks, rest) = self.payload[raw.start..raw.end].as_chunks::<8>();
         if !rest.is_empty() {
             let found = raw.end - raw.start;
-            return Err(BlockError::Doubles {
-                field: self.field.name.clone(),
-                found,
-            });
+            return Err(BlockError::Doubles { field: self.field.name.clone(), found });
         }
         out.extend(chunks.iter().map(|&chunk| f64::from_le_bytes(chunk)));
         Ok(())
@@ -314,11 +270,7 @@ impl Values<'_> {
         self.check_rows(ends.len())?;
         if sum != available as u64 || u32::try_from(available).is_err() {
             let field = self.field.name.clone();
-            return Err(BlockError::Lengths {
-                field,
-                found: sum,
-                expected: available,
-            });
+            return Err(BlockError::Lengths { field, found: sum, expected: available });
         }
         Ok(ends)
     }
@@ -332,22 +284,12 @@ impl Values<'_> {
                 data = raw.start..raw.end;
             }
         }
-        let bytes = if data.is_empty() {
-            Bytes::new()
-        } else {
-            self.payload.slice(data)
-        };
+        let bytes = if data.is_empty() { Bytes::new() } else { self.payload.slice(data) };
         let ends = self.ends(bytes.len())?;
         if utf8 {
-            let bad = |offset| BlockError::Utf8 {
-                field: self.field.name.clone(),
-                offset,
-            };
+            let bad = |offset| BlockError::Utf8 { field: self.field.name.clone(), offset };
             let text = std::str::from_utf8(&bytes).map_err(|e| bad(e.valid_up_to()))?;
-            if let Some(&end) = ends
-                .iter()
-                .find(|&&end| !text.is_char_boundary(end as usize))
-            {
+            if let Some(&end) = ends.iter().find(|&&end| !text.is_char_boundary(end as usize)) {
                 return Err(bad(end as usize));
             }
         }
@@ -361,11 +303,7 @@ impl Values<'_> {
         let mut start = 0;
         let rows = ends.into_iter().map(|end| {
             let row = &values[std::mem::replace(&mut start, end as usize)..end as usize];
-            if row.is_empty() {
-                empty.clone()
-            } else {
-                Arc::from(row)
-            }
+            if row.is_empty() { empty.clone() } else { Arc::from(row) }
         });
         Ok(rows.collect())
     }

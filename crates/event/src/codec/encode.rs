@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::wire::{
-    BYTES, FIXED64, bytes_field_len, pack_varints, put_bytes_field, put_tag, put_varint,
-    put_varint_field, varint_len, zigzag,
+    BYTES, FIXED64, bytes_field_len, pack_varints, put_bytes_field, put_tag, put_varint, put_varint_field, varint_len,
+    zigzag,
 };
 use super::{BlockHeader, Cause, LAYOUT_VERSION, SourcePosition, columns, fields};
 use crate::{Block, BlockKind, Bytes2D, Column, ColumnData, Flags, NullMask, Opcode};
@@ -62,30 +62,18 @@ fn capacity(block: &Block, header: &BlockHeader) -> usize {
             24 + column.nulls.words().len() * 8
                 + match &column.data {
                     ColumnData::Int32(_) => rows * 5,
-                    ColumnData::Int64(_)
-                    | ColumnData::Money(_)
-                    | ColumnData::Date(_)
-                    | ColumnData::Stamp(_) => rows * 6,
+                    ColumnData::Int64(_) | ColumnData::Money(_) | ColumnData::Date(_) | ColumnData::Stamp(_) => {
+                        rows * 6
+                    }
                     ColumnData::Double(_) => rows * 8,
-                    ColumnData::String(text) | ColumnData::Blob(text) => {
-                        rows * 2 + text.bytes.len()
-                    }
-                    ColumnData::ArrayInt32(v) => {
-                        rows * 2 + v.iter().map(|row| row.len() * 5).sum::<usize>()
-                    }
-                    ColumnData::ArrayInt64(v) => {
-                        rows * 2 + v.iter().map(|row| row.len() * 6).sum::<usize>()
-                    }
-                    ColumnData::ArrayDouble(v) => {
-                        rows * 2 + v.iter().map(|row| row.len() * 8).sum::<usize>()
-                    }
+                    ColumnData::String(text) | ColumnData::Blob(text) => rows * 2 + text.bytes.len(),
+                    ColumnData::ArrayInt32(v) => rows * 2 + v.iter().map(|row| row.len() * 5).sum::<usize>(),
+                    ColumnData::ArrayInt64(v) => rows * 2 + v.iter().map(|row| row.len() * 6).sum::<usize>(),
+                    ColumnData::ArrayDouble(v) => rows * 2 + v.iter().map(|row| row.len() * 8).sum::<usize>(),
                 }
         })
         .sum();
-    let source = header
-        .source
-        .as_ref()
-        .map_or(0, |source| source.source.len() + 48);
+    let source = header.source.as_ref().map_or(0, |source| source.source.len() + 48);
     64 + source + rows * 2 + columns
 }
 
@@ -126,19 +114,11 @@ fn put_column(out: &mut Vec<u8>, column: &Column, scratch: &mut Scratch) {
     let nulls = null_bytes(&column.nulls, column.len());
     let rows = column.len();
     let packed = match &column.data {
-        ColumnData::Int32(v) => pack_varints(
-            &mut scratch.values,
-            rows,
-            v.iter().map(|&x| zigzag(i64::from(x))),
-        ),
-        ColumnData::Int64(v) => {
-            pack_varints(&mut scratch.values, rows, v.iter().map(|&x| zigzag(x)))
-        }
+        ColumnData::Int32(v) => pack_varints(&mut scratch.values, rows, v.iter().map(|&x| zigzag(i64::from(x)))),
+        ColumnData::Int64(v) => pack_varints(&mut scratch.values, rows, v.iter().map(|&x| zigzag(x))),
         ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
             let mut before = 0_i64;
-            let deltas = v
-                .iter()
-                .map(|&x| zigzag(x.wrapping_sub(std::mem::replace(&mut before, x))));
+            let deltas = v.iter().map(|&x| zigzag(x.wrapping_sub(std::mem::replace(&mut before, x))));
             pack_varints(&mut scratch.values, rows, deltas)
         }
         ColumnData::Double(v) => {
@@ -149,49 +129,21 @@ fn put_column(out: &mut Vec<u8>, column: &Column, scratch: &mut Scratch) {
             return put_text(out, &nulls, text, scratch);
         }
         ColumnData::ArrayInt32(v) => {
-            let lengths = pack_varints(
-                &mut scratch.lengths,
-                rows,
-                v.iter().map(|row| row.len() as u64),
-            );
+            let lengths = pack_varints(&mut scratch.lengths, rows, v.iter().map(|row| row.len() as u64));
             let count = v.iter().map(|row| row.len()).sum();
-            let elements = v
-                .iter()
-                .flat_map(|row| row.iter())
-                .map(|&x| zigzag(i64::from(x)));
+            let elements = v.iter().flat_map(|row| row.iter()).map(|&x| zigzag(i64::from(x)));
             let values = pack_varints(&mut scratch.values, count, elements);
-            return put_integer_arrays(
-                out,
-                &nulls,
-                &scratch.lengths[..lengths],
-                &scratch.values[..values],
-            );
+            return put_integer_arrays(out, &nulls, &scratch.lengths[..lengths], &scratch.values[..values]);
         }
         ColumnData::ArrayInt64(v) => {
-            let lengths = pack_varints(
-                &mut scratch.lengths,
-                rows,
-                v.iter().map(|row| row.len() as u64),
-            );
+            let lengths = pack_varints(&mut scratch.lengths, rows, v.iter().map(|row| row.len() as u64));
             let count = v.iter().map(|row| row.len()).sum();
-            let values = pack_varints(
-                &mut scratch.values,
-                count,
-                v.iter().flat_map(|row| row.iter()).map(|&x| zigzag(x)),
-            );
-            return put_integer_arrays(
-                out,
-                &nulls,
-                &scratch.lengths[..lengths],
-                &scratch.values[..values],
-            );
+            let values =
+                pack_varints(&mut scratch.values, count, v.iter().flat_map(|row| row.iter()).map(|&x| zigzag(x)));
+            return put_integer_arrays(out, &nulls, &scratch.lengths[..lengths], &scratch.values[..values]);
         }
         ColumnData::ArrayDouble(v) => {
-            let lengths = pack_varints(
-                &mut scratch.lengths,
-                rows,
-                v.iter().map(|row| row.len() as u64),
-            );
+            let lengths = pack_varints(&mut scratch.lengths, rows, v.iter().map(|row| row.len() as u64));
             let count = v.iter().map(|row| row.len()).sum::<usize>();
             let len = bytes_field_len(lengths) + bytes_field_len(count * 8);
             begin_column(out, &nulls, columns::DOUBLE_ARRAYS, len);
@@ -211,21 +163,13 @@ fn put_column(out: &mut Vec<u8>, column: &Column, scratch: &mut Scratch) {
 /// Writes everything of a column in front of its values, which take `len` bytes.
 fn begin_column(out: &mut Vec<u8>, nulls: &[u8], number: u32, len: usize) {
     put_tag(out, fields::COLUMNS, BYTES);
-    put_varint(
-        out,
-        (bytes_field_len(nulls.len()) + 1 + varint_len(len as u64) + len) as u64,
-    );
+    put_varint(out, (bytes_field_len(nulls.len()) + 1 + varint_len(len as u64) + len) as u64);
     put_bytes_field(out, columns::NULLS, nulls);
     put_tag(out, number, BYTES);
     put_varint(out, len as u64);
 }
 
-fn put_doubles<'a>(
-    out: &mut Vec<u8>,
-    field: u32,
-    count: usize,
-    values: impl IntoIterator<Item = &'a f64>,
-) {
+fn put_doubles<'a>(out: &mut Vec<u8>, field: u32, count: usize, values: impl IntoIterator<Item = &'a f64>) {
     if count > 0 {
         put_tag(out, field, BYTES);
         put_varint(out, count as u64 * 8);
@@ -238,19 +182,11 @@ fn put_doubles<'a>(
 
 fn put_text(out: &mut Vec<u8>, nulls: &[u8], text: &Bytes2D, scratch: &mut Scratch) {
     let mut before = 0_u32;
-    let lengths = text
-        .ends
-        .iter()
-        .map(|&end| u64::from(end - std::mem::replace(&mut before, end)));
+    let lengths = text.ends.iter().map(|&end| u64::from(end - std::mem::replace(&mut before, end)));
     let lengths = pack_varints(&mut scratch.lengths, text.ends.len(), lengths);
     // a column may be a view of longer bytes
     let data = &text.bytes[..before as usize];
-    begin_column(
-        out,
-        nulls,
-        columns::TEXTS,
-        bytes_field_len(lengths) + bytes_field_len(data.len()),
-    );
+    begin_column(out, nulls, columns::TEXTS, bytes_field_len(lengths) + bytes_field_len(data.len()));
     put_bytes_field(out, 1, &scratch.lengths[..lengths]);
     put_bytes_field(out, 2, data);
 }
@@ -267,11 +203,7 @@ fn null_bytes(nulls: &NullMask, rows: usize) -> Vec<u8> {
     if nulls.is_empty() {
         return Vec::new();
     }
-    let mut bytes: Vec<u8> = nulls
-        .words()
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .collect();
+    let mut bytes: Vec<u8> = nulls.words().iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.truncate(rows.div_ceil(8));
     while bytes.last() == Some(&0) {
         bytes.pop();

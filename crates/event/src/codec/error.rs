@@ -6,9 +6,7 @@ use crate::FieldType;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
     /// The payload is longer than any block may be.
-    #[error(
-        "block payload has {found} bytes, at most {limit} are read: publish smaller blocks (blocksize)"
-    )]
+    #[error("block payload has {found} bytes, at most {limit} are read: publish smaller blocks (blocksize)")]
     TooLong {
         /// Length found.
         found: usize,
@@ -26,9 +24,7 @@ pub enum BlockError {
         offset: usize,
     },
     /// A length points beyond the end.
-    #[error(
-        "{what} is cut off at byte {offset}: a field claims {found} bytes, only {left} are left"
-    )]
+    #[error("{what} is cut off at byte {offset}: a field claims {found} bytes, only {left} are left")]
     Length {
         /// The message that was read.
         what: &'static str,
@@ -64,9 +60,7 @@ pub enum BlockError {
         expected: u8,
     },
     /// The layout's version is unknown.
-    #[error(
-        "block has layout version {found}, this reader knows {expected}: upgrade the reader first"
-    )]
+    #[error("block has layout version {found}, this reader knows {expected}: upgrade the reader first")]
     Version {
         /// Version found.
         found: u64,
@@ -176,9 +170,7 @@ pub enum BlockError {
         found: usize,
     },
     /// The lengths of the rows do not add up to the values.
-    #[error(
-        "column `{field}` has row lengths that sum to {found}, expected {expected} as in the data"
-    )]
+    #[error("column `{field}` has row lengths that sum to {found}, expected {expected} as in the data")]
     Lengths {
         /// Name of the field.
         field: String,

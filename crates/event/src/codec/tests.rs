@@ -12,33 +12,18 @@ use crate::{Block, BlockKind, ColumnData, Field, FieldType, Schema, Value};
 
 fn any_header() -> impl Strategy<Value = BlockHeader> {
     let cause = prop_oneof![Just(Cause::None), Just(Cause::Input), Just(Cause::Tick)];
-    let source =
-        (any::<String>(), any::<[u64; 4]>()).prop_map(|(source, [bytes, lines, events, round])| {
-            SourcePosition {
-                source,
-                bytes,
-                lines,
-                events,
-                round,
-            }
-        });
-    (
-        any::<u64>(),
-        cause,
-        any::<u64>(),
-        prop::option::of(source),
-        any::<u32>(),
+    let source = (any::<String>(), any::<[u64; 4]>())
+        .prop_map(|(source, [bytes, lines, events, round])| SourcePosition { source, bytes, lines, events, round });
+    (any::<u64>(), cause, any::<u64>(), prop::option::of(source), any::<u32>()).prop_map(
+        |(message_id, cause, sequence, source, input_index)| BlockHeader {
+            message_id,
+            cause,
+            sequence,
+            source,
+            input_index,
+            schema_fingerprint: 0,
+        },
     )
-        .prop_map(
-            |(message_id, cause, sequence, source, input_index)| BlockHeader {
-                message_id,
-                cause,
-                sequence,
-                source,
-                input_index,
-                schema_fingerprint: 0,
-            },
-        )
 }
 
 /// The same message, made by `prost` from the block.
@@ -51,21 +36,13 @@ fn to_prost(block: &Block, header: &BlockHeader) -> wire::Block {
         _ => opcodes,
     };
     let flags: Vec<u8> = block.flags.iter().map(|flags| flags.0).collect();
-    let flags = if flags.iter().all(|&flags| flags == 0) {
-        vec![]
-    } else {
-        flags
-    };
+    let flags = if flags.iter().all(|&flags| flags == 0) { vec![] } else { flags };
     wire::Block {
         version: 1,
         message_id: header.message_id,
         cause: header.cause as i32,
         sequence: header.sequence,
-        kind: if block.kind == BlockKind::Normal {
-            1
-        } else {
-            2
-        },
+        kind: if block.kind == BlockKind::Normal { 1 } else { 2 },
         schema_fingerprint: block.schema.fingerprint(),
         source: header.source.clone().map(|s| wire::SourcePosition {
             source: s.source,
@@ -77,11 +54,7 @@ fn to_prost(block: &Block, header: &BlockHeader) -> wire::Block {
         event_count: block.len() as u32,
         opcodes: opcodes.into(),
         flags: flags.into(),
-        columns: block
-            .columns
-            .iter()
-            .map(|column| prost_column(column))
-            .collect(),
+        columns: block.columns.iter().map(|column| prost_column(column)).collect(),
         input_index: header.input_index,
     }
 }
@@ -89,21 +62,12 @@ fn to_prost(block: &Block, header: &BlockHeader) -> wire::Block {
 fn prost_column(column: &crate::Column) -> wire::Column {
     use wire::column::Values;
     let texts = |text: &crate::Bytes2D| {
-        let lengths = (0..text.ends.len())
-            .map(|row| text.row(row).len() as u32)
-            .collect();
-        Values::Texts(wire::Texts {
-            lengths,
-            data: text.bytes.clone(),
-        })
+        let lengths = (0..text.ends.len()).map(|row| text.row(row).len() as u32).collect();
+        Values::Texts(wire::Texts { lengths, data: text.bytes.clone() })
     };
     let deltas = |v: &[i64]| {
         let before = std::iter::once(0).chain(v.iter().copied());
-        let values = v
-            .iter()
-            .zip(before)
-            .map(|(x, before)| x.wrapping_sub(before))
-            .collect();
+        let values = v.iter().zip(before).map(|(x, before)| x.wrapping_sub(before)).collect();
         Values::Deltas(wire::Deltas { values })
     };
     let arrays = |lengths: Vec<usize>, values: Vec<i64>| {
@@ -111,40 +75,29 @@ fn prost_column(column: &crate::Column) -> wire::Column {
         Values::IntegerArrays(wire::IntegerArrays { lengths, values })
     };
     let values = match &column.data {
-        ColumnData::Int32(v) => Values::Integers(wire::Integers {
-            values: v.iter().map(|&x| i64::from(x)).collect(),
-        }),
+        ColumnData::Int32(v) => Values::Integers(wire::Integers { values: v.iter().map(|&x| i64::from(x)).collect() }),
         ColumnData::Int64(v) => Values::Integers(wire::Integers { values: v.clone() }),
         ColumnData::Double(v) => Values::Doubles(wire::Doubles { values: v.clone() }),
         ColumnData::String(text) | ColumnData::Blob(text) => texts(text),
         ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => deltas(v),
         ColumnData::ArrayInt32(v) => arrays(
             v.iter().map(|row| row.len()).collect(),
-            v.iter()
-                .flat_map(|row| row.iter())
-                .map(|&x| i64::from(x))
-                .collect(),
+            v.iter().flat_map(|row| row.iter()).map(|&x| i64::from(x)).collect(),
         ),
-        ColumnData::ArrayInt64(v) => arrays(
-            v.iter().map(|row| row.len()).collect(),
-            v.iter().flat_map(|row| row.to_vec()).collect(),
-        ),
+        ColumnData::ArrayInt64(v) => {
+            arrays(v.iter().map(|row| row.len()).collect(), v.iter().flat_map(|row| row.to_vec()).collect())
+        }
         ColumnData::ArrayDouble(v) => Values::DoubleArrays(wire::DoubleArrays {
             lengths: v.iter().map(|row| row.len() as u32).collect(),
             values: v.iter().flat_map(|row| row.to_vec()).collect(),
         }),
     };
     let mut nulls = vec![0; column.len().div_ceil(8)];
-    (0..column.len())
-        .filter(|&row| column.is_null(row))
-        .for_each(|row| nulls[row / 8] |= 1 << (row % 8));
+    (0..column.len()).filter(|&row| column.is_null(row)).for_each(|row| nulls[row / 8] |= 1 << (row % 8));
     while nulls.last() == Some(&0) {
         nulls.pop();
     }
-    wire::Column {
-        nulls: nulls.into(),
-        values: Some(values),
-    }
+    wire::Column { nulls: nulls.into(), values: Some(values) }
 }
 
 proptest! {
@@ -216,16 +169,11 @@ fn check_sound(block: &Block) {
     for (column, field) in block.columns.iter().zip(block.schema.fields()) {
         assert_eq!((column.len(), column.field_type()), (block.len(), field.ty));
         for row in 0..block.len() {
-            if let (Value::String(text), ColumnData::String(raw)) =
-                (column.value(row), &column.data)
-            {
+            if let (Value::String(text), ColumnData::String(raw)) = (column.value(row), &column.data) {
                 assert_eq!(text.as_bytes(), raw.row(row), "valid UTF-8 row by row");
             }
         }
-        assert!(
-            !(block.len()..block.len() + 200).any(|row| column.is_null(row)),
-            "no nulls beyond the rows"
-        );
+        assert!(!(block.len()..block.len() + 200).any(|row| column.is_null(row)), "no nulls beyond the rows");
     }
 }
 
@@ -234,17 +182,11 @@ fn schema(text: &str) -> Arc<Schema> {
 }
 
 /// The error of a message that starts from two valid rows and is then changed.
-fn error_of(
-    schema_text: &str,
-    rows: &[Vec<Value>],
-    change: impl FnOnce(&mut wire::Block),
-) -> String {
+fn error_of(schema_text: &str, rows: &[Vec<Value>], change: impl FnOnce(&mut wire::Block)) -> String {
     let schema = schema(schema_text);
     let mut message = to_prost(&block_of(&schema, rows), &BlockHeader::default());
     change(&mut message);
-    decode_block(message.encode_to_vec().into(), &schema)
-        .unwrap_err()
-        .to_string()
+    decode_block(message.encode_to_vec().into(), &schema).unwrap_err().to_string()
 }
 
 fn ints(values: &[i64]) -> Vec<Vec<Value>> {
@@ -263,67 +205,28 @@ fn every_refusal_says_what_was_expected_and_found() {
     let case = |expected: &str, change: fn(&mut wire::Block)| {
         assert_eq!(error_of("id*:int64", &two, change), expected);
     };
-    case(
-        "block has layout version 2, this reader knows 1: upgrade the reader first",
-        |m| m.version = 2,
-    );
-    case(
-        "block has layout version 0, this reader knows 1: upgrade the reader first",
-        |m| m.version = 0,
-    );
+    case("block has layout version 2, this reader knows 1: upgrade the reader first", |m| m.version = 2);
+    case("block has layout version 0, this reader knows 1: upgrade the reader first", |m| m.version = 0);
     case("block has cause 9, expected 0 to 2", |m| m.cause = 9);
     case("block has kind 3, expected 0 to 2", |m| m.kind = 3);
-    case(
-        "block claims 4000000000 events in 27 bytes, an event takes at least one byte",
-        |m| {
-            m.event_count = 4_000_000_000;
-        },
-    );
-    case("column `id` has 2 rows, the block has 3 events", |m| {
-        m.event_count = 3
+    case("block claims 4000000000 events in 27 bytes, an event takes at least one byte", |m| {
+        m.event_count = 4_000_000_000;
     });
-    case("column `id` has 2 rows, the block has 1 events", |m| {
-        m.event_count = 1
+    case("column `id` has 2 rows, the block has 3 events", |m| m.event_count = 3);
+    case("column `id` has 2 rows, the block has 1 events", |m| m.event_count = 1);
+    case("block of 2 events has 3 opcodes, expected 0, 1 or 2", |m| m.opcodes = Bytes::from_static(&[1, 1, 1]));
+    case("event 1 has opcode 7, expected 1 to 6", |m| m.opcodes = Bytes::from_static(&[1, 7]));
+    case("event 0 has opcode 0, expected 1 to 6", |m| m.opcodes = Bytes::from_static(&[0]));
+    case("block of 2 events has 1 flags, expected 0 or 2", |m| m.flags = Bytes::from_static(&[1]));
+    case("event 1 has flags 0x4, expected bits of 0x3", |m| m.flags = Bytes::from_static(&[1, 4]));
+    case("block has 0 columns, the schema has 1 fields", |m| m.columns.clear());
+    case("block has 2 columns, the schema has 1 fields", |m| m.columns.push(m.columns[0].clone()));
+    case("column `id` holds no values, expected integers for type int64", |m| m.columns[0].values = None);
+    case("column `id` holds doubles, expected integers for type int64", |m| {
+        m.columns[0].values = Some(Values::Doubles(wire::Doubles { values: vec![1.0, 2.0] }));
     });
-    case("block of 2 events has 3 opcodes, expected 0, 1 or 2", |m| {
-        m.opcodes = Bytes::from_static(&[1, 1, 1])
-    });
-    case("event 1 has opcode 7, expected 1 to 6", |m| {
-        m.opcodes = Bytes::from_static(&[1, 7])
-    });
-    case("event 0 has opcode 0, expected 1 to 6", |m| {
-        m.opcodes = Bytes::from_static(&[0])
-    });
-    case("block of 2 events has 1 flags, expected 0 or 2", |m| {
-        m.flags = Bytes::from_static(&[1])
-    });
-    case("event 1 has flags 0x4, expected bits of 0x3", |m| {
-        m.flags = Bytes::from_static(&[1, 4])
-    });
-    case("block has 0 columns, the schema has 1 fields", |m| {
-        m.columns.clear()
-    });
-    case("block has 2 columns, the schema has 1 fields", |m| {
-        m.columns.push(m.columns[0].clone())
-    });
-    case(
-        "column `id` holds no values, expected integers for type int64",
-        |m| m.columns[0].values = None,
-    );
-    case(
-        "column `id` holds doubles, expected integers for type int64",
-        |m| {
-            m.columns[0].values = Some(Values::Doubles(wire::Doubles {
-                values: vec![1.0, 2.0],
-            }));
-        },
-    );
-    case("column `id` marks nulls beyond its 2 rows", |m| {
-        m.columns[0].nulls = Bytes::from_static(&[4])
-    });
-    case("column `id` marks nulls beyond its 2 rows", |m| {
-        m.columns[0].nulls = Bytes::from_static(&[1, 0])
-    });
+    case("column `id` marks nulls beyond its 2 rows", |m| m.columns[0].nulls = Bytes::from_static(&[4]));
+    case("column `id` marks nulls beyond its 2 rows", |m| m.columns[0].nulls = Bytes::from_static(&[1, 0]));
     let fingerprint = error_of("id*:int64", &two, |m| m.schema_fingerprint = 1);
     assert!(
         fingerprint.starts_with("block has schema fingerprint 0000000000000001, expected ")
@@ -331,71 +234,33 @@ fn every_refusal_says_what_was_expected_and_found() {
         "{fingerprint}"
     );
     let wide = error_of("id*:int32", &[vec![Value::Int32(1)]], |m| {
-        *values(m) = Values::Integers(wire::Integers {
-            values: vec![1 << 31],
-        });
+        *values(m) = Values::Integers(wire::Integers { values: vec![1 << 31] });
     });
     assert_eq!(wide, "column `id` row 0 is 2147483648, expected an int32");
     let lengths = error_of("t*:string", &text("abc"), |m| {
-        *values(m) = Values::Texts(wire::Texts {
-            lengths: vec![4],
-            data: Bytes::from_static(b"abc"),
-        });
+        *values(m) = Values::Texts(wire::Texts { lengths: vec![4], data: Bytes::from_static(b"abc") });
     });
-    assert_eq!(
-        lengths,
-        "column `t` has row lengths that sum to 4, expected 3 as in the data"
-    );
+    assert_eq!(lengths, "column `t` has row lengths that sum to 4, expected 3 as in the data");
     let utf8 = error_of("t*:string", &text("abc"), |m| {
-        *values(m) = Values::Texts(wire::Texts {
-            lengths: vec![3],
-            data: Bytes::from_static(b"ab\xff"),
-        });
+        *values(m) = Values::Texts(wire::Texts { lengths: vec![3], data: Bytes::from_static(b"ab\xff") });
     });
-    assert_eq!(
-        utf8,
-        "column `t` has text that is not UTF-8 at byte 2 of its data (bytes belong into a blob field)"
-    );
+    assert_eq!(utf8, "column `t` has text that is not UTF-8 at byte 2 of its data (bytes belong into a blob field)");
     let both = [text("a"), text("b")].concat();
     let cut = error_of("t*:string", &both, |m| {
-        *values(m) = Values::Texts(wire::Texts {
-            lengths: vec![1, 1],
-            data: Bytes::from_static("ä".as_bytes()),
-        });
+        *values(m) = Values::Texts(wire::Texts { lengths: vec![1, 1], data: Bytes::from_static("ä".as_bytes()) });
     });
-    assert_eq!(
-        cut,
-        "column `t` has text that is not UTF-8 at byte 1 of its data (bytes belong into a blob field)"
-    );
+    assert_eq!(cut, "column `t` has text that is not UTF-8 at byte 1 of its data (bytes belong into a blob field)");
 }
 
 #[test]
 fn broken_framing_is_located() {
     let id = schema("id*:int64");
-    let error = |bytes: &'static [u8]| {
-        decode_block(Bytes::from_static(bytes), &id)
-            .unwrap_err()
-            .to_string()
-    };
-    assert_eq!(
-        error(b"\x08"),
-        "block is cut off at byte 1: expected a varint, found the end"
-    );
-    assert_eq!(
-        error(b"\x08\x01\x31\x00"),
-        "block is cut off at byte 3: expected eight bytes, found the end"
-    );
-    assert_eq!(
-        error(b"\x08\x01\x4a\x09\x01"),
-        "block is cut off at byte 4: a field claims 9 bytes, only 1 are left"
-    );
-    assert_eq!(
-        error(b"\x0d\x01\x00\x00\x00"),
-        "block field 1 has wire type 5, expected 0"
-    );
-    assert!(
-        error(b"{\"json\": true}").starts_with("block has the tag 0x7b before byte 1, expected")
-    );
+    let error = |bytes: &'static [u8]| decode_block(Bytes::from_static(bytes), &id).unwrap_err().to_string();
+    assert_eq!(error(b"\x08"), "block is cut off at byte 1: expected a varint, found the end");
+    assert_eq!(error(b"\x08\x01\x31\x00"), "block is cut off at byte 3: expected eight bytes, found the end");
+    assert_eq!(error(b"\x08\x01\x4a\x09\x01"), "block is cut off at byte 4: a field claims 9 bytes, only 1 are left");
+    assert_eq!(error(b"\x0d\x01\x00\x00\x00"), "block field 1 has wire type 5, expected 0");
+    assert!(error(b"{\"json\": true}").starts_with("block has the tag 0x7b before byte 1, expected"));
     assert!(error(b"").starts_with("block has layout version 0"));
 }
 
@@ -407,16 +272,7 @@ fn a_column_without_its_rows_costs_nothing() {
     message.event_count = 1 << 31;
     message.opcodes = Bytes::from_static(&[4]);
     let error = decode_block(message.encode_to_vec().into(), &id).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            BlockError::EventCount {
-                found: 0x8000_0000,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, BlockError::EventCount { found: 0x8000_0000, .. }), "{error}");
 }
 
 #[test]
@@ -433,19 +289,10 @@ fn unpacked_numbers_are_read_too() {
 
 #[test]
 fn text_of_a_decoded_block_lies_in_the_payload() {
-    let schema = Arc::new(
-        Schema::new(vec![Field {
-            name: "t".into(),
-            ty: FieldType::String,
-            key: true,
-        }])
-        .unwrap(),
-    );
+    let schema = Arc::new(Schema::new(vec![Field { name: "t".into(), ty: FieldType::String, key: true }]).unwrap());
     let block = block_of(&schema, &[vec![Value::String("some text".into())]]);
     let payload = encode_block(&block, &BlockHeader::default());
     let (_, back) = decode_block(payload.clone(), &schema).unwrap();
-    let ColumnData::String(text) = &back.columns[0].data else {
-        panic!("a string column")
-    };
+    let ColumnData::String(text) = &back.columns[0].data else { panic!("a string column") };
     assert!(payload.as_ptr_range().contains(&text.bytes.as_ptr()));
 }

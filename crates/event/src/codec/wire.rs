@@ -68,20 +68,12 @@ pub(super) fn put_bytes_field(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
 
 /// Length of a field of bytes as [`put_bytes_field`] writes it, for field numbers below 16.
 pub(super) fn bytes_field_len(len: usize) -> usize {
-    if len == 0 {
-        0
-    } else {
-        1 + varint_len(len as u64) + len
-    }
+    if len == 0 { 0 } else { 1 + varint_len(len as u64) + len }
 }
 
 /// Writes packed varints into `scratch`, which grows as needed and keeps its size; returns how many bytes they took.
 #[inline]
-pub(super) fn pack_varints(
-    scratch: &mut Vec<u8>,
-    count: usize,
-    values: impl Iterator<Item = u64>,
-) -> usize {
+pub(super) fn pack_varints(scratch: &mut Vec<u8>, count: usize, values: impl Iterator<Item = u64>) -> usize {
     const LONGEST: usize = 10;
     if scratch.len() < count * LONGEST {
         scratch.resize(count * LONGEST, 0);
@@ -190,17 +182,8 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Fields of the message in `payload[start..end]`; `what` names the message in errors.
-    pub(super) fn new(
-        payload: &'a [u8],
-        start: usize,
-        end: usize,
-        what: &'static str,
-    ) -> Fields<'a> {
-        Fields {
-            bytes: &payload[..end],
-            at: start,
-            what,
-        }
+    pub(super) fn new(payload: &'a [u8], start: usize, end: usize, what: &'static str) -> Fields<'a> {
+        Fields { bytes: &payload[..end], at: start, what }
     }
 
     /// The next field; `None` at the end of the message.
@@ -211,74 +194,39 @@ impl<'a> Fields<'a> {
         }
         let tag = take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a field's tag"))?;
         let number = u32::try_from(tag >> 3).ok().filter(|&number| number != 0);
-        let number = number.ok_or(BlockError::Tag {
-            what: self.what,
-            offset: self.at,
-            found: tag,
-        })?;
-        let mut field = RawField {
-            number,
-            wire_type: (tag & 7) as u8,
-            value: 0,
-            start: self.at,
-            end: self.at,
-        };
+        let number = number.ok_or(BlockError::Tag { what: self.what, offset: self.at, found: tag })?;
+        let mut field = RawField { number, wire_type: (tag & 7) as u8, value: 0, start: self.at, end: self.at };
         match field.wire_type {
-            VARINT => {
-                field.value =
-                    take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a varint"))?
-            }
+            VARINT => field.value = take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a varint"))?,
             FIXED64 => {
-                let raw = self
-                    .bytes
-                    .get(self.at..self.at + 8)
-                    .ok_or_else(|| self.cut("eight bytes"))?;
+                let raw = self.bytes.get(self.at..self.at + 8).ok_or_else(|| self.cut("eight bytes"))?;
                 field.value = u64::from_le_bytes(raw.try_into().expect("a range of eight bytes"));
                 self.at += 8;
             }
             FIXED32 => {
-                let raw = self
-                    .bytes
-                    .get(self.at..self.at + 4)
-                    .ok_or_else(|| self.cut("four bytes"))?;
-                field.value = u64::from(u32::from_le_bytes(
-                    raw.try_into().expect("a range of four bytes"),
-                ));
+                let raw = self.bytes.get(self.at..self.at + 4).ok_or_else(|| self.cut("four bytes"))?;
+                field.value = u64::from(u32::from_le_bytes(raw.try_into().expect("a range of four bytes")));
                 self.at += 4;
             }
             BYTES => {
-                let len =
-                    take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a length"))?;
+                let len = take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a length"))?;
                 let left = self.bytes.len() - self.at;
                 let Some(len) = usize::try_from(len).ok().filter(|&len| len <= left) else {
-                    return Err(BlockError::Length {
-                        what: self.what,
-                        offset: self.at,
-                        found: len,
-                        left,
-                    });
+                    return Err(BlockError::Length { what: self.what, offset: self.at, found: len, left });
                 };
                 field.start = self.at;
                 field.end = self.at + len;
                 self.at = field.end;
             }
             _ => {
-                return Err(BlockError::Tag {
-                    what: self.what,
-                    offset: self.at,
-                    found: tag,
-                });
+                return Err(BlockError::Tag { what: self.what, offset: self.at, found: tag });
             }
         }
         Ok(Some(field))
     }
 
     fn cut(&self, wanted: &'static str) -> BlockError {
-        BlockError::Truncated {
-            what: self.what,
-            wanted,
-            offset: self.at,
-        }
+        BlockError::Truncated { what: self.what, wanted, offset: self.at }
     }
 }
 
@@ -290,11 +238,7 @@ mod tests {
     #[test]
     fn varints_at_every_length_boundary() {
         for bits in 0..64 {
-            for value in [
-                1_u64 << bits,
-                (1_u64 << bits).wrapping_sub(1),
-                u64::MAX >> bits,
-            ] {
+            for value in [1_u64 << bits, (1_u64 << bits).wrapping_sub(1), u64::MAX >> bits] {
                 let mut plain = Vec::new();
                 put_varint(&mut plain, value);
                 assert_eq!(plain.len(), varint_len(value), "{value}");
@@ -319,13 +263,7 @@ mod tests {
         let mut at = 0;
         assert_eq!(take_varint(&[0xff; 11], &mut at), None);
         at = 0;
-        assert_eq!(
-            take_varint(
-                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
-                &mut at
-            ),
-            None
-        );
+        assert_eq!(take_varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], &mut at), None);
     }
 
     proptest! {

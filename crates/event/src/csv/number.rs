@@ -1,0 +1,148 @@
+//! Digits eight at a time: numbers in their usual form straight from the line. What is unusual is left to `field`.
+
+/// Powers of ten that a double holds exactly, as far as they are used.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+const INT_POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+#[inline]
+fn load(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// Digits at the start of eight bytes: their number and value.
+#[inline]
+fn leading_digits(word: u64) -> (usize, u64) {
+    let digits = word ^ 0x3030_3030_3030_3030;
+    // a byte above 9 gets its top bit; carries only reach bytes behind it
+    let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+    let count = others.trailing_zeros() as usize / 8;
+    if count == 0 {
+        return (0, 0);
+    }
+    // digits to the end of the word, zeros in front of them; then pairs, fours, eights
+    let pairs = digits << (64 - 8 * count);
+    let pairs = pairs.wrapping_mul(10).wrapping_add(pairs >> 8);
+    const MASK: u64 = 0x0000_00ff_0000_00ff;
+    let value = (pairs & MASK)
+        .wrapping_mul(100 + (1_000_000 << 32))
+        .wrapping_add((pairs >> 16 & MASK).wrapping_mul(1 + (10_000 << 32)));
+    (count, value >> 32)
+}
+
+/// An integer of 1 to 15 digits at `at`: its value and the position behind it.
+#[inline]
+pub(super) fn integer(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    let negative = *bytes.get(at)? == b'-';
+    let mut at = at + usize::from(negative);
+    let (count, mut value) = leading_digits(load(bytes, at)?);
+    if count == 0 {
+        return None;
+    }
+    at += count;
+    if count == 8 {
+        let (more, low) = leading_digits(load(bytes, at)?);
+        if more == 8 {
+            return None;
+        }
+        value = value * INT_POWERS[more] + low;
+        at += more;
+    }
+    let value = value as i64;
+    Some((if negative { -value } else { value }, at))
+}
+
+/// A double of at most 7 digits, or a point and at most 15 digits more: its value and the position behind it.
+#[inline]
+pub(super) fn double(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
+    let negative = *bytes.get(at)? == b'-';
+    let mut at = at + usize::from(negative);
+    let (count, mut digits) = leading_digits(load(bytes, at)?);
+    if count == 0 || count == 8 {
+        return None;
+    }
+    at += count;
+    let mut decimals = 0;
+    if bytes.get(at) == Some(&b'.') {
+        at += 1;
+        let (count, fraction) = leading_digits(load(bytes, at)?);
+        digits = digits * INT_POWERS[count] + fraction;
+        decimals = count;
+        at += count;
+        if count == 8 {
+            let (more, fraction) = leading_digits(load(bytes, at)?);
+            // below 10^15 times 10^4, or below 10^11 times 10^8: 10^19 is below 2^64
+            if more > 4 && digits >= 100_000_000_000 {
+                return None;
+            }
+            digits = digits * INT_POWERS[more] + fraction;
+            decimals += more;
+            at += more;
+        }
+    }
+    let value = decimal(digits, decimals)?;
+    Some((if negative { -value } else { value }, at))
+}
+
+/// `digits / 10^decimals`, correctly rounded: both are exact as doubles, and one division rounds once.
+#[inline]
+fn decimal(digits: u64, decimals: usize) -> Option<f64> {
+    if digits <= 1 << 53 { Some(digits as f64 / POWERS[decimals]) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn padded(text: &str) -> Vec<u8> {
+        format!("{text},padding----------").into_bytes()
+    }
+
+    proptest! {
+        #[test]
+        fn doubles_as_the_standard_library_reads_them(
+            int in prop_oneof![0_u64..10, 0..10_000_000_u64],
+            places in 0..16_usize,
+            fraction: u64,
+            negative: bool,
+        ) {
+            let fraction = &format!("{fraction:016}")[..places];
+            let sign = if negative { "-" } else { "" };
+            let text = if places == 0 { format!("{sign}{int}") } else { format!("{sign}{int}.{fraction}") };
+            if let Some((value, end)) = double(&padded(&text), 0) {
+                prop_assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits());
+                prop_assert_eq!(end, text.len());
+            } else {
+                prop_assert!(int >= 10 || places > 14, "usual numbers take the fast way: {}", text);
+            }
+        }
+
+        #[test]
+        fn integers_as_the_standard_library_reads_them(value in -999_999_999_999_999_i64..=999_999_999_999_999) {
+            let text = value.to_string();
+            prop_assert_eq!(integer(&padded(&text), 0), Some((value, text.len())));
+        }
+
+        #[test]
+        fn digits_stop_at_any_other_byte(word: u64) {
+            let bytes = word.to_le_bytes();
+            let count = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let value = bytes[..count].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
+            prop_assert_eq!(leading_digits(word), (count, value));
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_number_is_left_to_others() {
+        for text in ["", "-", "x1", "+1", ".5", "12345678.5", "-,"] {
+            assert_eq!(double(&padded(text), 0), None, "{text}");
+        }
+        assert_eq!(double(b"1.5", 0), None, "too close to the end");
+        assert_eq!(integer(&padded("1234567890123456"), 0), None);
+        assert_eq!(double(&padded("5."), 0), Some((5.0, 2)));
+    }
+}
