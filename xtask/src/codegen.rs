@@ -63,9 +63,7 @@ mod generate {
             println!("{verb}: proto/src/generated/{line}");
         }
         if args.check && !differing.is_empty() {
-            println!(
-                "the generated code is not what the .proto files say; run `{COMMAND}` and commit the result"
-            );
+            println!("the generated code is not what the .proto files say; run `{COMMAND}` and commit the result");
             return Ok(false);
         }
         println!("codegen: {} files {verb}", differing.len());
@@ -74,10 +72,7 @@ mod generate {
 
     fn generate(proto: &Path, out: &Path) -> Result<()> {
         let files = proto_files(proto)?;
-        ensure!(
-            !files.is_empty(),
-            "looked for proto/mesh/*/v1/*.proto and found none"
-        );
+        ensure!(!files.is_empty(), "looked for proto/mesh/*/v1/*.proto and found none");
         tonic_prost_build::configure()
             .bytes(".")
             .btree_map(".")
@@ -93,10 +88,11 @@ mod generate {
         for package in list(&proto.join("mesh"))? {
             let version = package.join("v1");
             if version.is_dir() {
-                files.extend(list(&version)?.into_iter().filter(|file| {
-                    file.extension()
-                        .is_some_and(|extension| extension == "proto")
-                }));
+                files.extend(
+                    list(&version)?
+                        .into_iter()
+                        .filter(|file| file.extension().is_some_and(|extension| extension == "proto")),
+                );
             }
         }
         files.sort();
@@ -105,13 +101,7 @@ mod generate {
 
     fn list(dir: &Path) -> Result<Vec<PathBuf>> {
         let entries = fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))?;
-        entries
-            .map(|entry| {
-                Ok(entry
-                    .with_context(|| format!("listing {}", dir.display()))?
-                    .path())
-            })
-            .collect()
+        entries.map(|entry| Ok(entry.with_context(|| format!("listing {}", dir.display()))?.path())).collect()
     }
 
     fn read_folder(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
@@ -119,15 +109,8 @@ mod generate {
             return Ok(BTreeMap::new());
         }
         let read = |path: PathBuf| {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            Ok((
-                name,
-                fs::read(&path).with_context(|| format!("reading {}", path.display()))?,
-            ))
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok((name, fs::read(&path).with_context(|| format!("reading {}", path.display()))?))
         };
         list(dir)?.into_iter().map(read).collect()
     }
@@ -152,19 +135,12 @@ mod generate {
         names.into_iter().filter_map(describe).collect()
     }
 
-    fn write(
-        dir: &Path,
-        old: &BTreeMap<String, Vec<u8>>,
-        new: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<()> {
+    fn write(dir: &Path, old: &BTreeMap<String, Vec<u8>>, new: &BTreeMap<String, Vec<u8>>) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
         for name in old.keys().filter(|name| !new.contains_key(*name)) {
             fs::remove_file(dir.join(name)).with_context(|| format!("removing {name}"))?;
         }
-        for (name, bytes) in new
-            .iter()
-            .filter(|(name, bytes)| old.get(*name) != Some(*bytes))
-        {
+        for (name, bytes) in new.iter().filter(|(name, bytes)| old.get(*name) != Some(*bytes)) {
             fs::write(dir.join(name), bytes).with_context(|| format!("writing {name}"))?;
         }
         Ok(())
@@ -177,17 +153,11 @@ mod generate {
         #[test]
         fn a_difference_is_named_with_its_line() {
             let folder = |files: &[(&str, &str)]| {
-                files
-                    .iter()
-                    .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
-                    .collect()
+                files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
             };
             let old = folder(&[("a.rs", "x\ny\n"), ("gone.rs", ""), ("same.rs", "s")]);
             let new = folder(&[("a.rs", "x\nz\n"), ("new.rs", ""), ("same.rs", "s")]);
-            assert_eq!(
-                differing(&old, &new),
-                ["a.rs from line 2", "gone.rs (gone)", "new.rs (new)"]
-            );
+            assert_eq!(differing(&old, &new), ["a.rs from line 2", "gone.rs (gone)", "new.rs (new)"]);
         }
     }
 }

@@ -47,9 +47,7 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     }
     let file = File::create(log).with_context(|| format!("creating the log {}", log.display()))?;
-    let errors = file
-        .try_clone()
-        .context("sharing the log between stdout and stderr")?;
+    let errors = file.try_clone().context("sharing the log between stdout and stderr")?;
     let status = command
         .stdin(Stdio::null())
         .stdout(file)
@@ -57,27 +55,17 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<()> {
         .status()
         .with_context(|| format!("starting {}", command.get_program().display()))?;
     if !status.success() {
-        bail!(
-            "{} ended with {status}; the end of {}:\n{}",
-            show(command),
-            log.display(),
-            tail(log)
-        );
+        bail!("{} ended with {status}; the end of {}:\n{}", show(command), log.display(), tail(log));
     }
     Ok(())
 }
 
 /// The last lines of a log file, for error messages.
 pub fn tail(log: &Path) -> String {
-    let text = fs::read(log)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(LOG_TAIL_LINES);
-    lines[from..]
-        .iter()
-        .map(|line| format!("    {line}\n"))
-        .collect()
+    lines[from..].iter().map(|line| format!("    {line}\n")).collect()
 }
 
 /// The command as one would type it.
@@ -91,27 +79,19 @@ pub fn show(command: &Command) -> String {
 
 /// Installs the Debian packages of the list that are missing; says which.
 pub fn apt_install(packages: &[&str], log_dir: &Path) -> Result<()> {
-    let missing: Vec<&str> = packages
-        .iter()
-        .copied()
-        .filter(|package| !is_installed(package))
-        .collect();
+    let missing: Vec<&str> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let names = missing.join(" ");
     if which("apt-get", &[]).is_none() {
-        bail!(
-            "missing packages: {names}; this machine has no apt-get, so install their equivalents by hand"
-        );
+        bail!("missing packages: {names}; this machine has no apt-get, so install their equivalents by hand");
     }
     let log = log_dir.join("apt.log");
     timed(&format!("apt-get install {names}"), || {
         let install = |log: &Path| {
             run_logged(
-                privileged("apt-get")
-                    .args(["install", "-y", "-q", "--no-install-recommends"])
-                    .args(&missing),
+                privileged("apt-get").args(["install", "-y", "-q", "--no-install-recommends"]).args(&missing),
                 log,
             )
         };
@@ -124,8 +104,7 @@ pub fn apt_install(packages: &[&str], log_dir: &Path) -> Result<()> {
 }
 
 fn privileged(program: &str) -> Command {
-    let is_root = fs::metadata("/proc/self")
-        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+    let is_root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     let mut command = if is_root || which("sudo", &[]).is_none() {
         Command::new(program)
     } else {

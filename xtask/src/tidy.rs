@@ -26,22 +26,12 @@ pub fn run() -> Result<bool> {
     let root = workspace::root()?;
     let output = Command::new("git")
         .current_dir(&root)
-        .args([
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "-z",
-            "*.rs",
-        ])
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z", "*.rs"])
         .stderr(Stdio::inherit())
         .output()
         .context("starting git ls-files")?;
     if !output.status.success() {
-        bail!(
-            "git ls-files ended with {}; its message is above",
-            output.status
-        );
+        bail!("git ls-files ended with {}; its message is above", output.status);
     }
     let listed = String::from_utf8(output.stdout).context("reading the output of git ls-files")?;
     let mut files = 0;
@@ -52,8 +42,7 @@ pub fn run() -> Result<bool> {
         if !path.is_file() {
             continue;
         }
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         files += 1;
         findings.extend(check(Path::new(name), &text));
     }
@@ -65,35 +54,27 @@ pub fn run() -> Result<bool> {
 }
 
 fn check(file: &Path, text: &str) -> Vec<String> {
-    let generated = file
-        .components()
-        .any(|part| part.as_os_str() == "generated");
-    if generated
-        || text
-            .lines()
-            .take(3)
-            .any(|line| line.contains(GENERATED_MARK))
-    {
+    let generated = file.components().any(|part| part.as_os_str() == "generated");
+    if generated || text.lines().take(3).any(|line| line.contains(GENERATED_MARK)) {
         return Vec::new();
     }
     let mut findings = Vec::new();
     let shown = file.display();
     let first = text.lines().find(|line| !line.trim().is_empty());
     if !first.is_some_and(|line| line.starts_with("//!")) {
-        findings.push(format!("{shown}:1: starts without `//!` documentation; say in one sentence what the file is for"));
+        findings
+            .push(format!("{shown}:1: starts without `//!` documentation; say in one sentence what the file is for"));
     }
     let lines = text.lines().count();
     if lines > MAX_LINES {
-        findings.push(format!(
-            "{shown}: {lines} lines, more than {MAX_LINES}; split it by responsibility"
-        ));
+        findings.push(format!("{shown}: {lines} lines, more than {MAX_LINES}; split it by responsibility"));
     }
     for (index, line) in text.lines().enumerate() {
         for (head, tail, way_out) in LEFTOVERS {
-            if line.match_indices(head).any(|(at, _)| {
-                line[at + head.len()..].starts_with(tail)
-                    && is_word(line, at, head.len() + tail.len())
-            }) {
+            if line
+                .match_indices(head)
+                .any(|(at, _)| line[at + head.len()..].starts_with(tail) && is_word(line, at, head.len() + tail.len()))
+            {
                 findings.push(format!("{shown}:{}: {head}{tail}; {way_out}", index + 1));
             }
         }
@@ -121,46 +102,23 @@ mod tests {
     #[test]
     fn a_file_without_documentation_is_found() {
         assert_eq!(findings("use std::fs;\n").len(), 1);
-        assert_eq!(
-            findings("\n//! What it is for.\nuse std::fs;\n"),
-            [] as [String; 0]
-        );
+        assert_eq!(findings("\n//! What it is for.\nuse std::fs;\n"), [] as [String; 0]);
     }
 
     #[test]
     fn a_long_file_is_found_unless_generated() {
         let long = format!("//! a\n{}", "\n".repeat(MAX_LINES));
-        assert!(
-            findings(&long)[0].contains("501 lines"),
-            "{:?}",
-            findings(&long)
-        );
-        assert_eq!(
-            check(Path::new("proto/src/generated/x.rs"), &long),
-            [] as [String; 0]
-        );
-        assert_eq!(
-            findings(&format!("// This file is @generated\n{long}")),
-            [] as [String; 0]
-        );
+        assert!(findings(&long)[0].contains("501 lines"), "{:?}", findings(&long));
+        assert_eq!(check(Path::new("proto/src/generated/x.rs"), &long), [] as [String; 0]);
+        assert_eq!(findings(&format!("// This file is @generated\n{long}")), [] as [String; 0]);
     }
 
     #[test]
     fn leftovers_are_found_as_words_with_their_line() {
         for (head, tail, _) in LEFTOVERS {
             let text = format!("//! a\n  {head}{tail} x\n");
-            assert!(
-                findings(&text)[0].starts_with("crates/a/src/b.rs:2: "),
-                "{text}"
-            );
+            assert!(findings(&text)[0].starts_with("crates/a/src/b.rs:2: "), "{text}");
         }
-        assert_eq!(
-            findings(&format!(
-                "//! a\nlet METO{} = x{}y;\n",
-                "DOS",
-                concat!("TO", "DO")
-            )),
-            [] as [String; 0]
-        );
+        assert_eq!(findings(&format!("//! a\nlet METO{} = x{}y;\n", "DOS", concat!("TO", "DO"))), [] as [String; 0]);
     }
 }

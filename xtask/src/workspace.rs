@@ -14,10 +14,7 @@ pub fn root() -> Result<PathBuf> {
     let current = std::env::current_dir().context("asking for the current folder")?;
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let compiled = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    for start in [Some(current), manifest, Some(compiled)]
-        .into_iter()
-        .flatten()
-    {
+    for start in [Some(current), manifest, Some(compiled)].into_iter().flatten() {
         if let Some(found) = start.ancestors().find(|dir| is_root(dir)) {
             return Ok(found.to_path_buf());
         }
@@ -34,9 +31,7 @@ fn is_root(dir: &Path) -> bool {
 /// Folder of the stack's data, logs and pids: `target/stack` unless `ESP_MESH_STACK_DIR` says otherwise.
 pub fn stack_dir() -> Result<PathBuf> {
     match std::env::var_os(STACK_DIR) {
-        Some(dir) => {
-            std::path::absolute(&dir).with_context(|| format!("{STACK_DIR}={}", dir.display()))
-        }
+        Some(dir) => std::path::absolute(&dir).with_context(|| format!("{STACK_DIR}={}", dir.display())),
         None => Ok(root()?.join("target/stack")),
     }
 }
@@ -46,7 +41,8 @@ pub fn cache_dir() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os(CACHE_DIR) {
         return std::path::absolute(&dir).with_context(|| format!("{CACHE_DIR}={}", dir.display()));
     }
-    let home = std::env::var_os("HOME")
-        .with_context(|| format!("neither HOME nor {CACHE_DIR} is set, so there is no place for downloads; set one of them"))?;
+    let home = std::env::var_os("HOME").with_context(|| {
+        format!("neither HOME nor {CACHE_DIR} is set, so there is no place for downloads; set one of them")
+    })?;
     Ok(PathBuf::from(home).join(".cache/esp-mesh"))
 }

@@ -26,41 +26,22 @@ pub fn check(root: &Path) -> Result<Vec<Violation>> {
     for flags in [&[][..], &["--no-default-features"][..]] {
         let output = cargo()
             .current_dir(root)
-            .args([
-                "tree",
-                "-p",
-                CRATE,
-                "-e",
-                "normal,build",
-                "--prefix",
-                "none",
-                "--format",
-                "{p}",
-            ])
+            .args(["tree", "-p", CRATE, "-e", "normal,build", "--prefix", "none", "--format", "{p}"])
             .args(flags)
             .stderr(Stdio::inherit())
             .output()
             .context("starting cargo tree")?;
         if !output.status.success() {
-            bail!(
-                "cargo tree -p {CRATE} ended with {}; its message is above",
-                output.status
-            );
+            bail!("cargo tree -p {CRATE} ended with {}; its message is above", output.status);
         }
-        found.extend(unwanted(
-            &String::from_utf8_lossy(&output.stdout),
-            &flags.join(" "),
-        ));
+        found.extend(unwanted(&String::from_utf8_lossy(&output.stdout), &flags.join(" ")));
     }
     Ok(found)
 }
 
 fn unwanted(tree: &str, flags: &str) -> Vec<Violation> {
-    let mut names: Vec<&str> = tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| UNWANTED.contains(name))
-        .collect();
+    let mut names: Vec<&str> =
+        tree.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| UNWANTED.contains(name)).collect();
     names.sort_unstable();
     names.dedup();
     let command = format!("cargo tree -p {CRATE} -e normal,build {flags}");
@@ -87,13 +68,7 @@ mod tests {
         let found = unwanted(tree, "");
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].subject, "rdkafka");
-        assert!(
-            found[0]
-                .way_out
-                .contains("`cargo tree -p espctl -e normal,build -i rdkafka`"),
-            "{}",
-            found[0].way_out
-        );
+        assert!(found[0].way_out.contains("`cargo tree -p espctl -e normal,build -i rdkafka`"), "{}", found[0].way_out);
     }
 
     #[test]

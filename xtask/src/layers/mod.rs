@@ -50,10 +50,6 @@ pub fn run() -> Result<bool> {
     for violation in &violations {
         println!("{violation}\n");
     }
-    println!(
-        "check-layers: {} crates, {} violations",
-        graph.crates.len(),
-        violations.len()
-    );
+    println!("check-layers: {} crates, {} violations", graph.crates.len(), violations.len());
     Ok(violations.is_empty())
 }

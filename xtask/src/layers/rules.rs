@@ -6,18 +6,8 @@ use super::graph::{Crate, Graph};
 /// Layers from the bottom up; an arrow may only point to a lower one.
 const LAYERS: &[&[&str]] = &[
     &["mesh-proto", "mesh-event"],
-    &[
-        "mesh-expr",
-        "mesh-model",
-        "mesh-windows",
-        "mesh-replication",
-    ],
-    &[
-        "mesh-bus",
-        "mesh-coordination",
-        "mesh-service",
-        "mesh-adapter",
-    ],
+    &["mesh-expr", "mesh-model", "mesh-windows", "mesh-replication"],
+    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-adapter"],
     &[
         "mesh-engine",
         "mesh-election",
@@ -42,13 +32,7 @@ const ALLOWED_WITHIN: &[(&str, &str)] = &[
 const SERVICES: usize = 3;
 
 /// Crates without clock, threads, random numbers and I/O: their output is a function of their input.
-pub const PURE: &[&str] = &[
-    "mesh-event",
-    "mesh-expr",
-    "mesh-model",
-    "mesh-windows",
-    "mesh-replication",
-];
+pub const PURE: &[&str] = &["mesh-event", "mesh-expr", "mesh-model", "mesh-windows", "mesh-replication"];
 
 /// Dependencies that only some crates may name in their manifests.
 struct Reserved {
@@ -134,16 +118,8 @@ const RESERVED: &[Reserved] = &[
 ];
 
 /// What a pure crate may not name. mesh-event reaches gRPC types only through mesh-proto, which keeps them behind a feature.
-const BANNED_IN_PURE: &[&str] = &[
-    "tokio*",
-    "tracing-subscriber",
-    "rand*",
-    "getrandom",
-    "futures*",
-    "async-*",
-    "crossbeam*",
-    "rayon",
-];
+const BANNED_IN_PURE: &[&str] =
+    &["tokio*", "tracing-subscriber", "rand*", "getrandom", "futures*", "async-*", "crossbeam*", "rayon"];
 
 /// Judges the dependencies of every crate.
 pub fn check(graph: &Graph) -> Vec<Violation> {
@@ -157,8 +133,7 @@ fn check_crate(krate: &Crate) -> Vec<Violation> {
             subject: "(no layer)".to_owned(),
             rule: "every crate of the workspace has a layer".to_owned(),
             reason: "without one nobody can say which arrows are allowed",
-            way_out: "add it to LAYERS in xtask/src/layers/rules.rs and to docs/ARCHITECTURE.md"
-                .to_owned(),
+            way_out: "add it to LAYERS in xtask/src/layers/rules.rs and to docs/ARCHITECTURE.md".to_owned(),
         }];
     };
     let mut found = Vec::new();
@@ -172,17 +147,12 @@ fn check_crate(krate: &Crate) -> Vec<Violation> {
 
 fn arrow(krate: &Crate, layer: usize, dependency: &str) -> Option<Violation> {
     let other = layer_of(dependency)?;
-    if other < layer
-        || (other == layer && ALLOWED_WITHIN.contains(&(krate.name.as_str(), dependency)))
-    {
+    if other < layer || (other == layer && ALLOWED_WITHIN.contains(&(krate.name.as_str(), dependency))) {
         return None;
     }
     let (rule, reason, way_out) = if other > layer {
         (
-            format!(
-                "arrows point down only: {} is layer {layer}, {dependency} layer {other}",
-                krate.name
-            ),
+            format!("arrows point down only: {} is layer {layer}, {dependency} layer {other}", krate.name),
             "what lies below must be buildable, testable and understandable without what lies above",
             "move the needed part down, or pass it in from above as a value or trait".to_owned(),
         )
@@ -199,19 +169,11 @@ fn arrow(krate: &Crate, layer: usize, dependency: &str) -> Option<Violation> {
             "move the shared part to a lower layer; a well-founded exception goes to ALLOWED_WITHIN in xtask/src/layers/rules.rs".to_owned(),
         )
     };
-    Some(Violation {
-        krate: krate.name.clone(),
-        subject: dependency.to_owned(),
-        rule,
-        reason,
-        way_out,
-    })
+    Some(Violation { krate: krate.name.clone(), subject: dependency.to_owned(), rule, reason, way_out })
 }
 
 fn reserved(krate: &Crate, dependency: &str) -> Option<Violation> {
-    let rule = RESERVED
-        .iter()
-        .find(|rule| matches(rule.pattern, dependency) && !rule.except.contains(&dependency))?;
+    let rule = RESERVED.iter().find(|rule| matches(rule.pattern, dependency) && !rule.except.contains(&dependency))?;
     if rule.users.contains(&krate.name.as_str()) {
         return None;
     }
@@ -225,17 +187,12 @@ fn reserved(krate: &Crate, dependency: &str) -> Option<Violation> {
 }
 
 fn purity(krate: &Crate, dependency: &str) -> Option<Violation> {
-    let banned = PURE.contains(&krate.name.as_str())
-        && BANNED_IN_PURE
-            .iter()
-            .any(|pattern| matches(pattern, dependency));
+    let banned =
+        PURE.contains(&krate.name.as_str()) && BANNED_IN_PURE.iter().any(|pattern| matches(pattern, dependency));
     banned.then(|| Violation {
         krate: krate.name.clone(),
         subject: dependency.to_owned(),
-        rule: format!(
-            "pure crates ({}) have no runtime, clock, randomness or threads",
-            PURE.join(", ")
-        ),
+        rule: format!("pure crates ({}) have no runtime, clock, randomness or threads", PURE.join(", ")),
         reason: "the engine's state must be a pure function of its steps, or replicas diverge",
         way_out: "pass time, seeds and input in as arguments; do the I/O in the service".to_owned(),
     })
@@ -260,48 +217,23 @@ mod tests {
 
     fn violations(name: &str, dependencies: &[&str]) -> Vec<Violation> {
         let dependencies = dependencies.iter().map(|name| (*name).to_owned()).collect();
-        let krate = Crate {
-            name: name.to_owned(),
-            id: String::new(),
-            dir: PathBuf::new(),
-            dependencies,
-        };
-        check(&Graph {
-            crates: vec![krate],
-            target_dir: PathBuf::new(),
-        })
+        let krate =
+            Crate { name: name.to_owned(), id: String::new(), dir: PathBuf::new(), dependencies, has_library: true };
+        check(&Graph { crates: vec![krate], target_dir: PathBuf::new() })
     }
 
     fn only_rule(name: &str, dependency: &str) -> String {
         let found = violations(name, &[dependency]);
         assert_eq!(found.len(), 1, "{name} -> {dependency}: {found:?}");
-        assert_eq!(
-            (found[0].krate.as_str(), found[0].subject.as_str()),
-            (name, dependency)
-        );
+        assert_eq!((found[0].krate.as_str(), found[0].subject.as_str()), (name, dependency));
         found[0].rule.clone()
     }
 
     #[test]
     fn downward_and_listed_arrows_are_fine() {
-        assert_eq!(
-            violations(
-                "mesh-engine",
-                &["mesh-bus", "mesh-windows", "mesh-proto", "tonic", "tokio"]
-            ),
-            []
-        );
-        assert_eq!(
-            violations(
-                "mesh-windows",
-                &["mesh-model", "mesh-expr", "mesh-event", "hashbrown"]
-            ),
-            []
-        );
-        assert_eq!(
-            violations("espctl", &["mesh-engine", "mesh-gateway", "tonic"]),
-            []
-        );
+        assert_eq!(violations("mesh-engine", &["mesh-bus", "mesh-windows", "mesh-proto", "tonic", "tokio"]), []);
+        assert_eq!(violations("mesh-windows", &["mesh-model", "mesh-expr", "mesh-event", "hashbrown"]), []);
+        assert_eq!(violations("espctl", &["mesh-engine", "mesh-gateway", "tonic"]), []);
         assert_eq!(violations("xtask", &["tonic-prost-build", "anyhow"]), []);
         assert_eq!(violations("mesh-bus", &["rdkafka", "kafka-protocol"]), []);
     }
@@ -315,22 +247,10 @@ mod tests {
 
     #[test]
     fn unlisted_arrows_inside_a_layer_are_found() {
-        assert_eq!(
-            only_rule("mesh-expr", "mesh-model"),
-            "within layer 1 only listed arrows are allowed"
-        );
-        assert_eq!(
-            only_rule("mesh-service", "mesh-bus"),
-            "within layer 2 only listed arrows are allowed"
-        );
-        assert_eq!(
-            only_rule("mesh-engine", "mesh-election"),
-            "services never depend on services"
-        );
-        assert_eq!(
-            only_rule("mesh-gateway", "mesh-engine"),
-            "services never depend on services"
-        );
+        assert_eq!(only_rule("mesh-expr", "mesh-model"), "within layer 1 only listed arrows are allowed");
+        assert_eq!(only_rule("mesh-service", "mesh-bus"), "within layer 2 only listed arrows are allowed");
+        assert_eq!(only_rule("mesh-engine", "mesh-election"), "services never depend on services");
+        assert_eq!(only_rule("mesh-gateway", "mesh-engine"), "services never depend on services");
     }
 
     #[test]
@@ -347,36 +267,21 @@ mod tests {
             ("mesh-coordination", "tonic"),
             ("mesh-bus", "tonic-types"),
         ] {
-            assert!(
-                only_rule(name, dependency).contains(" only in "),
-                "{name} -> {dependency}"
-            );
+            assert!(only_rule(name, dependency).contains(" only in "), "{name} -> {dependency}");
         }
     }
 
     #[test]
     fn pure_crates_stay_pure() {
-        for dependency in [
-            "tokio",
-            "tokio-util",
-            "rand",
-            "tracing-subscriber",
-            "async-trait",
-        ] {
-            assert!(
-                only_rule("mesh-replication", dependency).starts_with("pure crates"),
-                "{dependency}"
-            );
+        for dependency in ["tokio", "tokio-util", "rand", "tracing-subscriber", "async-trait"] {
+            assert!(only_rule("mesh-replication", dependency).starts_with("pure crates"), "{dependency}");
         }
         assert!(only_rule("mesh-event", "tonic").contains(" only in "));
     }
 
     #[test]
     fn a_crate_without_a_layer_is_found() {
-        assert_eq!(
-            violations("mesh-new", &["mesh-event"])[0].rule,
-            "every crate of the workspace has a layer"
-        );
+        assert_eq!(violations("mesh-new", &["mesh-event"])[0].rule, "every crate of the workspace has a layer");
     }
 
     #[test]

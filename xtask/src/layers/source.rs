@@ -45,19 +45,10 @@ const ORDER_FREE: &str = "// order-free:";
 /// Scans the sources of every pure crate, tests left out.
 pub fn check(graph: &Graph) -> Result<Vec<Violation>> {
     let mut found = Vec::new();
-    for krate in graph
-        .crates
-        .iter()
-        .filter(|krate| PURE.contains(&krate.name.as_str()))
-    {
+    for krate in graph.crates.iter().filter(|krate| PURE.contains(&krate.name.as_str())) {
         for file in rust_files(&krate.dir.join("src"))? {
-            let text =
-                fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-            let shown = file
-                .strip_prefix(&krate.dir)
-                .unwrap_or(&file)
-                .display()
-                .to_string();
+            let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            let shown = file.strip_prefix(&krate.dir).unwrap_or(&file).display().to_string();
             found.extend(scan(&krate.name, &shown, &text));
         }
     }
@@ -68,12 +59,8 @@ fn rust_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![dir.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in
-            fs::read_dir(&folder).with_context(|| format!("listing {}", folder.display()))?
-        {
-            let path = entry
-                .with_context(|| format!("listing {}", folder.display()))?
-                .path();
+        for entry in fs::read_dir(&folder).with_context(|| format!("listing {}", folder.display()))? {
+            let path = entry.with_context(|| format!("listing {}", folder.display()))?.path();
             let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
             if path.is_dir() && !is_test {
                 folders.push(path);
@@ -90,10 +77,7 @@ fn scan(krate: &str, file: &str, text: &str) -> Vec<Violation> {
     let mut found = Vec::new();
     let order_free = text.contains(ORDER_FREE);
     // The tests of a file come last and may do what they like.
-    let code = text
-        .lines()
-        .enumerate()
-        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    let code = text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
     for (index, line) in code {
         let line = line.split("//").next().unwrap_or_default();
         let mut add = |text: &str, reason, way_out: &str| {
@@ -134,14 +118,10 @@ mod tests {
 
     #[test]
     fn clocks_threads_and_hash_maps_are_found_with_their_line() {
-        let text =
-            "//! a\nlet now = Instant::now();\nuse std::thread;\nuse std::collections::HashMap;\n";
+        let text = "//! a\nlet now = Instant::now();\nuse std::thread;\nuse std::collections::HashMap;\n";
         let found = rules(text);
         assert_eq!(
-            found
-                .iter()
-                .map(|(subject, _)| subject.as_str())
-                .collect::<Vec<_>>(),
+            found.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(),
             ["src/a.rs:2", "src/a.rs:3", "src/a.rs:4"]
         );
         assert_eq!(found[2].1, "no HashMap in a pure crate");
@@ -149,13 +129,7 @@ mod tests {
 
     #[test]
     fn comments_tests_and_explained_hash_maps_are_fine() {
-        assert_eq!(
-            rules("// never Instant::now\n#[cfg(test)]\nmod tests { use std::thread; }\n"),
-            []
-        );
-        assert_eq!(
-            rules("// order-free: only looked up by key\nuse hashbrown::HashMap;\n"),
-            []
-        );
+        assert_eq!(rules("// never Instant::now\n#[cfg(test)]\nmod tests { use std::thread; }\n"), []);
+        assert_eq!(rules("// order-free: only looked up by key\nuse hashbrown::HashMap;\n"), []);
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::layers::graph::{Graph, cargo};
+use crate::shell::show;
 
 /// One compiled test binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +46,7 @@ struct Profile {
 pub fn services(graph: &Graph) -> Result<()> {
     let status = cargo()
         .current_dir(crate::workspace::root()?)
-        .args([
-            "build",
-            "--release",
-            "--workspace",
-            "--exclude",
-            "xtask",
-            "--bins",
-        ])
+        .args(["build", "--release", "--workspace", "--exclude", "xtask", "--bins"])
         .stdin(Stdio::null())
         .status()
         .context("starting cargo build")?;
@@ -65,26 +59,24 @@ pub fn services(graph: &Graph) -> Result<()> {
     Ok(())
 }
 
-/// Builds every test binary of the workspace, so that all share one set of features and no filter causes a rebuild.
-pub fn tests(graph: &Graph) -> Result<Vec<TestBinary>> {
-    let output = cargo()
-        .current_dir(crate::workspace::root()?)
-        .args([
-            "test",
-            "--workspace",
-            "--no-run",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("starting cargo test --no-run")?;
+/// Builds the test binaries of these packages in one go, so that all share one set of features.
+pub fn tests(graph: &Graph, packages: &[String]) -> Result<Vec<TestBinary>> {
+    let mut command = cargo();
+    command.current_dir(crate::workspace::root()?).args([
+        "test",
+        "--no-run",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    if packages.len() == graph.crates.len() {
+        command.arg("--workspace");
+    } else {
+        command.args(packages.iter().flat_map(|package| ["-p", package]));
+    }
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("starting cargo test --no-run")?;
     if !output.status.success() {
-        bail!(
-            "cargo test --workspace --no-run ended with {}; its messages are above",
-            output.status
-        );
+        bail!("`{}` ended with {}; its messages are above", show(&command), output.status);
     }
     binaries(&String::from_utf8_lossy(&output.stdout), graph)
 }
@@ -92,14 +84,11 @@ pub fn tests(graph: &Graph) -> Result<Vec<TestBinary>> {
 fn binaries(messages: &str, graph: &Graph) -> Result<Vec<TestBinary>> {
     let mut found = Vec::new();
     for line in messages.lines().filter(|line| line.starts_with('{')) {
-        let message: Message = serde_json::from_str(line)
-            .with_context(|| format!("reading a message of cargo: {line}"))?;
-        let (Some(id), Some(target), Some(executable), Some(Profile { test: true })) = (
-            message.package_id,
-            message.target,
-            message.executable,
-            message.profile,
-        ) else {
+        let message: Message =
+            serde_json::from_str(line).with_context(|| format!("reading a message of cargo: {line}"))?;
+        let (Some(id), Some(target), Some(executable), Some(Profile { test: true })) =
+            (message.package_id, message.target, message.executable, message.profile)
+        else {
             continue;
         };
         if message.reason != "compiler-artifact" {
@@ -109,21 +98,10 @@ fn binaries(messages: &str, graph: &Graph) -> Result<Vec<TestBinary>> {
             .crates
             .iter()
             .find(|krate| krate.id == id)
-            .with_context(|| {
-                format!("cargo built a test of {id}, which is not in the workspace")
-            })?;
+            .with_context(|| format!("cargo built a test of {id}, which is not in the workspace"))?;
         let kind = target.kind.first().map_or("", String::as_str);
-        let target = if kind == "bin" {
-            format!("{} (bin)", target.name)
-        } else {
-            target.name
-        };
-        found.push(TestBinary {
-            package: krate.name.clone(),
-            target,
-            executable,
-            dir: krate.dir.clone(),
-        });
+        let target = if kind == "bin" { format!("{} (bin)", target.name) } else { target.name };
+        found.push(TestBinary { package: krate.name.clone(), target, executable, dir: krate.dir.clone() });
     }
     Ok(found)
 }
@@ -140,11 +118,9 @@ mod tests {
             id: "path+file:///w/bus#mesh-bus@0.1.0".into(),
             dir: "/w/bus".into(),
             dependencies: Vec::new(),
+            has_library: true,
         };
-        let graph = Graph {
-            crates: vec![krate],
-            target_dir: PathBuf::new(),
-        };
+        let graph = Graph { crates: vec![krate], target_dir: PathBuf::new() };
         let artifact = |test: bool, executable: &str| {
             format!(
                 r#"{{"reason":"compiler-artifact","package_id":"path+file:///w/bus#mesh-bus@0.1.0","target":{{"name":"contract","kind":["test"]}},"profile":{{"test":{test}}},"executable":{executable}}}"#
@@ -158,10 +134,7 @@ mod tests {
         .join("\n");
         let found = binaries(&messages, &graph).unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!(
-            (found[0].package.as_str(), found[0].target.as_str()),
-            ("mesh-bus", "contract")
-        );
+        assert_eq!((found[0].package.as_str(), found[0].target.as_str()), ("mesh-bus", "contract"));
         assert_eq!(found[0].executable, PathBuf::from("/t/contract-1"));
     }
 }

@@ -11,25 +11,18 @@ mod run;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use self::report::Report;
 use crate::layers::graph::Graph;
 use crate::shell::{apt_install, say, timed};
-use crate::stack::{Part, Stack};
+use crate::stack::Stack;
 use crate::workspace;
 
 /// Packages that building the workspace needs beside Rust.
-const BUILD_PACKAGES: &[&str] = &[
-    "gcc",
-    "g++",
-    "make",
-    "cmake",
-    "libcurl4-openssl-dev",
-    "protobuf-compiler",
-    "libprotobuf-dev",
-];
+const BUILD_PACKAGES: &[&str] =
+    &["gcc", "g++", "make", "cmake", "libcurl4-openssl-dev", "protobuf-compiler", "libprotobuf-dev"];
 /// The package of the end-to-end tests; it runs last.
 const E2E_PACKAGE: &str = "mesh-tests";
 
@@ -70,82 +63,77 @@ pub fn run(args: &TestArgs) -> Result<bool> {
 fn run_steps(args: &TestArgs, report: &mut Report) -> Result<()> {
     let root = workspace::root()?;
     let graph = Graph::read(&root)?;
+    let packages = selected(args, &graph)?;
     apt_install(BUILD_PACKAGES, &workspace::cache_dir()?.join("logs"))?;
     if args.unit {
-        return run_binaries(args, &graph, &[], report);
+        return run_binaries(args, &graph, &packages, &[], report);
     }
     let stack = Stack::open_for_tests()?;
-    let started = timed("stack up", || stack.up())?;
-    let result = run_on_stack(args, &graph, &stack, report);
-    // A stack that was up before belongs to somebody else, even if one part had to be started.
-    if started.len() == Part::ALL.len() && !args.keep {
+    // A stack that was up before belongs to somebody else, even if one part has to be started.
+    let ours = !stack.is_started()?;
+    let result = timed("stack up", || stack.up()).and_then(|_| run_on_stack(args, &graph, &packages, &stack, report));
+    if ours && !args.keep {
         let ended = timed("stack down", || stack.down(false));
-        result?;
-        ended?;
-        return Ok(());
+        return result.and(ended.map(|_| ()));
     }
-    say(format_args!(
-        "the stack stays up ({}); `cargo xtask stack down` ends it",
-        stack.dir().display()
-    ));
+    say(format_args!("the stack stays up ({}); `cargo xtask stack down` ends it", stack.dir().display()));
     result
 }
 
-fn run_on_stack(args: &TestArgs, graph: &Graph, stack: &Stack, report: &mut Report) -> Result<()> {
-    timed("release build of the services", || build::services(graph))?;
-    let mut environment: Vec<(&'static str, PathBuf)> = stack
-        .ports()
-        .environment()
-        .into_iter()
-        .map(|(name, value)| (name, PathBuf::from(value)))
-        .collect();
-    environment.push(("ESP_MESH_BIN", graph.target_dir.join("release")));
-    run_binaries(args, graph, &environment, report)
+/// The packages to test, end-to-end tests last.
+fn selected(args: &TestArgs, graph: &Graph) -> Result<Vec<String>> {
+    let mut packages: Vec<String> = if args.e2e {
+        vec![E2E_PACKAGE.to_owned()]
+    } else if args.package.is_empty() {
+        graph.crates.iter().map(|krate| krate.name.clone()).filter(|name| !args.unit || name != E2E_PACKAGE).collect()
+    } else {
+        args.package.clone()
+    };
+    if let Some(unknown) = packages.iter().find(|name| !graph.crates.iter().any(|krate| &krate.name == *name)) {
+        let known: Vec<&str> = graph.crates.iter().map(|krate| krate.name.as_str()).collect();
+        bail!("no package of the workspace is called {unknown}; known: {}", known.join(", "));
+    }
+    packages.sort_by_key(|name| (name == E2E_PACKAGE, name.clone()));
+    Ok(packages)
+}
+
+fn run_on_stack(args: &TestArgs, graph: &Graph, packages: &[String], stack: &Stack, report: &mut Report) -> Result<()> {
+    let mut environment: Vec<(&'static str, PathBuf)> =
+        stack.ports().environment().into_iter().map(|(name, value)| (name, PathBuf::from(value))).collect();
+    // Only the end-to-end tests start services.
+    if packages.iter().any(|name| name == E2E_PACKAGE) {
+        timed("release build of the services", || build::services(graph))?;
+        environment.push(("ESP_MESH_BIN", graph.target_dir.join("release")));
+    }
+    run_binaries(args, graph, packages, &environment, report)
 }
 
 fn run_binaries(
     args: &TestArgs,
     graph: &Graph,
+    packages: &[String],
     environment: &[(&'static str, PathBuf)],
     report: &mut Report,
 ) -> Result<()> {
-    let mut binaries = timed("build of the tests", || build::tests(graph))?;
-    let wanted = |package: &str| match (args.e2e, args.unit) {
-        (true, _) => package == E2E_PACKAGE,
-        (_, true) => {
-            package != E2E_PACKAGE
-                && (args.package.is_empty() || args.package.iter().any(|name| name == package))
-        }
-        _ => args.package.is_empty() || args.package.iter().any(|name| name == package),
-    };
-    binaries.retain(|binary| wanted(&binary.package));
-    binaries.sort_by_key(|binary| {
-        (
-            binary.package == E2E_PACKAGE,
-            binary.package.clone(),
-            binary.target.clone(),
-        )
-    });
+    let mut binaries = timed("build of the tests", || build::tests(graph, packages))?;
+    let position = |name: &str| packages.iter().position(|package| package == name);
+    binaries.sort_by_key(|binary| (position(&binary.package), binary.target.clone()));
     for binary in &binaries {
         let mut arguments = args.args.clone();
-        if binary.package == E2E_PACKAGE
-            && !arguments
-                .iter()
-                .any(|argument| argument.starts_with(TEST_THREADS))
-        {
+        if binary.package == E2E_PACKAGE && !arguments.iter().any(|argument| argument.starts_with(TEST_THREADS)) {
             arguments.push(format!("{}=1", TEST_THREADS));
         }
         run::binary(binary, &arguments, environment, report)?;
     }
     // A name filter is meant for the tests in the binaries; documentation tests run with everything else only.
     if !args.e2e && args.args.is_empty() {
-        let packages = graph
+        let libraries: Vec<&str> = graph
             .crates
             .iter()
+            .filter(|krate| krate.has_library && packages.contains(&krate.name))
             .map(|krate| krate.name.as_str())
-            .filter(|name| wanted(name))
-            .collect::<Vec<_>>();
-        run::documentation(&packages, report)?;
+            .collect();
+        run::documentation(&libraries, report)?;
     }
     Ok(())
 }

@@ -38,23 +38,13 @@ pub struct Counts {
 impl Report {
     /// A test binary has ended: `name` is its name within the package.
     pub fn add(&mut self, package: &str, name: &str, outcome: Outcome) {
-        let Outcome {
-            mut counts,
-            failures,
-            success,
-        } = outcome;
+        let Outcome { mut counts, failures, success } = outcome;
         if !success && counts.failed == 0 {
             // It crashed, ran out of time or could not start: no result line says so.
             counts.failed = 1;
-            self.failures.push(format!(
-                "{package} :: {name}: ended with an error before it could report its tests"
-            ));
+            self.failures.push(format!("{package} :: {name}: ended with an error before it could report its tests"));
         }
-        self.failures.extend(
-            failures
-                .into_iter()
-                .map(|test| format!("{package} :: {name}: {test}")),
-        );
+        self.failures.extend(failures.into_iter().map(|test| format!("{package} :: {name}: {test}")));
         let total = self.packages.entry(package.to_owned()).or_default();
         total.passed += counts.passed;
         total.failed += counts.failed;
@@ -75,7 +65,9 @@ impl Report {
     fn total(&self) -> (u64, u64) {
         let passed = self.packages.values().map(|counts| counts.passed).sum();
         let failed: u64 = self.packages.values().map(|counts| counts.failed).sum();
-        (passed, failed + self.failed_steps)
+        // A run without a single test proves nothing; most likely a filter is misspelt.
+        let no_test = u64::from(passed + failed + self.failed_steps == 0);
+        (passed, failed + self.failed_steps + no_test)
     }
 
     /// Prints failures, table and last line.
@@ -88,28 +80,20 @@ impl Report {
         for failure in &self.failures {
             out += &format!("FAILED {failure}\n");
         }
-        out += &format!(
-            "{:<26} {:>7} {:>7} {:>8} {:>9}\n",
-            "package", "passed", "failed", "ignored", "time"
-        );
-        let with_tests = self
-            .packages
-            .iter()
-            .filter(|(_, counts)| counts.passed + counts.failed + counts.ignored > 0);
+        out += &format!("{:<26} {:>7} {:>7} {:>8} {:>9}\n", "package", "passed", "failed", "ignored", "time");
+        let with_tests = self.packages.iter().filter(|(_, counts)| counts.passed + counts.failed + counts.ignored > 0);
         for (package, counts) in with_tests {
             let time = format!("{:.1} s", counts.time.as_secs_f64());
-            out += &format!(
-                "{package:<26} {:>7} {:>7} {:>8} {time:>9}\n",
-                counts.passed, counts.failed, counts.ignored
-            );
+            out +=
+                &format!("{package:<26} {:>7} {:>7} {:>8} {time:>9}\n", counts.passed, counts.failed, counts.ignored);
         }
         if self.failed_steps > 0 {
-            out += &format!(
-                "{:<26} {:>7} {:>7}\n",
-                "(a step before the tests)", 0, self.failed_steps
-            );
+            out += &format!("{:<26} {:>7} {:>7}\n", "(a step before the tests)", 0, self.failed_steps);
         }
         let (passed, failed) = self.total();
+        if passed == 0 && self.failed_steps == 0 && self.failures.is_empty() {
+            out += "no test ran, which counts as one failure; is a filter misspelt?\n";
+        }
         out += &format!("{passed} passed, {failed} failed\n");
         out
     }
@@ -142,7 +126,10 @@ mod tests {
 
     #[test]
     fn result_lines_are_read() {
-        let counts = parse_result_line("test result: FAILED. 7 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.03s").unwrap();
+        let counts = parse_result_line(
+            "test result: FAILED. 7 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.03s",
+        )
+        .unwrap();
         assert_eq!((counts.passed, counts.failed, counts.ignored), (7, 2, 1));
         assert_eq!(parse_result_line("test a::b ... ok"), None);
         assert_eq!(parse_failure("test a::b ... FAILED"), Some("a::b"));
@@ -150,16 +137,8 @@ mod tests {
 
     fn outcome(passed: u64, failures: &[&str], success: bool) -> Outcome {
         let failures: Vec<String> = failures.iter().map(|name| (*name).to_owned()).collect();
-        let counts = Counts {
-            passed,
-            failed: failures.len() as u64,
-            ..Counts::default()
-        };
-        Outcome {
-            counts,
-            failures,
-            success,
-        }
+        let counts = Counts { passed, failed: failures.len() as u64, ..Counts::default() };
+        Outcome { counts, failures, success }
     }
 
     #[test]
@@ -170,10 +149,7 @@ mod tests {
         assert!(!report.all_passed());
         let text = report.render();
         assert!(text.ends_with("\n5 passed, 1 failed\n"), "{text}");
-        assert!(
-            text.contains("FAILED mesh-bus :: mesh_bus: a::b\n"),
-            "{text}"
-        );
+        assert!(text.contains("FAILED mesh-bus :: mesh_bus: a::b\n"), "{text}");
     }
 
     #[test]
@@ -182,10 +158,15 @@ mod tests {
         report.add("mesh-engine", "takeover", outcome(0, &[], false));
         report.step_failed();
         let text = report.render();
-        assert!(
-            text.contains("FAILED mesh-engine :: takeover: ended with an error"),
-            "{text}"
-        );
+        assert!(text.contains("FAILED mesh-engine :: takeover: ended with an error"), "{text}");
         assert!(text.ends_with("\n0 passed, 2 failed\n"), "{text}");
+    }
+
+    #[test]
+    fn a_run_without_tests_fails() {
+        let mut report = Report::default();
+        report.add("mesh-engine", "takeover", outcome(0, &[], true));
+        assert!(!report.all_passed());
+        assert!(report.render().ends_with("\n0 passed, 1 failed\n"), "{}", report.render());
     }
 }

@@ -39,14 +39,9 @@ pub fn binary(
         .env("CARGO_PKG_NAME", &binary.package)
         .args(args);
     // Without a stack the contract tests must not find one by accident.
-    for name in [
-        "ESP_MESH_KAFKA",
-        "ESP_MESH_ZOOKEEPER",
-        "ESP_MESH_ETCD",
-        "ESP_MESH_JAEGER",
-        "ESP_MESH_OTLP",
-        "ESP_MESH_BIN",
-    ] {
+    for name in
+        ["ESP_MESH_KAFKA", "ESP_MESH_ZOOKEEPER", "ESP_MESH_ETCD", "ESP_MESH_JAEGER", "ESP_MESH_OTLP", "ESP_MESH_BIN"]
+    {
         command.env_remove(name);
     }
     for (name, value) in environment {
@@ -60,9 +55,7 @@ pub fn binary(
 pub fn documentation(packages: &[&str], report: &mut Report) -> Result<()> {
     say("\n== documentation tests");
     let mut command = cargo();
-    command
-        .current_dir(crate::workspace::root()?)
-        .args(["test", "--doc", "--no-fail-fast"]);
+    command.current_dir(crate::workspace::root()?).args(["test", "--doc", "--no-fail-fast"]);
     for package in packages {
         command.args(["-p", package]);
     }
@@ -75,11 +68,7 @@ fn run(mut command: Command, limit: Duration) -> Result<Outcome> {
     let (reader, writer) = std::io::pipe().context("creating a pipe")?;
     command
         .stdin(Stdio::null())
-        .stdout(
-            writer
-                .try_clone()
-                .context("sharing the pipe between stdout and stderr")?,
-        )
+        .stdout(writer.try_clone().context("sharing the pipe between stdout and stderr")?)
         .stderr(writer);
     // In a group of its own everything it left behind can be ended with it; at a terminal Ctrl-C must reach it instead.
     let own_group = !std::io::stdin().is_terminal();
@@ -87,18 +76,13 @@ fn run(mut command: Command, limit: Duration) -> Result<Outcome> {
         command.process_group(0);
     }
     let program = command.get_program().to_owned();
-    let child = command
-        .spawn()
-        .with_context(|| format!("starting {}", Path::new(&program).display()))?;
+    let child = command.spawn().with_context(|| format!("starting {}", Path::new(&program).display()))?;
     drop(command); // it holds the pipe's other end
     let (sender, lines) = sync_channel(LINES_QUEUED);
     thread::spawn(move || {
         for line in BufReader::new(reader).split(b'\n') {
             let Ok(line) = line else { return };
-            if sender
-                .send(String::from_utf8_lossy(&line).into_owned())
-                .is_err()
-            {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                 return;
             }
         }
@@ -128,9 +112,7 @@ fn follow(
                     outcome.counts.failed += counts.failed;
                     outcome.counts.ignored += counts.ignored;
                 }
-                outcome
-                    .failures
-                    .extend(parse_failure(&line).map(str::to_owned));
+                outcome.failures.extend(parse_failure(&line).map(str::to_owned));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 return Ok(child.wait().context("waiting for a test binary")?.success());
@@ -138,10 +120,7 @@ fn follow(
             Err(RecvTimeoutError::Timeout) => {}
         }
         if ended.is_none() {
-            ended = child
-                .try_wait()
-                .context("asking after a test binary")?
-                .map(|status| (status, Instant::now()));
+            ended = child.try_wait().context("asking after a test binary")?.map(|status| (status, Instant::now()));
         }
         if let Some((status, at)) = ended
             && at.elapsed() > DRAIN
@@ -149,10 +128,7 @@ fn follow(
             return Ok(status.success());
         }
         if ended.is_none() && begun.elapsed() > limit {
-            say(format_args!(
-                "error: not finished after {} s; killing it",
-                limit.as_secs()
-            ));
+            say(format_args!("error: not finished after {} s; killing it", limit.as_secs()));
             end(&mut child, own_group)?;
             return Ok(false);
         }
@@ -196,21 +172,13 @@ mod tests {
     fn a_process_left_behind_does_not_hold_us_up() {
         let begun = Instant::now();
         assert!(shell("sleep 20 & echo started", BINARY_LIMIT).success);
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 
     #[test]
     fn a_hanging_binary_is_killed_at_its_limit() {
         let begun = Instant::now();
         assert!(!shell("sleep 30", Duration::from_millis(200)).success);
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }

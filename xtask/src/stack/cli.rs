@@ -75,11 +75,7 @@ pub fn run(args: &StackArgs) -> Result<bool> {
             let ended = stack.down(*keep_data)?;
             say(format_args!(
                 "stack: {ended} processes ended{}",
-                if *keep_data {
-                    ", data kept"
-                } else {
-                    ", data removed"
-                }
+                if *keep_data { ", data kept" } else { ", data removed" }
             ));
         }
         StackCommand::Status { json: true } => {
@@ -92,10 +88,7 @@ pub fn run(args: &StackArgs) -> Result<bool> {
         StackCommand::Stop { part, kill } => {
             let how = if *kill { Stop::Kill } else { Stop::Gracefully };
             let ran = stack.stop(*part, how)?;
-            say(format_args!(
-                "{part}: {}",
-                if ran { "ended" } else { "did not run" }
-            ));
+            say(format_args!("{part}: {}", if ran { "ended" } else { "did not run" }));
         }
         StackCommand::Pause { part } => stack.pause(*part)?,
         StackCommand::Resume { part } => stack.resume(*part)?,
@@ -110,21 +103,11 @@ pub fn run(args: &StackArgs) -> Result<bool> {
 
 fn print_status(stack: &Stack) -> Result<bool> {
     let rows = stack.status()?;
-    println!(
-        "{:<10} {:>8}  {:<16} {:<8} log",
-        "name", "pid", "address", "state"
-    );
+    println!("{:<10} {:>8}  {:<16} {:<8} log", "name", "pid", "address", "state");
     for row in &rows {
-        let pid = row
-            .pid
-            .map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let pid = row.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let state = format!("{:?}", row.state).to_lowercase();
-        println!(
-            "{:<10} {pid:>8}  {:<16} {state:<8} {}",
-            row.name,
-            row.address,
-            row.log.display()
-        );
+        println!("{:<10} {pid:>8}  {:<16} {state:<8} {}", row.name, row.address, row.log.display());
     }
     Ok(rows.iter().all(|row| row.state == State::Up))
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::golang::Go;
 use crate::shell::{apt_install, run_logged, say, timed, which};
 
 /// Version of Apache Kafka.
@@ -25,12 +26,6 @@ const KAFKA_POM: &str = include_str!("../../stack/kafka-pom.xml");
 const ZOOKEEPER_POM: &str = include_str!("../../stack/zookeeper-pom.xml");
 /// Kafka 4 needs Java 17 or newer.
 const JAVA_AT_LEAST: u32 = 17;
-/// The oldest Go that builds etcd 3.6.16.
-const GO_AT_LEAST: (u32, u32) = (1, 26);
-/// From this version on, Go fetches a newer toolchain by itself when told to.
-const GO_SWITCHES_SINCE: (u32, u32) = (1, 21);
-const GO_TOOLCHAIN: &str = "go1.26.8+auto";
-const GO_FOLDERS: &[&str] = &["/usr/local/go/bin", "/usr/lib/go/bin"];
 const JAVA_FOLDERS: &[&str] = &[
     "/usr/lib/jvm/java-17-openjdk-amd64/bin",
     "/usr/lib/jvm/java-17-openjdk-arm64/bin",
@@ -81,42 +76,29 @@ impl Installer {
 
     /// The etcd server: built from its Go module or, without a usable Go, Debian's older one.
     pub fn etcd(&self) -> Result<PathBuf> {
-        let built = self.go_binary(
-            "etcd",
-            ETCD_VERSION,
-            "go.etcd.io/etcd/server/v3",
-            "go.etcd.io/etcd/server/v3",
-            "",
-        );
+        let built = self.go_binary("etcd", ETCD_VERSION, "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", "");
         match built {
             Ok(path) => Ok(path),
             Err(error) => {
                 say(format_args!(
                     "etcd {ETCD_VERSION} cannot be built here ({error:#}); falling back to Debian's etcd-server, which is older"
                 ));
-                self.locked("apt", || {
-                    apt_install(&["etcd-server"], &self.cache.join("logs"))
-                })?;
-                which("etcd", &["/usr/bin"]).context(
-                    "looked for etcd on PATH after installing Debian's etcd-server and found none",
-                )
+                self.locked("apt", || apt_install(&["etcd-server"], &self.cache.join("logs")))?;
+                which("etcd", &["/usr/bin"])
+                    .context("looked for etcd on PATH after installing Debian's etcd-server and found none")
             }
         }
     }
 
     /// Jaeger's all-in-one server, built from its Go module. Its web page is not part of the module; its query API is.
     pub fn jaeger(&self) -> Result<PathBuf> {
-        let flags = format!(
-            "-X github.com/jaegertracing/jaeger/pkg/version.latestVersion=v{JAEGER_VERSION}"
-        );
+        let flags = format!("-X github.com/jaegertracing/jaeger/pkg/version.latestVersion=v{JAEGER_VERSION}");
         let package = "github.com/jaegertracing/jaeger/cmd/all-in-one";
         self.go_binary("jaeger", JAEGER_VERSION, package, package, &flags)
     }
 
     fn jars(&self, name: &str, version: &str, pom: &str) -> Result<PathBuf> {
-        let finished = self
-            .cache
-            .join(format!("jars/{name}-{version}-{:08x}", fingerprint(pom)));
+        let finished = self.cache.join(format!("jars/{name}-{version}-{:08x}", fingerprint(pom)));
         if finished.is_dir() {
             return Ok(finished);
         }
@@ -128,22 +110,13 @@ impl Installer {
             let work = self.work_folder(&format!("jars-{name}"))?;
             fs::write(work.join("pom.xml"), pom).context("writing pom.xml")?;
             let jars = work.join("jars");
-            timed(
-                &format!("{name} {version}: jars from Maven Central"),
-                || {
-                    let mut command = Command::new(&maven);
-                    command.current_dir(&work).args([
-                        "-q",
-                        "-B",
-                        "dependency:copy-dependencies",
-                        "-DincludeScope=runtime",
-                    ]);
-                    command.arg(format!("-DoutputDirectory={}", jars.display()));
-                    run_logged(&mut command, &self.log(&format!("maven-{name}")))
-                },
-            )?;
-            fs::rename(&jars, &finished)
-                .with_context(|| format!("moving the jars to {}", finished.display()))?;
+            timed(&format!("{name} {version}: jars from Maven Central"), || {
+                let mut command = Command::new(&maven);
+                command.current_dir(&work).args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
+                command.arg(format!("-DoutputDirectory={}", jars.display()));
+                run_logged(&mut command, &self.log(&format!("maven-{name}")))
+            })?;
+            fs::rename(&jars, &finished).with_context(|| format!("moving the jars to {}", finished.display()))?;
             fs::remove_dir_all(&work).with_context(|| format!("removing {}", work.display()))
         })?;
         Ok(finished)
@@ -154,19 +127,11 @@ impl Installer {
             self.java()?;
             self.locked("apt", || apt_install(&["maven"], &self.cache.join("logs")))?;
         }
-        which("mvn", &[])
-            .context("looked for mvn on PATH after installing Debian's maven and found none")
+        which("mvn", &[]).context("looked for mvn on PATH after installing Debian's maven and found none")
     }
 
     /// Builds one main package in an empty module of its own, with the dependencies that its go.mod locks.
-    fn go_binary(
-        &self,
-        name: &str,
-        version: &str,
-        module: &str,
-        package: &str,
-        link_flags: &str,
-    ) -> Result<PathBuf> {
+    fn go_binary(&self, name: &str, version: &str, module: &str, package: &str, link_flags: &str) -> Result<PathBuf> {
         let finished = self.cache.join(format!("bin/{name}-{version}"));
         if finished.is_file() {
             return Ok(finished);
@@ -178,34 +143,24 @@ impl Installer {
             let go = self.go()?;
             let work = self.work_folder(&format!("go-{name}"))?;
             let log = |step: &str| self.log(&format!("go-{name}-{step}"));
-            timed(
-                &format!("{name} {version}: built from its Go module"),
-                || {
-                    run_logged(
-                        go.command(&work).args(["mod", "init", "stack"]),
-                        &log("init"),
-                    )?;
-                    run_logged(
-                        go.command(&work)
-                            .args(["get", &format!("{module}@v{version}")]),
-                        &log("get"),
-                    )?;
-                    let link = format!("-s -w {link_flags}");
-                    run_logged(
-                        go.command(&work).args([
-                            "build",
-                            "-buildvcs=false",
-                            "-trimpath",
-                            "-ldflags",
-                            &link,
-                            "-o",
-                            "out",
-                            package,
-                        ]),
-                        &log("build"),
-                    )
-                },
-            )?;
+            timed(&format!("{name} {version}: built from its Go module"), || {
+                run_logged(go.command(&work).args(["mod", "init", "stack"]), &log("init"))?;
+                run_logged(go.command(&work).args(["get", &format!("{module}@v{version}")]), &log("get"))?;
+                let link = format!("-s -w {link_flags}");
+                run_logged(
+                    go.command(&work).args([
+                        "build",
+                        "-buildvcs=false",
+                        "-trimpath",
+                        "-ldflags",
+                        &link,
+                        "-o",
+                        "out",
+                        package,
+                    ]),
+                    &log("build"),
+                )
+            })?;
             fs::rename(work.join("out"), &finished)
                 .with_context(|| format!("moving the binary to {}", finished.display()))?;
             fs::remove_dir_all(&work).with_context(|| format!("removing {}", work.display()))
@@ -214,18 +169,15 @@ impl Installer {
     }
 
     fn go(&self) -> Result<Go> {
-        if let Some(go) = Go::find() {
+        if let Some(go) = Go::installed() {
             return Ok(go);
         }
-        self.locked("apt", || {
-            apt_install(&["golang-go"], &self.cache.join("logs"))
-        })?;
-        Go::find().with_context(|| {
-            format!(
-                "looked for Go {}.{} or newer (or {}.{}, which fetches it) and found none, not even in Debian's golang-go; install Go from https://go.dev/dl and put it on PATH",
-                GO_AT_LEAST.0, GO_AT_LEAST.1, GO_SWITCHES_SINCE.0, GO_SWITCHES_SINCE.1
-            )
-        })
+        if which("go", &[]).is_none() {
+            self.locked("apt", || apt_install(&["golang-go"], &self.cache.join("logs")))?;
+        }
+        Go::fetched_by_an_older_one().context(
+            "no Go here is new enough and none could be fetched; install one from https://go.dev/dl and put it on PATH",
+        )
     }
 
     fn log(&self, name: &str) -> PathBuf {
@@ -235,12 +187,8 @@ impl Installer {
     fn work_folder(&self, name: &str) -> Result<PathBuf> {
         let work = self.cache.join("tmp").join(name);
         if work.exists() {
-            fs::remove_dir_all(&work).with_context(|| {
-                format!(
-                    "removing what an interrupted run left in {}",
-                    work.display()
-                )
-            })?;
+            fs::remove_dir_all(&work)
+                .with_context(|| format!("removing what an interrupted run left in {}", work.display()))?;
         }
         fs::create_dir_all(&work).with_context(|| format!("creating {}", work.display()))?;
         Ok(work)
@@ -253,79 +201,30 @@ impl Installer {
 
 /// Runs `work` while holding a lock file that other processes and threads respect.
 pub fn with_file_lock<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let file =
-        File::create(path).with_context(|| format!("creating the lock file {}", path.display()))?;
-    file.lock()
-        .with_context(|| format!("locking {}", path.display()))?;
+    let file = File::create(path).with_context(|| format!("creating the lock file {}", path.display()))?;
+    file.lock().with_context(|| format!("locking {}", path.display()))?;
     work()
-}
-
-struct Go {
-    program: PathBuf,
-    switch: bool,
-}
-
-impl Go {
-    fn find() -> Option<Go> {
-        let program = which("go", GO_FOLDERS)?;
-        let output = Command::new(&program).arg("version").output().ok()?;
-        let version = go_version(&String::from_utf8_lossy(&output.stdout))?;
-        (version >= GO_SWITCHES_SINCE).then_some(Go {
-            program,
-            switch: version < GO_AT_LEAST,
-        })
-    }
-
-    fn command(&self, dir: &Path) -> Command {
-        let mut command = Command::new(&self.program);
-        command
-            .current_dir(dir)
-            .env("GO111MODULE", "on")
-            .env("CGO_ENABLED", "0");
-        if self.switch {
-            command.env("GOTOOLCHAIN", GO_TOOLCHAIN);
-        }
-        command
-    }
-}
-
-/// Major and minor of `go version go1.26.8 linux/amd64`.
-fn go_version(text: &str) -> Option<(u32, u32)> {
-    let version = text.split_whitespace().nth(2)?.strip_prefix("go")?;
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn find_java() -> Option<PathBuf> {
     let on_path = which("java", &[]);
-    let elsewhere = JAVA_FOLDERS
-        .iter()
-        .map(|folder| PathBuf::from(folder).join("java"))
-        .filter(|java| java.is_file());
+    let elsewhere = JAVA_FOLDERS.iter().map(|folder| PathBuf::from(folder).join("java")).filter(|java| java.is_file());
     on_path.into_iter().chain(elsewhere).find(|java| {
         let output = Command::new(java).arg("-version").output();
         output.is_ok_and(|output| {
-            java_version(&String::from_utf8_lossy(&output.stderr))
-                .is_some_and(|version| version >= JAVA_AT_LEAST)
+            java_version(&String::from_utf8_lossy(&output.stderr)).is_some_and(|version| version >= JAVA_AT_LEAST)
         })
     })
 }
 
 /// Major version of `openjdk version "17.0.15" 2025-04-15`.
 fn java_version(text: &str) -> Option<u32> {
-    text.split('"')
-        .nth(1)?
-        .split(|c: char| !c.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    text.split('"').nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// FNV-1a, so that a changed pom.xml gets a folder of its own; stable across Rust versions.
 fn fingerprint(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -334,16 +233,7 @@ mod tests {
 
     #[test]
     fn versions_are_read() {
-        assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
-        assert_eq!(
-            go_version("go version go1.27rc1 linux/amd64"),
-            Some((1, 27))
-        );
-        assert_eq!(go_version("zsh: command not found"), None);
-        assert_eq!(
-            java_version("openjdk version \"17.0.15\" 2025-04-15"),
-            Some(17)
-        );
+        assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15"), Some(17));
         assert_eq!(java_version("openjdk version \"21\" 2023-09-19"), Some(21));
         assert_eq!(java_version("java version \"1.8.0\""), Some(1));
     }

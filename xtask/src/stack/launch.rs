@@ -107,12 +107,7 @@ impl Folders {
 }
 
 /// Installs what a part needs, writes its configuration, prepares its storage; returns the command that becomes the part.
-pub fn prepare(
-    part: Part,
-    ports: &Ports,
-    folders: &Folders,
-    installer: &Installer,
-) -> Result<Command> {
+pub fn prepare(part: Part, ports: &Ports, folders: &Folders, installer: &Installer) -> Result<Command> {
     folders.create()?;
     match part {
         Part::Kafka(number) => kafka(number, ports, folders, installer),
@@ -127,46 +122,26 @@ fn kafka(number: u16, ports: &Ports, folders: &Folders, installer: &Installer) -
     let java = installer.java()?;
     let classes = format!("{}/*", installer.kafka_jars()?.display());
     let data = folders.data(part);
-    let settings = folders.write_config(
-        &format!("{part}.properties"),
-        &kafka_settings(number, ports, &data),
-    )?;
+    let settings = folders.write_config(&format!("{part}.properties"), &kafka_settings(number, ports, &data))?;
     let logging = folders.write_config("kafka-log4j2.yaml", KAFKA_LOGGING)?;
     let logging = format!("-Dlog4j2.configurationFile={}", logging.display());
     if !data.join("meta.properties").exists() {
         let mut format = Command::new(&java);
         format
             .args(TOOL_JVM)
-            .args([
-                &logging,
-                "-cp",
-                &classes,
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                CLUSTER_ID,
-                "-c",
-            ])
+            .args([&logging, "-cp", &classes, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
             .arg(&settings);
-        run_logged(
-            &mut format,
-            &folders.dir().join(format!("logs/{part}-format.log")),
-        )
-        .context("formatting the storage")?;
+        run_logged(&mut format, &folders.dir().join(format!("logs/{part}-format.log")))
+            .context("formatting the storage")?;
     }
     let mut command = Command::new(java);
-    command
-        .args(KAFKA_JVM)
-        .args([&logging, "-cp", &classes, "kafka.Kafka"])
-        .arg(settings);
+    command.args(KAFKA_JVM).args([&logging, "-cp", &classes, "kafka.Kafka"]).arg(settings);
     Ok(command)
 }
 
 fn kafka_settings(number: u16, ports: &Ports, data: &Path) -> String {
-    let voters: Vec<String> = (1..)
-        .zip(ports.kafka_controller)
-        .map(|(id, port)| format!("{id}@127.0.0.1:{port}"))
-        .collect();
+    let voters: Vec<String> =
+        (1..).zip(ports.kafka_controller).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
     let port = ports.client_port(Part::Kafka(number));
     let controller = ports.kafka_controller[usize::from(number) - 1];
     format!(
@@ -191,11 +166,7 @@ fn zookeeper(ports: &Ports, folders: &Folders, installer: &Installer) -> Result<
     command
         .args(ZOOKEEPER_JVM)
         .arg(format!("-Dlogback.configurationFile={}", logging.display()))
-        .args([
-            "-cp",
-            &classes,
-            "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-        ])
+        .args(["-cp", &classes, "org.apache.zookeeper.server.quorum.QuorumPeerMain"])
         .arg(settings);
     Ok(command)
 }
@@ -204,18 +175,10 @@ fn etcd(ports: &Ports, folders: &Folders, installer: &Installer) -> Result<Comma
     let client = format!("http://127.0.0.1:{}", ports.etcd);
     let peer = format!("http://127.0.0.1:{}", ports.etcd_peer);
     let mut command = Command::new(installer.etcd()?);
-    command
-        .arg("--name=mesh")
-        .arg(format!("--data-dir={}", folders.data(Part::Etcd).display()));
-    command
-        .arg(format!("--listen-client-urls={client}"))
-        .arg(format!("--advertise-client-urls={client}"));
-    command
-        .arg(format!("--listen-peer-urls={peer}"))
-        .arg(format!("--initial-advertise-peer-urls={peer}"));
-    command
-        .arg(format!("--initial-cluster=mesh={peer}"))
-        .arg("--log-level=warn");
+    command.arg("--name=mesh").arg(format!("--data-dir={}", folders.data(Part::Etcd).display()));
+    command.arg(format!("--listen-client-urls={client}")).arg(format!("--advertise-client-urls={client}"));
+    command.arg(format!("--listen-peer-urls={peer}")).arg(format!("--initial-advertise-peer-urls={peer}"));
+    command.arg(format!("--initial-cluster=mesh={peer}")).arg("--log-level=warn");
     Ok(command)
 }
 
@@ -225,14 +188,10 @@ fn jaeger(ports: &Ports, installer: &Installer) -> Result<Command> {
         .env("SPAN_STORAGE_TYPE", "memory")
         .arg(format!("--memory.max-traces={JAEGER_TRACES}"))
         .arg("--log-level=warn");
-    command.arg(format!(
-        "--query.http-server.host-port=127.0.0.1:{}",
-        ports.jaeger
-    ));
-    command.arg("--collector.otlp.enabled=true").arg(format!(
-        "--collector.otlp.grpc.host-port=127.0.0.1:{}",
-        ports.otlp
-    ));
+    command.arg(format!("--query.http-server.host-port=127.0.0.1:{}", ports.jaeger));
+    command
+        .arg("--collector.otlp.enabled=true")
+        .arg(format!("--collector.otlp.grpc.host-port=127.0.0.1:{}", ports.otlp));
     // It listens for six older protocols too, and cannot be told not to.
     let others = [
         "admin.http",
@@ -242,11 +201,7 @@ fn jaeger(ports: &Ports, installer: &Installer) -> Result<Command> {
         "collector.http-server",
         "http-server",
     ];
-    let agents = [
-        "processor.jaeger-binary",
-        "processor.jaeger-compact",
-        "processor.zipkin-compact",
-    ];
+    let agents = ["processor.jaeger-binary", "processor.jaeger-compact", "processor.zipkin-compact"];
     let flags = others
         .map(|name| format!("--{name}.host-port"))
         .into_iter()
@@ -266,9 +221,7 @@ mod tests {
         let text = kafka_settings(2, &Ports::default(), Path::new("/data/kafka-2"));
         assert!(text.contains("node.id=2\n"));
         assert!(text.contains("voters=1@127.0.0.1:19192,2@127.0.0.1:19193,3@127.0.0.1:19194\n"));
-        assert!(
-            text.contains("listeners=PLAINTEXT://127.0.0.1:19093,CONTROLLER://127.0.0.1:19193\n")
-        );
+        assert!(text.contains("listeners=PLAINTEXT://127.0.0.1:19093,CONTROLLER://127.0.0.1:19193\n"));
         assert!(text.ends_with("log.dirs=/data/kafka-2\n"));
     }
 }

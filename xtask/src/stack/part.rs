@@ -29,14 +29,8 @@ pub enum Part {
 
 impl Part {
     /// All parts, in the order of the status table.
-    pub const ALL: [Part; 6] = [
-        Part::Kafka(1),
-        Part::Kafka(2),
-        Part::Kafka(3),
-        Part::Zookeeper,
-        Part::Etcd,
-        Part::Jaeger,
-    ];
+    pub const ALL: [Part; 6] =
+        [Part::Kafka(1), Part::Kafka(2), Part::Kafka(3), Part::Zookeeper, Part::Etcd, Part::Jaeger];
 }
 
 impl fmt::Display for Part {
@@ -55,16 +49,10 @@ impl FromStr for Part {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Part::ALL
-            .into_iter()
-            .find(|part| part.to_string() == text)
-            .ok_or_else(|| {
-                let known: Vec<String> = Part::ALL.iter().map(Part::to_string).collect();
-                format!(
-                    "no part of the stack is called {text:?}; known: {}",
-                    known.join(", ")
-                )
-            })
+        Part::ALL.into_iter().find(|part| part.to_string() == text).ok_or_else(|| {
+            let known: Vec<String> = Part::ALL.iter().map(Part::to_string).collect();
+            format!("no part of the stack is called {text:?}; known: {}", known.join(", "))
+        })
     }
 }
 
@@ -122,24 +110,12 @@ impl Ports {
 
     /// Whether nobody listens on any of these ports.
     pub fn are_free(&self) -> bool {
-        self.all()
-            .into_iter()
-            .all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        self.all().into_iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
     }
 
     fn all(&self) -> Vec<u16> {
-        let mut all: Vec<u16> = self
-            .kafka
-            .into_iter()
-            .chain(self.kafka_controller)
-            .collect();
-        all.extend([
-            self.zookeeper,
-            self.etcd,
-            self.etcd_peer,
-            self.jaeger,
-            self.otlp,
-        ]);
+        let mut all: Vec<u16> = self.kafka.into_iter().chain(self.kafka_controller).collect();
+        all.extend([self.zookeeper, self.etcd, self.etcd_peer, self.jaeger, self.otlp]);
         all.extend(self.jaeger_other..self.jaeger_other + JAEGER_OTHER_PORTS);
         all
     }
@@ -188,21 +164,14 @@ mod tests {
             assert_eq!(part.to_string().parse(), Ok(part));
         }
         let error = "kafka-4".parse::<Part>().unwrap_err();
-        assert!(
-            error.contains("kafka-1, kafka-2, kafka-3, zookeeper, etcd, jaeger"),
-            "{error}"
-        );
+        assert!(error.contains("kafka-1, kafka-2, kafka-3, zookeeper, etcd, jaeger"), "{error}");
     }
 
     #[test]
     fn no_port_is_taken_twice() {
         for ports in [Ports::default(), Ports::from_base(30000).unwrap()] {
             let all = ports.all();
-            assert_eq!(
-                all.iter().collect::<BTreeSet<_>>().len(),
-                all.len(),
-                "{ports:?}"
-            );
+            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{ports:?}");
         }
         assert_eq!(Ports::from_base(65530), None);
     }

@@ -55,9 +55,7 @@ impl Process {
             .append(true)
             .open(log)
             .with_context(|| format!("opening the log {}", log.display()))?;
-        let errors = output
-            .try_clone()
-            .context("sharing the log between stdout and stderr")?;
+        let errors = output.try_clone().context("sharing the log between stdout and stderr")?;
         let mut session = Command::new("setsid");
         session.arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
@@ -114,10 +112,7 @@ impl Process {
             .status()
             .context("starting sh to send a signal")?;
         if !status.success() && self.life() != Life::Gone {
-            bail!(
-                "sending SIG{name} to pid {} was refused; does it belong to another user?",
-                self.pid
-            );
+            bail!("sending SIG{name} to pid {} was refused; does it belong to another user?", self.pid);
         }
         Ok(())
     }
@@ -166,10 +161,7 @@ fn read_stat(pid: u32) -> Option<(char, u64)> {
 fn parse_stat(text: &str) -> Option<(char, u64)> {
     const START_TIME_AFTER_NAME: usize = 19;
     let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
-    Some((
-        fields.first()?.chars().next()?,
-        fields.get(START_TIME_AFTER_NAME)?.parse().ok()?,
-    ))
+    Some((fields.first()?.chars().next()?, fields.get(START_TIME_AFTER_NAME)?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -209,10 +201,7 @@ mod tests {
     fn a_reused_pid_is_not_ours_and_is_not_signalled() {
         let dir = tempfile::tempdir().unwrap();
         let process = sleeper(dir.path());
-        let stranger = Process {
-            pid: process.pid,
-            start_ticks: process.start_ticks + 1,
-        };
+        let stranger = Process { pid: process.pid, start_ticks: process.start_ticks + 1 };
         assert_eq!(stranger.life(), Life::Gone);
         stranger.end(Duration::ZERO).unwrap();
         assert_eq!(process.life(), Life::Running);

@@ -30,17 +30,11 @@ pub fn probe(part: Part, ports: &Ports) -> Result<()> {
         }
         Part::Etcd => {
             let answer = http_get(port, "/health")?;
-            ensure!(
-                answer.contains("\"health\":\"true\""),
-                "asked /health, got {answer:?}"
-            );
+            ensure!(answer.contains("\"health\":\"true\""), "asked /health, got {answer:?}");
         }
         Part::Jaeger => {
             let answer = http_get(port, "/api/services")?;
-            ensure!(
-                answer.starts_with("HTTP/1.1 200"),
-                "asked /api/services, got {answer:?}"
-            );
+            ensure!(answer.starts_with("HTTP/1.1 200"), "asked /api/services, got {answer:?}");
             connect(ports.otlp).context("its OTLP receiver")?;
         }
     }
@@ -51,24 +45,17 @@ pub fn probe(part: Part, ports: &Ports) -> Result<()> {
 pub fn cluster_is_complete(ports: &Ports) -> Result<()> {
     for port in ports.kafka {
         let brokers = brokers_known_to(port)?;
-        ensure!(
-            brokers.len() == usize::from(BROKERS),
-            "the broker on port {port} knows only {brokers:?}"
-        );
+        ensure!(brokers.len() == usize::from(BROKERS), "the broker on port {port} knows only {brokers:?}");
     }
     Ok(())
 }
 
 fn connect(port: u16) -> Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
-        .with_context(|| format!("connecting to {address}"))?;
-    stream
-        .set_read_timeout(Some(ANSWER_LIMIT))
-        .context("setting the read timeout")?;
-    stream
-        .set_write_timeout(Some(ANSWER_LIMIT))
-        .context("setting the write timeout")?;
+    let stream =
+        TcpStream::connect_timeout(&address, CONNECT_LIMIT).with_context(|| format!("connecting to {address}"))?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT)).context("setting the read timeout")?;
+    stream.set_write_timeout(Some(ANSWER_LIMIT)).context("setting the write timeout")?;
     Ok(stream)
 }
 
@@ -76,19 +63,12 @@ fn ask(port: u16, question: &[u8]) -> Result<String> {
     let mut stream = connect(port)?;
     stream.write_all(question).context("sending the question")?;
     let mut answer = Vec::new();
-    stream
-        .take(ANSWER_BYTES)
-        .read_to_end(&mut answer)
-        .context("reading the answer")?;
+    stream.take(ANSWER_BYTES).read_to_end(&mut answer).context("reading the answer")?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 fn http_get(port: u16, path: &str) -> Result<String> {
-    ask(
-        port,
-        format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")
-            .as_bytes(),
-    )
+    ask(port, format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").as_bytes())
 }
 
 /// Ids of the brokers that are registered and not fenced: a DescribeCluster (key 60, version 0) request.
@@ -101,29 +81,14 @@ fn brokers_known_to(port: u16) -> Result<Vec<i32>> {
     request.extend((-1i16).to_be_bytes()); // no client id
     request.extend([0, 0, 0]); // header tags, authorized operations: no, body tags
     let length = u32::try_from(request.len()).expect("a request of 13 bytes");
-    stream
-        .write_all(&[&length.to_be_bytes()[..], &request].concat())
-        .context("sending DescribeCluster")?;
+    stream.write_all(&[&length.to_be_bytes()[..], &request].concat()).context("sending DescribeCluster")?;
     let mut length = [0; 4];
-    stream
-        .read_exact(&mut length)
-        .context("reading the answer to DescribeCluster")?;
+    stream.read_exact(&mut length).context("reading the answer to DescribeCluster")?;
     let length = u64::from(u32::from_be_bytes(length));
-    ensure!(
-        length <= ANSWER_BYTES,
-        "an answer of {length} bytes to DescribeCluster"
-    );
+    ensure!(length <= ANSWER_BYTES, "an answer of {length} bytes to DescribeCluster");
     let mut answer = Vec::new();
-    stream
-        .take(length)
-        .read_to_end(&mut answer)
-        .context("reading the answer to DescribeCluster")?;
-    parse_brokers(&answer).with_context(|| {
-        format!(
-            "reading the {} bytes that answer DescribeCluster",
-            answer.len()
-        )
-    })
+    stream.take(length).read_to_end(&mut answer).context("reading the answer to DescribeCluster")?;
+    parse_brokers(&answer).with_context(|| format!("reading the {} bytes that answer DescribeCluster", answer.len()))
 }
 
 fn parse_brokers(answer: &[u8]) -> Result<Vec<i32>> {
