@@ -95,6 +95,8 @@ pub fn unknown_commit_outcome(harness: &dyn Harness) {
                     expected.push(text);
                 }
                 Err(WriteError::Unknown { .. }) => break text,
+                // Known: nothing was committed, since not even the records were acknowledged.
+                Err(WriteError::Unavailable { .. }) => writer = fenced_in(harness, &id),
                 Err(other) => panic!("expected Unknown, found {other:?}"),
             }
         };

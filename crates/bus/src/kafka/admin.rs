@@ -199,7 +199,7 @@ impl Wake for Unpark {
 }
 
 /// Waits for an answer of the admin client, which comes on a thread of its own.
-fn wait<T>(future: impl Future<Output = T>, until: Instant, attempted: &str) -> Result<T, AdminError> {
+pub(super) fn wait<T>(future: impl Future<Output = T>, until: Instant, attempted: &str) -> Result<T, AdminError> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut task = std::task::Context::from_waker(&waker);
     let mut future = pin!(future);

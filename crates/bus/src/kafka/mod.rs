@@ -13,6 +13,8 @@ mod deliveries;
 mod keeper;
 mod reader;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 mod triage;
 mod wire;
 mod writer;
@@ -72,6 +74,31 @@ impl KafkaBus {
         Ok(Self { inner: Arc::new(Inner { options, name, asker, keeper, readers }) })
     }
 
+    /// Opens a writer; `plain_refused` says why it shall not use a plain connection.
+    fn open_writer(
+        &self,
+        options: WriterOptions,
+        deadline: Duration,
+        plain_refused: Option<String>,
+    ) -> Result<Box<dyn Writer>, WriteError> {
+        let KafkaOptions { bootstrap, settings: extra } = &self.inner.options;
+        let config = settings::writer(bootstrap, extra, &options);
+        let plain = match plain_refused {
+            Some(why) => Err(why),
+            None => {
+                let timeout = settings::transaction_timeout(&options);
+                let coordinator = Coordinator::new(bootstrap, &options.client, &options.transactional_id, timeout);
+                Ok(Arc::new(Mutex::new(coordinator)))
+            }
+        };
+        let names = (options.client.as_str(), options.transactional_id.as_str(), self.inner.name.as_str());
+        let writer = KafkaWriter::open(&config, plain.clone(), names, deadline)?;
+        if let Ok(coordinator) = &plain {
+            self.inner.keeper.add(coordinator);
+        }
+        Ok(Box::new(writer))
+    }
+
     fn admin<T>(&self, call: impl FnOnce(Admin<'_>) -> T) -> T {
         let options = &self.inner.options;
         let config = settings::asking(&options.bootstrap, &options.settings, false);
@@ -110,22 +137,8 @@ impl Bus for KafkaBus {
     }
 
     fn writer(&self, options: WriterOptions, deadline: Duration) -> Result<Box<dyn Writer>, WriteError> {
-        let KafkaOptions { bootstrap, settings: extra } = &self.inner.options;
-        let config = settings::writer(bootstrap, extra, &options);
-        let plain = match settings::plain_refused(extra) {
-            Some(why) => Err(why),
-            None => {
-                let timeout = settings::transaction_timeout(&options);
-                let coordinator = Coordinator::new(bootstrap, &options.client, &options.transactional_id, timeout);
-                Ok(Arc::new(Mutex::new(coordinator)))
-            }
-        };
-        let names = (options.client.as_str(), options.transactional_id.as_str(), self.inner.name.as_str());
-        let writer = KafkaWriter::open(&config, plain.clone(), names, deadline)?;
-        if let Ok(coordinator) = &plain {
-            self.inner.keeper.add(coordinator);
-        }
-        Ok(Box::new(writer))
+        let refused = settings::plain_refused(&self.inner.options.settings);
+        self.open_writer(options, deadline, refused)
     }
 
     fn end(&self, topic: &str, end: EndOf, deadline: Duration) -> Result<u64, ReadError> {

@@ -135,6 +135,8 @@ pub(super) fn reader(
         .set("fetch.queue.backoff.ms", "2")
         .set("fetch.error.backoff.ms", "50")
         .set("fetch.message.max.bytes", fetch.to_string())
+        // No limit of what is read (a longer record comes alone), but fetch.max.bytes must not be below it.
+        .set("message.max.bytes", fetch.clamp(1_000, 1_000_000).to_string())
         .set(
             "fetch.max.bytes",
             fetch.max(1024).saturating_mul(topics.max(1)).clamp(fetch, 512 * 1024 * 1024).to_string(),
