@@ -63,34 +63,6 @@ impl Filter {
         }
         out.finish(&self.schema, &[&block.columns], Some(0))
     }
-
-    /// Each event as what it asks of the rows that passed before: a row that passes now is put in, one that does not
-    /// is taken out if it is there.
-    fn intents(&self, run: &Run) -> Run {
-        let block = &run.block;
-        let mut out = Emitter::with_capacity(block.len());
-        let mut row = 0;
-        for &end in run.ends.iter() {
-            while row < end {
-                let at = row as usize;
-                let opcode = block.opcodes[at];
-                let pair = opcode == Opcode::UpdateBlock && row + 1 < end && block.opcodes[at + 1] == Opcode::Delete;
-                let intent = match (opcode, self.keep[at]) {
-                    (Opcode::Delete | Opcode::SafeDelete, _) => Some(Opcode::SafeDelete),
-                    (Opcode::Insert, true) => Some(Opcode::Insert),
-                    (Opcode::Insert, false) => None,
-                    (Opcode::Update | Opcode::Upsert | Opcode::UpdateBlock, true) => Some(Opcode::Upsert),
-                    (Opcode::Update | Opcode::Upsert | Opcode::UpdateBlock, false) => Some(Opcode::SafeDelete),
-                };
-                if let Some(intent) = intent {
-                    out.push(intent, block.flags[at], RowRef { source: 0, row });
-                }
-                row += 1 + u32::from(pair);
-            }
-            out.end_cause();
-        }
-        out.finish(&self.schema, &[&block.columns], Some(0))
-    }
 }
 
 impl Operator for Filter {
@@ -98,10 +70,8 @@ impl Operator for Filter {
         let mut keep = std::mem::take(&mut self.keep);
         self.errors += self.condition.eval_filter(&run.block, &mut keep).count;
         self.keep = keep;
-        if self.passed.is_some() {
-            let intents = self.intents(&run);
-            let passed = self.passed.as_mut().expect("checked in the condition");
-            return passed.process(intents, clock);
+        if let Some(passed) = &mut self.passed {
+            return passed.process(intents(&self.schema, &self.keep, &run), clock);
         }
         // All or nothing is common: a condition that hardly ever fails, or hardly ever holds.
         if self.keep.iter().all(|&keep| keep) {
@@ -114,4 +84,32 @@ impl Operator for Filter {
         let held = self.passed.as_ref().map_or(Held::default(), Table::held);
         Held { expression_errors: self.errors, ..held }
     }
+}
+
+/// Each event as what it asks of the rows that passed before: a row that passes now is put in, one that does not
+/// is taken out if it is there.
+fn intents(schema: &Arc<Schema>, keep: &[bool], run: &Run) -> Run {
+    let block = &run.block;
+    let mut out = Emitter::with_capacity(block.len());
+    let mut row = 0;
+    for &end in run.ends.iter() {
+        while row < end {
+            let at = row as usize;
+            let opcode = block.opcodes[at];
+            let pair = opcode == Opcode::UpdateBlock && row + 1 < end && block.opcodes[at + 1] == Opcode::Delete;
+            let intent = match (opcode, keep[at]) {
+                (Opcode::Delete | Opcode::SafeDelete, _) => Some(Opcode::SafeDelete),
+                (Opcode::Insert, true) => Some(Opcode::Insert),
+                (Opcode::Insert, false) => None,
+                (Opcode::Update | Opcode::Upsert | Opcode::UpdateBlock, true) => Some(Opcode::Upsert),
+                (Opcode::Update | Opcode::Upsert | Opcode::UpdateBlock, false) => Some(Opcode::SafeDelete),
+            };
+            if let Some(intent) = intent {
+                out.push(intent, block.flags[at], RowRef { source: 0, row });
+            }
+            row += 1 + u32::from(pair);
+        }
+        out.end_cause();
+    }
+    out.finish(schema, &[&block.columns], Some(0))
 }

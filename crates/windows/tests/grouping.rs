@@ -1,0 +1,192 @@
+//! The same blocks, spread over calls in any way, give the same outputs and digests,
+//! because the state is a function of the ordered steps alone.
+
+mod support;
+
+use mesh_event::{Block, FieldType, Flags, Opcode, Value};
+use mesh_model::{
+    Edge, EdgeRole, FunctionalField, Index, Retention, RetentionKind, SummaryField, SummaryStat, Window, WindowKind,
+};
+use mesh_windows::{Executor, OutputBlock};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::sync::Arc;
+use support::{Row, autogen_source, block_of, copy, digests, insert_source, project, rows_of, schema, source, window};
+
+const SCHEMA: &str = "id*:int64,name:string,at:stamp,x:double";
+
+#[derive(Debug, Clone)]
+enum Step {
+    Block(Vec<Row>),
+    Tick(i64),
+}
+
+fn value(ty: FieldType) -> BoxedStrategy<Value> {
+    let some = match ty {
+        FieldType::Int64 => (0..8i64).prop_map(Value::Int64).boxed(),
+        FieldType::String => "[a-c]{0,3}".prop_map(|text| Value::String(text.into())).boxed(),
+        FieldType::Stamp => (0..60i64).prop_map(Value::Stamp).boxed(),
+        _ => (-20..20i32).prop_map(|x| Value::Double(f64::from(x) / 7.0)).boxed(),
+    };
+    prop_oneof![1 => Just(Value::Null), 9 => some].boxed()
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let opcode = prop_oneof![
+        6 => Just(Opcode::Insert), 2 => Just(Opcode::Update), 2 => Just(Opcode::Upsert), 2 => Just(Opcode::Delete),
+        1 => Just(Opcode::SafeDelete), 1 => Just(Opcode::UpdateBlock)
+    ];
+    let flags = prop_oneof![8 => Just(Flags::NORMAL), 1 => Just(Flags::PARTIAL), 1 => Just(Flags::RETENTION)];
+    let values = (value(FieldType::Int64), value(FieldType::String), value(FieldType::Stamp), value(FieldType::Double));
+    (opcode, flags, values).prop_map(|(opcode, flags, (a, b, c, d))| (opcode, flags, vec![a, b, c, d]))
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        9 => vec(row(), 0..7).prop_map(Step::Block),
+        2 => (0..8i64).prop_map(Step::Tick)
+    ];
+    vec(step, 1..40)
+}
+
+fn retention() -> impl Strategy<Value = Retention> {
+    let kind = prop_oneof![
+        (1..9u64).prop_map(|n| RetentionKind::ByCountSliding { n }),
+        (1..9u64).prop_map(|n| RetentionKind::ByCountJumping { n }),
+        (1..20i64).prop_map(|us| RetentionKind::ByTimeSliding { us }),
+        (1..20i64).prop_map(|us| RetentionKind::ByTimeJumping { us }),
+    ];
+    (kind, any::<bool>()).prop_map(|(kind, field)| {
+        let by_time = matches!(kind, RetentionKind::ByTimeSliding { .. } | RetentionKind::ByTimeJumping { .. });
+        Retention { kind, field: (field && by_time).then_some(2) }
+    })
+}
+
+/// source -> copy with retention -> eventCounter -> { Summary, copy by count }; every leaf is an output.
+fn windows(entry: u8, retention: Retention) -> Arc<mesh_model::Project> {
+    let schema = schema(SCHEMA);
+    let numbered = support::schema("id*:int64,name:string,n:int64,x:double");
+    let stats = support::schema("id*:int64,n:int64,mean:double,std:double");
+    let entry = match entry {
+        0 => source(Index::Hash, &schema),
+        1 => source(Index::None, &schema),
+        2 => insert_source(&schema),
+        3 => autogen_source(&schema),
+        _ => Window { retention: Some(retention), ..source(Index::Ordered, &schema) },
+    };
+    let keep = Window { retention: Some(retention), ..window("keep", Index::Ordered, &schema, WindowKind::Copy) };
+    let fields = vec![
+        FunctionalField::Copy(0),
+        FunctionalField::Copy(1),
+        FunctionalField::EventCounter,
+        FunctionalField::Copy(3),
+    ];
+    let count = window("count", Index::Ordered, &numbered, WindowKind::Functional { fields });
+    let fields = vec![
+        SummaryField::Copy(0),
+        SummaryField::Copy(2),
+        SummaryField::Stat(SummaryStat::Mean),
+        SummaryField::Stat(SummaryStat::Std),
+    ];
+    let summary = window("stats", Index::Ordered, &stats, WindowKind::Summary { window_length: 3, input: 3, fields });
+    let few = copy("few", &numbered, RetentionKind::ByCountSliding { n: 3 });
+    let edge = |source, target| Edge { source, target, role: EdgeRole::Data, slot: None };
+    project(vec![entry, keep, count, summary, few], vec![edge(0, 1), edge(1, 2), edge(2, 3), edge(2, 4)])
+}
+
+/// Every output in order, its cause counted over all steps, and the digests and held rows at the end.
+type Outcome = (Vec<(usize, usize, Vec<Row>)>, Vec<u64>, Vec<(u64, u64)>);
+
+/// `cuts[i]`: whether a call ends after block `i`.
+fn run(project: &Arc<mesh_model::Project>, steps: &[Step], cut: impl Fn(usize) -> bool) -> Outcome {
+    let schema = schema(SCHEMA);
+    let mut executor = Executor::new(Arc::clone(project));
+    let mut outputs = Vec::new();
+    let mut waiting: Vec<Block> = Vec::new();
+    let mut clock = 0;
+    fn note(outputs: &mut Vec<(usize, usize, Vec<Row>)>, first: usize, sink: Vec<OutputBlock>) {
+        assert!(sink.iter().all(|out| !out.block.is_empty()), "no empty output blocks");
+        let causes: Vec<_> = sink.iter().map(|out| (out.cause, out.output)).collect();
+        assert!(causes.is_sorted_by(|a, b| a < b), "one block per cause and output, in order: {causes:?}");
+        outputs.extend(sink.into_iter().map(|out| (first + out.cause, out.output, rows_of(&out.block))));
+    }
+    for (position, step) in steps.iter().enumerate() {
+        match step {
+            Step::Block(rows) => waiting.push(block_of(&schema, rows)),
+            Step::Tick(by) => {
+                let mut sink = Vec::new();
+                let due = executor.next_deadline_us();
+                clock += by;
+                executor.tick(clock, &mut sink);
+                assert!(sink.is_empty() || due.is_some_and(|due| due <= clock), "a tick before {due:?} did something");
+                note(&mut outputs, position, sink);
+            }
+        }
+        let call_ends = cut(position) || !matches!(steps.get(position + 1), Some(Step::Block(_)));
+        if call_ends && !waiting.is_empty() {
+            let mut sink = Vec::new();
+            executor.apply(0, &waiting, &mut sink);
+            note(&mut outputs, position + 1 - waiting.len(), sink);
+            waiting.clear();
+        }
+    }
+    let stats = executor.stats().iter().map(|stats| (stats.rows, stats.bad_events)).collect();
+    (outputs, digests(&executor), stats)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn grouping_changes_nothing(
+        entry in 0..5u8,
+        retention in retention(),
+        steps in steps(),
+        cuts in vec(any::<bool>(), 60),
+    ) {
+        let project = windows(entry, retention);
+        let alone = run(&project, &steps, |_| true);
+        prop_assert_eq!(&run(&project, &steps, |_| false), &alone);
+        prop_assert_eq!(&run(&project, &steps, |position| cuts[position]), &alone);
+    }
+
+    #[test]
+    fn a_changed_value_changes_a_digest(
+        retention in retention(),
+        steps in steps(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        // A stateless source passes input on unhashed (every replica reads the same input), a stateful one makes rows.
+        let project = windows(0, retention);
+        let inserts: Vec<(usize, usize)> = steps.iter().enumerate().flat_map(|(position, step)| match step {
+            Step::Block(rows) => (0..rows.len()).map(move |row| (position, row)).collect::<Vec<_>>(),
+            Step::Tick(_) => Vec::new(),
+        }).collect();
+        prop_assume!(!inserts.is_empty());
+        let (position, row) = inserts[at.index(inserts.len())];
+        let mut changed = steps.clone();
+        let Step::Block(rows) = &mut changed[position] else { unreachable!() };
+        rows[row].2[3] = Value::Double(1e9);
+        let (before, after) = (run(&project, &steps, |_| true), run(&project, &changed, |_| true));
+        prop_assert!(before.0 == after.0 || before.1 != after.1, "outputs differ, so digests must");
+    }
+}
+
+#[test]
+fn long_runs_are_cut_without_a_trace() {
+    let project = windows(3, Retention { kind: RetentionKind::ByCountSliding { n: 700 }, field: None });
+    let rows = |block: usize, rows: usize| -> Vec<Row> {
+        let row = |i: usize| {
+            let x = (block * 31 + i * 7) % 101;
+            let values = vec![Value::Null, Value::String("s".into()), Value::Null, Value::Double(x as f64 / 3.0)];
+            (Opcode::Insert, Flags::NORMAL, values)
+        };
+        (0..rows).map(row).collect()
+    };
+    let sizes = [1, 1, 1, 40, 1, 700, 3000, 1, 2, 600, 33, 33, 33];
+    let steps: Vec<Step> = (0..300).map(|i| Step::Block(rows(i, sizes[i % sizes.len()]))).collect();
+    let alone = run(&project, &steps, |_| true);
+    assert_eq!(run(&project, &steps, |_| false), alone);
+    assert_eq!(run(&project, &steps, |position| position % 7 == 0), alone);
+    assert_eq!(alone.2[1].0, 700);
+}
