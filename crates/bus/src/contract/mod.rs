@@ -4,6 +4,8 @@
 //! becomes a `#[test]`. `harness` is a function that returns `Option<impl Harness>`; with `None` the cases are skipped.
 //! Preconditions: topic names from [`Harness::unique`] are used by nobody else.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, though not under cfg(test) for other implementations")]
+
 mod fencing;
 mod reading;
 mod topics;
