@@ -7,7 +7,7 @@ use super::graph::{Crate, Graph};
 const LAYERS: &[&[&str]] = &[
     &["mesh-proto", "mesh-event"],
     &["mesh-expr", "mesh-model", "mesh-windows", "mesh-replication"],
-    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-adapter"],
+    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-adapter", "mesh-candidate"],
     &[
         "mesh-engine",
         "mesh-election",
@@ -45,9 +45,11 @@ struct Reserved {
     way_out: &'static str,
 }
 
+/// mesh-candidate is among them because it is one end of a gRPC stream, and nothing else.
 const GRPC_USERS: &[&str] = &[
     "mesh-proto",
     "mesh-service",
+    "mesh-candidate",
     "mesh-engine",
     "mesh-election",
     "mesh-coordinator",
