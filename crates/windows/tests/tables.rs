@@ -3,7 +3,7 @@
 mod support;
 
 use mesh_model::{FunctionalField, Index, Retention, RetentionKind, SummaryField, SummaryStat, Window, WindowKind};
-use support::{Bench, autogen_source, block, copy, insert_source, pretty, schema, source, window};
+use support::{Bench, autogen_source, block, copy, filter, insert_source, pretty, schema, source, window};
 
 #[track_caller]
 fn table(bench: &mut Bench, steps: &[(&str, &str)]) {
@@ -320,5 +320,45 @@ fn a_result_that_does_not_fit_its_field_is_null() {
     table(
         &mut bench,
         &[("I 1 2.99", "I 1 2 29900 2"), ("I 2 1e17", "I 2 . . 100000000000000000"), ("I 3 1e19", "I 3 . . .")],
+    );
+}
+
+#[test]
+fn a_filter_asks_about_both_halves_of_an_update() {
+    let schema = schema("id*:int64,x:double");
+    for index in [Index::None, Index::Hash] {
+        let mut bench = Bench::new(vec![source(Index::Hash, &schema), filter("big", index, &schema, "x > 10")]);
+        table(
+            &mut bench,
+            &[
+                ("I 1 5; I 2 20; I 3 .", "I 2 20"),
+                ("U 1 15", "I 1 15"),
+                ("U 1 16; U 2 7; U 3 8", "UB 1 16; D 1 15; D 2 20"),
+                ("D 1 0; D 2 0", "D 1 16"),
+                ("D 3 0", ""),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_filter_with_an_index_deletes_what_it_let_pass() {
+    let schema = schema("id*:int64,x:double");
+    let condition = r#"ESP_OPCODE == "I" and x > 10"#;
+    let apply = |index| {
+        let mut bench = Bench::new(vec![source(Index::Hash, &schema), filter("big", index, &schema, condition)]);
+        bench.apply("I 1 20; I 2 5; D 1 0; D 2 0")
+    };
+    assert_eq!(apply(Index::None), "I 1 20", "as asked: no delete is an insert");
+    assert_eq!(apply(Index::Hash), "I 1 20; D 1 20");
+}
+
+#[test]
+fn a_filter_with_an_index_makes_raw_events_exact() {
+    let schema = schema("id*:int64,x:double");
+    let mut bench = Bench::new(vec![source(Index::None, &schema), filter("big", Index::Hash, &schema, "x > 10")]);
+    table(
+        &mut bench,
+        &[("P 1 20; P 1 30; P 1 5; P 1 6; U 1 40; D 1 0; D 2 0", "I 1 20; UB 1 30; D 1 20; D 1 30; I 1 40; D 1 40")],
     );
 }
