@@ -184,22 +184,40 @@ impl EngineRole {
         self.replica.log.len() < self.limits.log_records_max
     }
 
+    /// The role's name and the term it works in.
+    pub fn name(&self) -> (RoleName, Term) {
+        match &self.state {
+            State::Standby(_) if self.follows_closely() => (RoleName::Standby, self.replica.log_term),
+            State::Standby(_) => (RoleName::Recovering, self.replica.log_term),
+            State::TakingOver(takeover) => (RoleName::TakingOver, takeover.term),
+            State::Active(active) => (RoleName::Active, active.term),
+            State::Failed(_) => (RoleName::Failed, self.replica.log_term),
+        }
+    }
+
+    fn follows_closely(&self) -> bool {
+        self.replica.reached_end && self.replica.lag() <= self.limits.caught_up_commits
+    }
+
     /// What the role shows of itself.
     pub fn view(&self) -> RoleView {
-        let lag_commits = self.replica.lag();
-        let following = self.replica.reached_end && lag_commits <= self.limits.caught_up_commits;
-        let (role, term, caught_up, waits_for) = match &self.state {
-            State::Standby(_) if following => {
-                (RoleName::Standby, self.replica.log_term, true, self.replica.waits_for())
-            }
-            State::Standby(_) => (RoleName::Recovering, self.replica.log_term, false, self.replica.waits_for()),
-            State::TakingOver(takeover) => (RoleName::TakingOver, takeover.term, true, takeover.phase.waits_for()),
-            State::Active(active) => (RoleName::Active, active.term, true, active.waits_for()),
-            State::Failed(failed) => (RoleName::Failed, self.replica.log_term, false, failed.reason.clone()),
+        let (role, term) = self.name();
+        let waits_for = match &self.state {
+            State::Standby(_) => self.replica.waits_for(),
+            State::TakingOver(takeover) => takeover.phase.waits_for(),
+            State::Active(active) => active.waits_for(),
+            State::Failed(failed) => failed.reason.clone(),
         };
-        let number = self.replica.number;
-        let ahead_steps = self.replica.ahead.len();
-        RoleView { role, term, number, lag_commits, caught_up, ahead_steps, rebuilds: self.rebuilds, waits_for }
+        RoleView {
+            role,
+            term,
+            number: self.replica.number,
+            lag_commits: self.replica.lag(),
+            caught_up: !matches!(role, RoleName::Recovering | RoleName::Failed),
+            ahead_steps: self.replica.ahead.len(),
+            rebuilds: self.rebuilds,
+            waits_for,
+        }
     }
 
     /// The driver cannot go on (a topic lost what is needed, a record cannot be read): stop with this reason.

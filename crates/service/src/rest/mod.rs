@@ -21,6 +21,12 @@ pub const PREFIXES: [&str; 3] = [
     "/eventStreamProcessing/v2",
 ];
 
+/// Serves a router until `drain` starts.
+pub async fn serve(listener: tokio::net::TcpListener, router: Router, drain: crate::Drain) -> Result<(), crate::Failure> {
+    let served = axum::serve(listener, router).with_graceful_shutdown(drain.started_owned());
+    served.await.map_err(|error| crate::Failure::fault(format!("REST server: {error}")))
+}
+
 /// Puts the resources under every prefix, with the prefix itself answering any client that asks whether we are there (HEAD).
 pub fn mount(resources: Router) -> Router {
     let tree = resources.fallback(not_found);

@@ -1,0 +1,87 @@
+//! Settings of an engine.
+
+use mesh_service::{Base, Config, Problems, Size, Span};
+use serde::{Deserialize, Serialize};
+
+/// Settings of an engine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EngineConfig {
+    /// What every service has.
+    #[serde(flatten)]
+    pub base: Base,
+    /// `host:port` of the REST server (`GET /SASESP/server`); port 0 takes a free one.
+    pub rest_listen: String,
+    /// `host:port` of the election instances; any one of them is enough.
+    pub elections: Vec<String>,
+    /// `host:port,host:port` of the Kafka brokers; one is enough, the rest is discovered.
+    pub kafka: String,
+    /// Further librdkafka settings, `k=v;k=v` (`kafkaglobalconfig` of the reference).
+    pub kafka_settings: String,
+    /// First part of the topic names, `<host>_<port>`, for projects that do not say.
+    pub url_host_port: String,
+    /// Port that `GET /SASESP/server` names as `pubsub`; 0: the one in `url_host_port`.
+    pub pubsub_port: u16,
+    /// Blocks read ahead of each input topic at most; then the topic is paused and Kafka keeps the rest.
+    pub numbufferedmsgs: usize,
+    /// Bytes read ahead of each input topic at most, and bytes of unsent output at most.
+    pub buffer_bytes: Size,
+    /// Blocks in one commit at most.
+    pub commit_blocks_max: u32,
+    /// Events in one commit at most.
+    pub commit_events_max: u64,
+    /// How long a transaction may take before its outcome counts as unknown and the log decides.
+    pub commit_deadline: Span,
+    /// How long Kafka leaves a transaction of a dead engine open when nobody fences it.
+    pub transaction_timeout: Span,
+    /// A standby counts as caught up when it is at most this many commits behind.
+    pub caught_up_commits: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig {
+            base: Base::default(),
+            rest_listen: "127.0.0.1:0".to_owned(),
+            elections: Vec::new(),
+            kafka: "127.0.0.1:9092".to_owned(),
+            kafka_settings: String::new(),
+            url_host_port: "mesh_31415".to_owned(),
+            pubsub_port: 0,
+            numbufferedmsgs: 10_000,
+            buffer_bytes: Size(32 << 20),
+            commit_blocks_max: 4096,
+            commit_events_max: 131_072,
+            commit_deadline: Span::from_secs(15),
+            transaction_timeout: Span::from_secs(10),
+            caught_up_commits: 64,
+        }
+    }
+}
+
+impl Config for EngineConfig {
+    const SERVICE: &'static str = "engine";
+
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn validate(&self, problems: &mut Problems) {
+        problems.check(!self.elections.is_empty(), "elections", "at least one `host:port` of an election service", "none");
+        problems.check(
+            !self.base.coordinators.is_empty(),
+            "coordinators",
+            "at least one `host:port` of a coordinator, which says what to run",
+            "none",
+        );
+        problems.check(self.numbufferedmsgs >= 1, "numbufferedmsgs", "a number from 1", self.numbufferedmsgs);
+        problems.check(self.buffer_bytes.0 >= 1 << 20, "buffer_bytes", "at least 1MiB", self.buffer_bytes.0);
+        problems.check(
+            (1..=100_000).contains(&self.commit_blocks_max),
+            "commit_blocks_max",
+            "a number from 1 to 100000",
+            self.commit_blocks_max,
+        );
+        problems.check(self.commit_events_max >= 1, "commit_events_max", "a number from 1", self.commit_events_max);
+    }
+}

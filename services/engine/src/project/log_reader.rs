@@ -1,0 +1,127 @@
+//! The thread that reads the commit log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use mesh_bus::{Bus, EndOf, Polled, ReadError, Reader, ReaderOptions, StartAt};
+use mesh_replication::CommitRecord;
+
+use crate::project::message::{FromLog, LogCommand, LogNews, StopFlag};
+
+/// How long a poll waits; a command waits at most as long, so it is part of every takeover.
+const POLL_WAIT: Duration = Duration::from_millis(2);
+/// How long the bus may take to answer where the log ends.
+const END_DEADLINE: Duration = Duration::from_secs(5);
+/// Wait after a failure.
+const RETRY_WAIT: Duration = Duration::from_millis(200);
+/// Records taken by one poll.
+const POLL_RECORDS_MAX: usize = 256;
+/// What the client library reads ahead of the log, in bytes: records are small.
+const BUFFER_BYTES_MAX: usize = 4 << 20;
+
+/// What the reader needs.
+pub struct LogReader {
+    /// The bus.
+    pub bus: Arc<dyn Bus>,
+    /// Name of the client.
+    pub client: String,
+    /// The commit log.
+    pub topic: Arc<str>,
+    /// From the driver.
+    pub commands: Receiver<LogCommand>,
+    /// To the driver.
+    pub news: Sender<FromLog>,
+    /// Set by the driver while it holds enough records.
+    pub hold: Arc<AtomicBool>,
+    /// Ends the thread.
+    pub stop: StopFlag,
+}
+
+/// Where the reading is.
+struct Place {
+    generation: u64,
+    next_offset: u64,
+}
+
+impl LogReader {
+    /// Reads until stopped, or until the driver is gone.
+    pub fn run(self) {
+        let mut place = Place { generation: 0, next_offset: 0 };
+        while !self.stop.is_set() {
+            let error = match self.open(place.next_offset) {
+                Ok(mut reader) => match self.read(reader.as_mut(), &mut place) {
+                    Ok(()) => return,
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            if !self.tell(place.generation, LogNews::Failed(error)) {
+                return;
+            }
+            // An end that was asked for meanwhile stays unanswered: the takeover that asked is given up by its deadline.
+            match self.commands.recv_timeout(RETRY_WAIT) {
+                Ok(LogCommand::Restart { generation }) => place = Place { generation, next_offset: 0 },
+                Ok(LogCommand::AskEnd) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn open(&self, next_offset: u64) -> Result<Box<dyn Reader>, ReadError> {
+        let start = if next_offset == 0 { StartAt::Oldest } else { StartAt::Offset(next_offset) };
+        let client = self.client.clone();
+        let options = ReaderOptions { client, buffer_bytes_max: BUFFER_BYTES_MAX, committed_only: true };
+        self.bus.reader(options, &[(self.topic.clone(), start)])
+    }
+
+    /// `Ok` when the thread shall end.
+    fn read(&self, reader: &mut dyn Reader, place: &mut Place) -> Result<(), ReadError> {
+        let mut polled = Vec::new();
+        loop {
+            while let Ok(command) = self.commands.try_recv() {
+                match command {
+                    LogCommand::Restart { generation } => {
+                        *place = Place { generation, next_offset: 0 };
+                        reader.seek(&self.topic, StartAt::Oldest)?;
+                    }
+                    LogCommand::AskEnd => {
+                        let offset = reader.end(&self.topic, EndOf::Stable, END_DEADLINE)?;
+                        if !self.tell(place.generation, LogNews::End { offset }) {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+            if self.stop.is_set() {
+                return Ok(());
+            }
+            if self.hold.load(Ordering::Acquire) {
+                std::thread::park_timeout(POLL_WAIT);
+                continue;
+            }
+            reader.poll(POLL_WAIT, POLL_RECORDS_MAX, &mut polled)?;
+            for item in polled.drain(..) {
+                let what = match item {
+                    Polled::Record(record) => {
+                        place.next_offset = record.offset + 1;
+                        let decoded = CommitRecord::decode(&record.payload).map_err(|error| {
+                            format!("topic `{}` offset {}: {error}", self.topic, record.offset)
+                        });
+                        LogNews::Record { offset: record.offset, record: decoded }
+                    }
+                    Polled::End { next_offset, .. } => LogNews::Read { next_offset },
+                };
+                if !self.tell(place.generation, what) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// False when the driver is gone.
+    fn tell(&self, generation: u64, what: LogNews) -> bool {
+        self.news.send(FromLog { generation, what }).is_ok()
+    }
+}

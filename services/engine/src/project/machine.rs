@@ -1,0 +1,223 @@
+//! The project's machine: the executor with the blocks that wait for it and the outputs that wait for a commit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mesh_event::Block;
+use mesh_replication::engine::MachineState;
+use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
+use mesh_windows::{Executor, OutputBlock};
+
+use crate::project::message::{InputGauge, ReadyBlock};
+
+/// What caused an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputCause {
+    /// The input block at this offset of this input.
+    Input {
+        /// Index of the input.
+        input: u32,
+        /// Kafka offset.
+        offset: u64,
+    },
+    /// The tick of this time.
+    Tick {
+        /// Microseconds since the Unix epoch.
+        clock_us: i64,
+    },
+}
+
+/// An output block that is not known to be committed.
+#[derive(Debug, Clone)]
+pub struct KeptOutput {
+    /// Index of the output topic.
+    pub output: usize,
+    /// Its sequence in the topic.
+    pub sequence: u64,
+    /// What caused it.
+    pub cause: OutputCause,
+    /// Its events.
+    pub block: Block,
+    /// `traceparent` of the span that applied its cause, if that block is traced.
+    pub trace: Option<Arc<str>>,
+}
+
+/// The machine of one project.
+pub struct Machine {
+    executor: Executor,
+    waiting: Vec<VecDeque<ReadyBlock>>,
+    gauges: Vec<Arc<InputGauge>>,
+    positions: Vec<u64>,
+    sequences: Vec<u64>,
+    kept: Vec<KeptOutput>,
+    digests: Vec<u64>,
+    blocks: Vec<Block>,
+    causes: Vec<(u64, Option<Arc<str>>)>,
+    spans: Vec<BlockSpan>,
+    outputs: Vec<OutputBlock>,
+    events_in: u64,
+    events_out: u64,
+}
+
+impl Machine {
+    /// A machine that has applied nothing.
+    pub fn new(executor: Executor, gauges: Vec<Arc<InputGauge>>) -> Machine {
+        let (inputs, outputs) = (executor.inputs().len(), executor.outputs().len());
+        assert_eq!(gauges.len(), inputs, "one gauge per input");
+        Machine {
+            executor,
+            waiting: (0..inputs).map(|_| VecDeque::new()).collect(),
+            gauges,
+            positions: vec![0; inputs],
+            sequences: vec![0; outputs],
+            kept: Vec::new(),
+            digests: Vec::new(),
+            blocks: Vec::new(),
+            causes: Vec::new(),
+            spans: Vec::new(),
+            outputs: Vec::new(),
+            events_in: 0,
+            events_out: 0,
+        }
+    }
+
+    /// Forgets everything and starts over with a new executor of the same project.
+    pub fn reset(&mut self, executor: Executor) {
+        let mut fresh = Machine::new(executor, self.gauges.clone());
+        fresh.events_in = self.events_in;
+        fresh.events_out = self.events_out;
+        *self = fresh; // the old one takes what waited out of the gauges
+    }
+
+    fn drop_waiting(&mut self) {
+        for (waiting, gauge) in self.waiting.iter_mut().zip(&self.gauges) {
+            let bytes = waiting.iter().map(|block| block.bytes).sum();
+            gauge.remove(waiting.len(), bytes);
+            waiting.clear();
+        }
+    }
+
+    /// The inputs are read from here.
+    pub fn start_at(&mut self, positions: &[u64]) {
+        self.positions.copy_from_slice(positions);
+    }
+
+    /// Takes blocks that were read; their order is the topic's.
+    pub fn push(&mut self, input: u32, blocks: Vec<ReadyBlock>) {
+        self.waiting[input as usize].extend(blocks);
+    }
+
+    /// Blocks that wait, and were thrown away unread, after a rebuild.
+    pub fn discard(&self, input: u32, blocks: &[ReadyBlock]) {
+        self.gauges[input as usize].remove(blocks.len(), blocks.iter().map(|block| block.bytes).sum());
+    }
+
+    /// Applies the next blocks of an input; returns the number of events.
+    pub fn apply(&mut self, input: u32, blocks: u32, keep: bool) -> u64 {
+        let index = input as usize;
+        let mut bytes = 0;
+        let mut events = 0;
+        for _ in 0..blocks {
+            let ready = self.waiting[index].pop_front().expect("the role applies only blocks that it was told of");
+            assert!(ready.offset >= self.positions[index], "input offsets only rise");
+            self.positions[index] = ready.offset + 1;
+            bytes += ready.bytes;
+            events += ready.block.len() as u64;
+            let trace = ready.traceparent.filter(|_| keep).and_then(|parent| self.span(&parent, ready.offset));
+            self.causes.push((ready.offset, trace));
+            self.blocks.push(ready.block);
+        }
+        self.gauges[index].remove(blocks as usize, bytes);
+        self.executor.apply(index, &self.blocks, &mut self.outputs);
+        self.blocks.clear();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
+            let (offset, trace) = &self.causes[output.cause];
+            let (cause, trace) = (OutputCause::Input { input, offset: *offset }, trace.clone());
+            self.sequence(output, cause, trace, keep);
+        }
+        self.outputs = outputs;
+        self.causes.clear();
+        self.spans.clear(); // the spans end here
+        self.events_in += events;
+        events
+    }
+
+    /// Begins the span of a traced block; returns what its outputs hand on.
+    fn span(&mut self, parent: &[u8], offset: u64) -> Option<Arc<str>> {
+        let parent = std::str::from_utf8(parent).ok()?;
+        let span = block_span("engine.apply", Some(parent), &[Attribute::number("messaging.kafka.offset", offset)]);
+        let trace = span.traceparent();
+        self.spans.push(span);
+        trace.map(Arc::from)
+    }
+
+    /// Sets the clock.
+    pub fn tick(&mut self, clock_us: i64, keep: bool) {
+        self.executor.tick(clock_us, &mut self.outputs);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
+            self.sequence(output, OutputCause::Tick { clock_us }, None, keep);
+        }
+        self.outputs = outputs;
+    }
+
+    fn sequence(&mut self, output: OutputBlock, cause: OutputCause, trace: Option<Arc<str>>, keep: bool) {
+        self.sequences[output.output] += 1;
+        if keep {
+            self.events_out += output.block.len() as u64;
+            let sequence = self.sequences[output.output];
+            self.kept.push(KeptOutput { output: output.output, sequence, cause, block: output.block, trace });
+        }
+    }
+
+    /// The state as the protocol compares it.
+    pub fn state(&mut self) -> MachineState {
+        self.digests.clear();
+        self.executor.digests(&mut self.digests);
+        MachineState {
+            positions: self.positions.clone(),
+            clock_us: self.executor.clock_us(),
+            digests: self.digests.clone(),
+            sequences: self.sequences.clone(),
+            next_deadline_us: self.executor.next_deadline_us(),
+        }
+    }
+
+    /// Hands the kept outputs over to a commit.
+    pub fn take_kept(&mut self) -> Vec<KeptOutput> {
+        std::mem::take(&mut self.kept)
+    }
+
+    /// A commit failed: its outputs are kept again, before those made since.
+    pub fn keep_again(&mut self, mut outputs: Vec<KeptOutput>) {
+        outputs.append(&mut self.kept);
+        self.kept = outputs;
+    }
+
+    /// Forgets kept outputs that are committed.
+    pub fn forget(&mut self, through: &[u64]) {
+        self.kept.retain(|kept| kept.sequence > through[kept.output]);
+    }
+
+    /// The executor, to look at.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// Next offset of each input, blocks waiting of each, last sequence of each output.
+    pub fn places(&self) -> (&[u64], Vec<usize>, &[u64]) {
+        (&self.positions, self.waiting.iter().map(VecDeque::len).collect(), &self.sequences)
+    }
+
+    /// Events applied, and events kept for publishing, since the process started.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.events_in, self.events_out)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.drop_waiting();
+    }
+}

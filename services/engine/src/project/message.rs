@@ -1,0 +1,268 @@
+//! What the threads of a project say to each other. Every channel is bounded; a full one holds its sender back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_bus::ReadError;
+use mesh_event::Block;
+use mesh_replication::{CommitNumber, CommitRecord, EngineId, Term, engine::CommitFailure};
+
+use crate::project::machine::KeptOutput;
+
+/// Messages that may wait in the channel from one reader to the driver.
+pub const READER_QUEUE: usize = 64;
+/// Messages that may wait in the control channel.
+pub const CONTROL_QUEUE: usize = 1024;
+/// Jobs or answers that may wait between driver and writer; the protocol has one commit and one fence under way.
+pub const WRITER_QUEUE: usize = 16;
+
+/// A block of an input topic, decoded and waiting to be applied.
+#[derive(Debug)]
+pub struct ReadyBlock {
+    /// Its Kafka offset: the message ID.
+    pub offset: u64,
+    /// Its events; empty when the record could not be decoded (every engine skips it alike).
+    pub block: Block,
+    /// W3C trace context of the record.
+    pub traceparent: Option<Bytes>,
+    /// What it counts for in the buffer's limit.
+    pub bytes: usize,
+}
+
+/// How much of one input waits between reader and driver; the reader pauses the topic by it.
+#[derive(Debug, Default)]
+pub struct InputGauge {
+    blocks: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl InputGauge {
+    /// A block was read.
+    pub fn add(&self, bytes: usize) {
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Blocks were applied or thrown away.
+    pub fn remove(&self, blocks: usize, bytes: usize) {
+        self.blocks.fetch_sub(blocks, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Blocks and bytes waiting.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.blocks.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+/// From the reader of the commit log. `generation` tells readings before a rebuild from those after.
+#[derive(Debug)]
+pub struct FromLog {
+    /// Which reading of the log.
+    pub generation: u64,
+    /// What it brought.
+    pub what: LogNews,
+}
+
+/// What the commit log brought.
+#[derive(Debug)]
+pub enum LogNews {
+    /// A record; `Err` when it cannot be read.
+    Record {
+        /// Its offset.
+        offset: u64,
+        /// The record.
+        record: Result<CommitRecord, String>,
+    },
+    /// Everything below this offset was delivered.
+    Read {
+        /// The offset.
+        next_offset: u64,
+    },
+    /// The stable end that was asked for.
+    End {
+        /// The offset.
+        offset: u64,
+    },
+    /// Reading failed; unless the log is gone, the reader tries again.
+    Failed(ReadError),
+}
+
+/// To the reader of the commit log.
+#[derive(Debug)]
+pub enum LogCommand {
+    /// Read from the start again.
+    Restart {
+        /// Mark of what is read from now on.
+        generation: u64,
+    },
+    /// Ask the bus for the stable end.
+    AskEnd,
+}
+
+/// From the reader of the input topics.
+#[derive(Debug)]
+pub struct FromInputs {
+    /// Which reading of the inputs.
+    pub generation: u64,
+    /// What it brought.
+    pub what: InputNews,
+}
+
+/// What the input topics brought.
+#[derive(Debug)]
+pub enum InputNews {
+    /// They are read from these offsets.
+    Started {
+        /// One per input topic.
+        positions: Vec<u64>,
+    },
+    /// Blocks of one input, in order.
+    Blocks {
+        /// Index of the input.
+        input: u32,
+        /// The blocks.
+        blocks: Vec<ReadyBlock>,
+    },
+    /// A record could not be decoded; it is applied as a block without events, on every engine alike.
+    BadBlock {
+        /// Where, and what is wrong with it.
+        error: String,
+    },
+    /// Reading failed; unless an offset is gone, the reader tries again.
+    Failed(ReadError),
+}
+
+/// To the reader of the input topics.
+#[derive(Debug)]
+pub enum InputCommand {
+    /// Read from these offsets (`None`: the oldest).
+    Start {
+        /// Mark of what is read from now on.
+        generation: u64,
+        /// One per input topic.
+        positions: Option<Vec<u64>>,
+    },
+    /// Stop reading until the next start.
+    Stop,
+}
+
+/// To the writer.
+#[derive(Debug)]
+pub enum Job {
+    /// Fence every other writer of the project.
+    Fence {
+        /// For this term.
+        term: Term,
+    },
+    /// Write outputs and record in one transaction.
+    Commit {
+        /// The record.
+        record: CommitRecord,
+        /// The outputs, in order of sequence per topic.
+        outputs: Arc<Vec<KeptOutput>>,
+    },
+}
+
+/// From the writer.
+#[derive(Debug)]
+pub enum FromWriter {
+    /// Connections to the bus are open.
+    Ready,
+    /// The bus cannot be reached; it is tried again.
+    NotReady {
+        /// What was tried and what happened.
+        reason: String,
+    },
+    /// The fence is done.
+    Fenced {
+        /// For this term.
+        term: Term,
+        /// Why it was not the fast way, if so.
+        fallback: Option<String>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The fence failed.
+    FenceFailed {
+        /// For this term.
+        term: Term,
+        /// What happened.
+        reason: String,
+    },
+    /// The transaction is committed.
+    Committed {
+        /// Number of its record.
+        number: CommitNumber,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The transaction failed.
+    CommitFailed {
+        /// Number of its record.
+        number: CommitNumber,
+        /// Why.
+        failure: CommitFailure,
+    },
+}
+
+/// From outside: the election and the engine.
+#[derive(Debug)]
+pub enum Control {
+    /// The candidate is part of its group.
+    Joined {
+        /// Its znode.
+        znode: String,
+    },
+    /// The election lets this engine lead.
+    Granted {
+        /// The term.
+        term: Term,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody leads.
+    Leader {
+        /// The term.
+        term: Term,
+        /// The leader.
+        engine: EngineId,
+    },
+    /// The leader shall hand over.
+    HandOver {
+        /// Its term.
+        term: Term,
+        /// Who follows.
+        successor: EngineId,
+    },
+    /// The leader's znode.
+    Watching {
+        /// The znode.
+        znode: String,
+    },
+    /// The election is attached, or no instance answers.
+    Election {
+        /// True when attached.
+        attached: bool,
+    },
+    /// The project ends on this engine: the last commit is finished, then the threads stop.
+    Stop,
+}
+
+/// Set when a project's threads shall end.
+#[derive(Debug, Clone, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Ends the threads.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// True when they shall end.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,84 @@
+//! The topics of a project, and what its leader announces on the metadata topic.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mesh_bus::{Header, OutRecord};
+use mesh_event::topic::{self, TopicKind, TopicName};
+use mesh_model::Project;
+use mesh_proto::replication::SchemaAnnouncement;
+use mesh_replication::Term;
+use mesh_windows::{Endpoint, Executor};
+use prost::Message;
+
+/// Version of the announcement's layout.
+pub const ANNOUNCEMENT_VERSION: u32 = 1;
+
+/// The topics of a project.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// Commit log (`.C`).
+    pub log: Arc<str>,
+    /// Metadata (`.M`), shared by the projects of a host and port.
+    pub metadata: Arc<str>,
+    /// Input topics (`.I`) by index.
+    pub inputs: Vec<Arc<str>>,
+    /// Output topics (`.O`) by index.
+    pub outputs: Vec<Arc<str>>,
+}
+
+impl Topics {
+    /// The topics of a project under a host and port (`<host>_<port>`).
+    pub fn of(project: &Project, url_host_port: &str) -> Topics {
+        let name = |query: &str, window: &str, kind| {
+            let name = TopicName {
+                host_port: url_host_port.to_owned(),
+                project: project.name.clone(),
+                query: query.to_owned(),
+                window: window.to_owned(),
+                kind,
+            };
+            Arc::from(name.to_string())
+        };
+        let inputs = project.inputs().into_iter().map(|input| name(input.query, input.window, TopicKind::Input));
+        let outputs = project.outputs().into_iter().map(|output| name(output.query, output.window, TopicKind::Output));
+        Topics {
+            log: Arc::from(topic::commit_log(url_host_port, &project.name)),
+            metadata: Arc::from(topic::metadata(url_host_port)),
+            inputs: inputs.collect(),
+            outputs: outputs.collect(),
+        }
+    }
+
+    /// Makes the records that tell publishers and subscribers the windows' schemas.
+    pub fn announcements(&self, project: &Project, executor: &Executor) -> Box<dyn Fn(Term) -> Vec<OutRecord> + Send> {
+        let announce = |endpoint: &Endpoint, input: bool| SchemaAnnouncement {
+            version: ANNOUNCEMENT_VERSION,
+            project: project.name.clone(),
+            query: endpoint.query.clone(),
+            window: endpoint.window.clone(),
+            schema: endpoint.schema.to_string(),
+            schema_fingerprint: endpoint.schema.fingerprint(),
+            model_fingerprint: project.fingerprint,
+            input,
+            autogen_key: endpoint.autogen_key,
+            term: 0,
+        };
+        let inputs = executor.inputs().iter().map(|endpoint| announce(endpoint, true));
+        let outputs = executor.outputs().iter().map(|endpoint| announce(endpoint, false));
+        let announcements: Vec<SchemaAnnouncement> = inputs.chain(outputs).collect();
+        let topic = self.metadata.clone();
+        Box::new(move |term| {
+            let record = |announcement: &SchemaAnnouncement| {
+                let SchemaAnnouncement { project, query, window, .. } = announcement;
+                OutRecord {
+                    topic: topic.clone(),
+                    key: Some(Bytes::from(format!("{project}/{query}/{window}"))),
+                    headers: vec![Header { key: "term", value: Bytes::from(term.to_string()) }],
+                    payload: SchemaAnnouncement { term: term.0, ..announcement.clone() }.encode_to_vec().into(),
+                }
+            };
+            announcements.iter().map(record).collect()
+        })
+    }
+}
