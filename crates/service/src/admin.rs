@@ -16,10 +16,7 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// Serves until `stop` starts. That is not the service's own drain: while it drains, `/readyz` must still say so.
 pub async fn serve(listener: TcpListener, scope: Scope, stop: Drain) -> Result<(), Failure> {
-    let address = listener
-        .local_addr()
-        .map(|address| address.to_string())
-        .unwrap_or_default();
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     axum::serve(listener, router(scope))
         .with_graceful_shutdown(stop.started_owned())
         .await
@@ -46,18 +43,12 @@ async fn healthz() -> &'static str {
 
 async fn readyz(State(scope): State<Scope>) -> (StatusCode, String) {
     if scope.drain.is_started() {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("draining: {}\n", scope.drain.reason()),
-        );
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("draining: {}\n", scope.drain.reason()));
     }
     let waiting = scope.ready.waiting_for();
     if waiting.is_empty() {
         (StatusCode::OK, "ready\n".to_owned())
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for: {}\n", waiting.join(", ")),
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", waiting.join(", ")))
     }
 }

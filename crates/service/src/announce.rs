@@ -29,11 +29,7 @@ pub async fn run(coordinators: Vec<String>, announcement: AnnounceRequest, drain
         let wait = match announce_once(&mut peers, &announcement).await {
             Ok(()) => {
                 if reached != Some(true) {
-                    tracing::info!(
-                        coordinator = peers.address(),
-                        name = announcement.name,
-                        "announced"
-                    );
+                    tracing::info!(coordinator = peers.address(), name = announcement.name, "announced");
                 }
                 reached = Some(true);
                 backoff = BACKOFF.0;
@@ -59,10 +55,6 @@ pub async fn run(coordinators: Vec<String>, announcement: AnnounceRequest, drain
 
 async fn announce_once(peers: &mut Peers, announcement: &AnnounceRequest) -> Result<(), Refusal> {
     let mut client = CoordinatorClient::new(peers.channel()?);
-    let answer = client
-        .announce(request(announcement.clone(), DEADLINE))
-        .await;
-    answer.map(|_| ()).map_err(|status| {
-        Refusal::from_status(&format!("coordinator at {}", peers.address()), &status)
-    })
+    let answer = client.announce(request(announcement.clone(), DEADLINE)).await;
+    answer.map(|_| ()).map_err(|status| Refusal::from_status(&format!("coordinator at {}", peers.address()), &status))
 }

@@ -45,10 +45,7 @@ impl Drain {
 
     /// A drain that starts with this one, or before it by itself (one part of a service that stops alone).
     pub fn child(&self) -> Drain {
-        Drain {
-            token: self.token.child_token(),
-            reason: self.reason.clone(),
-        }
+        Drain { token: self.token.child_token(), reason: self.reason.clone() }
     }
 
     /// The token, for libraries that want one.

@@ -14,34 +14,22 @@ pub struct Failure {
 impl Failure {
     /// The configuration is wrong (exit 64).
     pub fn config(report: impl fmt::Display) -> Self {
-        Failure {
-            kind: Kind::Invalid,
-            report: report.to_string(),
-        }
+        Failure { kind: Kind::Invalid, report: report.to_string() }
     }
 
     /// Something the service needs does not answer; starting it again later may help (exit 75).
     pub fn unavailable(report: impl fmt::Display) -> Self {
-        Failure {
-            kind: Kind::Unavailable,
-            report: report.to_string(),
-        }
+        Failure { kind: Kind::Unavailable, report: report.to_string() }
     }
 
     /// Our fault (exit 70).
     pub fn fault(report: impl fmt::Display) -> Self {
-        Failure {
-            kind: Kind::Fault,
-            report: report.to_string(),
-        }
+        Failure { kind: Kind::Fault, report: report.to_string() }
     }
 
     /// A failure of this kind.
     pub fn of(kind: Kind, report: impl fmt::Display) -> Self {
-        Failure {
-            kind,
-            report: report.to_string(),
-        }
+        Failure { kind, report: report.to_string() }
     }
 
     /// Exit code.
@@ -65,9 +53,6 @@ impl std::error::Error for Failure {}
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Failure {
-            kind: refusal.kind,
-            report: refusal.to_string(),
-        }
+        Failure { kind: refusal.kind, report: refusal.to_string() }
     }
 }

@@ -20,10 +20,8 @@ pub type GaugeF64 = gauge::Gauge<f64, AtomicU64>;
 pub type Histogram = histogram::Histogram;
 
 /// Buckets for durations in seconds, 100 us to 30 s: fine where takeovers and commits are.
-pub const SECONDS_BUCKETS: [f64; 16] = [
-    0.0001, 0.000_3, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.4, 1.0, 3.0, 10.0,
-    30.0,
-];
+pub const SECONDS_BUCKETS: [f64; 16] =
+    [0.0001, 0.000_3, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.4, 1.0, 3.0, 10.0, 30.0];
 
 type Labels = Vec<(String, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -50,12 +48,7 @@ impl Metrics {
     }
 
     /// A counter; keep the handle, looking it up takes a lock.
-    pub fn counter(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&str, &str)],
-    ) -> Counter {
+    pub fn counter(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> Counter {
         let inner = &mut *self.lock();
         let family = inner.counters.entry(name).or_insert_with(|| {
             let family = Family::default();
@@ -77,12 +70,7 @@ impl Metrics {
     }
 
     /// A gauge of numbers.
-    pub fn gauge_f64(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&str, &str)],
-    ) -> GaugeF64 {
+    pub fn gauge_f64(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> GaugeF64 {
         let inner = &mut *self.lock();
         let family = inner.gauges_f64.entry(name).or_insert_with(|| {
             let family = Family::default();
@@ -93,12 +81,7 @@ impl Metrics {
     }
 
     /// A histogram of durations in seconds ([`SECONDS_BUCKETS`]); the name ends in `_seconds`.
-    pub fn seconds(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&str, &str)],
-    ) -> Histogram {
+    pub fn seconds(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> Histogram {
         let inner = &mut *self.lock();
         let family = inner.seconds.entry(name).or_insert_with(|| {
             let family: Histograms = Family::new_with_constructor(new_seconds as fn() -> Histogram);
@@ -116,9 +99,7 @@ impl Metrics {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -133,10 +114,7 @@ fn new_seconds() -> Histogram {
 }
 
 fn owned(labels: &[(&str, &str)]) -> Labels {
-    labels
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -146,33 +124,16 @@ mod tests {
     #[test]
     fn the_same_name_and_labels_are_the_same_metric() {
         let metrics = Metrics::new();
-        metrics
-            .counter("esp_test_events", "Events", &[("project", "weather")])
-            .inc_by(2);
-        metrics
-            .counter("esp_test_events", "Events", &[("project", "weather")])
-            .inc();
-        metrics
-            .counter("esp_test_events", "Events", &[("project", "other")])
-            .inc();
+        metrics.counter("esp_test_events", "Events", &[("project", "weather")]).inc_by(2);
+        metrics.counter("esp_test_events", "Events", &[("project", "weather")]).inc();
+        metrics.counter("esp_test_events", "Events", &[("project", "other")]).inc();
         metrics.gauge("esp_test_term", "Term", &[]).set(7);
-        metrics
-            .seconds("esp_test_takeover_seconds", "Takeover", &[])
-            .observe(0.03);
+        metrics.seconds("esp_test_takeover_seconds", "Takeover", &[]).observe(0.03);
         let text = metrics.text();
-        assert!(
-            text.contains("esp_test_events_total{project=\"weather\"} 3"),
-            "{text}"
-        );
-        assert!(
-            text.contains("esp_test_events_total{project=\"other\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("esp_test_events_total{project=\"weather\"} 3"), "{text}");
+        assert!(text.contains("esp_test_events_total{project=\"other\"} 1"), "{text}");
         assert!(text.contains("esp_test_term 7"), "{text}");
-        assert!(
-            text.contains("esp_test_takeover_seconds_bucket{le=\"0.04\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("esp_test_takeover_seconds_bucket{le=\"0.04\"} 1"), "{text}");
         assert_eq!(text.matches("# HELP esp_test_events ").count(), 1);
     }
 }

@@ -31,14 +31,8 @@ impl Ready {
     pub fn latch(&self, part: impl Into<String>) -> Latch {
         let mut held = self.lock();
         let number = held.last().map_or(0, |last| last.number + 1);
-        held.push(Held {
-            part: part.into(),
-            number,
-        });
-        Latch {
-            ready: self.clone(),
-            number,
-        }
+        held.push(Held { part: part.into(), number });
+        Latch { ready: self.clone(), number }
     }
 
     /// Who is not ready yet, in the order in which the latches were taken.
@@ -53,9 +47,7 @@ impl Ready {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Held>> {
         // a panic cannot leave the list half changed
-        self.held
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -35,8 +35,8 @@ where
     W: FnOnce(Start<C>) -> F,
     F: Future<Output = Result<(), Failure>>,
 {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let cli = match cli::<C>(std::env::args_os(), environment) {
         Ok(Ok(cli)) => cli,
         Ok(Err(text)) => {
@@ -61,16 +61,10 @@ where
         }
         Command::Run => {}
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name(C::SERVICE)
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name(C::SERVICE).build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return fail(&Failure::unavailable(format!(
-                "start of the threads: {error}"
-            )));
+            return fail(&Failure::unavailable(format!("start of the threads: {error}")));
         }
     };
     let grace = cli.config.base().grace.0;
@@ -92,18 +86,9 @@ where
     let base = config.base().clone();
     let (listener, port) = bind("listen", &base.listen).await?;
     let (admin_listener, admin_port) = bind("admin_listen", &base.admin_listen).await?;
-    let name = if base.name.is_empty() {
-        format!("{}-{port}", C::SERVICE)
-    } else {
-        base.name.clone()
-    };
-    let guard =
-        telemetry::init(&format!("esp-{}", C::SERVICE), &name, &base).map_err(Failure::config)?;
-    let address = if base.advertise.is_empty() {
-        reachable(&base.listen, port)
-    } else {
-        base.advertise.clone()
-    };
+    let name = if base.name.is_empty() { format!("{}-{port}", C::SERVICE) } else { base.name.clone() };
+    let guard = telemetry::init(&format!("esp-{}", C::SERVICE), &name, &base).map_err(Failure::config)?;
+    let address = if base.advertise.is_empty() { reachable(&base.listen, port) } else { base.advertise.clone() };
     let admin_address = reachable(&base.admin_listen, admin_port);
     tracing::info!(
         service = C::SERVICE,
@@ -117,21 +102,10 @@ where
 
     let scope = Scope::new();
     let admin_stop = Drain::new();
-    let admin = tokio::spawn(admin::serve(
-        admin_listener,
-        scope.clone(),
-        admin_stop.clone(),
-    ));
+    let admin = tokio::spawn(admin::serve(admin_listener, scope.clone(), admin_stop.clone()));
     watch_signals(scope.drain.clone())?;
     let drain = scope.drain.clone();
-    let work = work(Start {
-        config,
-        name,
-        listener,
-        address,
-        admin_address,
-        scope,
-    });
+    let work = work(Start { config, name, listener, address, admin_address, scope });
     let ended = within_grace(work, &drain, base.grace.0).await;
     match &ended {
         Ok(()) => tracing::info!(reason = drain.reason(), "ended"),
@@ -194,22 +168,14 @@ pub async fn bind(setting: &str, address: &str) -> Result<(TcpListener, u16), Fa
         Ok((listener, port))
     };
     bound.await.map_err(|error: std::io::Error| {
-        Failure::unavailable(format!(
-            "setting `{setting}`: listen on {address}: {error}; name a free port, or 0"
-        ))
+        Failure::unavailable(format!("setting `{setting}`: listen on {address}: {error}; name a free port, or 0"))
     })
 }
 
 /// The address to tell others: the host as configured (all interfaces: this machine's loopback) and the real port.
 fn reachable(configured: &str, port: u16) -> String {
-    let host = configured
-        .rsplit_once(':')
-        .map_or(configured, |(host, _)| host);
-    let host = if matches!(host, "0.0.0.0" | "[::]") {
-        "127.0.0.1"
-    } else {
-        host
-    };
+    let host = configured.rsplit_once(':').map_or(configured, |(host, _)| host);
+    let host = if matches!(host, "0.0.0.0" | "[::]") { "127.0.0.1" } else { host };
     format!("{host}:{port}")
 }
 
@@ -221,11 +187,7 @@ fn print(text: &str) {
 
 fn fail(failure: &Failure) -> ExitCode {
     let text = failure.to_string();
-    let prefix = if text.starts_with("error") {
-        ""
-    } else {
-        "error: "
-    };
+    let prefix = if text.starts_with("error") { "" } else { "error: " };
     eprintln!("{prefix}{}", text.trim_end());
     ExitCode::from(failure.exit_code())
 }

@@ -11,7 +11,8 @@ const DOMAIN: &str = "esp-mesh";
 /// Longest part of a refusal that travels in status details, in bytes (they are HTTP headers); the message has more.
 const DETAIL_BYTES_MAX: usize = 1024;
 
-/// Longest message of a status, in bytes: headers of gRPC are limited to 16 KiB by default at many clients.
+/// Longest message of a status, in bytes. It travels percent-encoded in a header, and headers of an answer together
+/// must stay below what clients take ([`crate::grpc`] takes more, see `HEADERS_BYTES_MAX` there).
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 
 /// What went wrong, as a decision for the caller.
@@ -110,13 +111,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that says what was attempted; add the other parts.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Refusal {
-            kind,
-            what: what.into(),
-            expected: String::new(),
-            found: String::new(),
-            way_out: String::new(),
-        }
+        Refusal { kind, what: what.into(), expected: String::new(), found: String::new(), way_out: String::new() }
     }
 
     /// The request is wrong.
@@ -164,13 +159,7 @@ impl Refusal {
                 if what.is_empty() {
                     Refusal::new(kind, status.message())
                 } else {
-                    Refusal {
-                        kind,
-                        what,
-                        expected: part("expected"),
-                        found: part("found"),
-                        way_out: part("way_out"),
-                    }
+                    Refusal { kind, what, expected: part("expected"), found: part("found"), way_out: part("way_out") }
                 }
             }
             _ => Refusal::new(kind, format!("call to {target}")).found(format!(
@@ -294,21 +283,12 @@ mod tests {
         ] {
             assert_eq!(Kind::of(&Status::new(kind.code(), "x")), kind);
         }
-        assert_eq!(
-            Kind::of(&Status::new(Code::Cancelled, "Timeout expired")),
-            Kind::Deadline
-        );
+        assert_eq!(Kind::of(&Status::new(Code::Cancelled, "Timeout expired")), Kind::Deadline);
     }
 
     #[test]
     fn foreign_statuses_name_who_answered() {
-        let refusal = Refusal::from_status(
-            "election at 127.0.0.1:1",
-            &Status::new(Code::Unknown, "odd"),
-        );
-        assert_eq!(
-            refusal.to_string(),
-            "call to election at 127.0.0.1:1: Unknown: odd"
-        );
+        let refusal = Refusal::from_status("election at 127.0.0.1:1", &Status::new(Code::Unknown, "odd"));
+        assert_eq!(refusal.to_string(), "call to election at 127.0.0.1:1: Unknown: odd");
     }
 }

@@ -96,9 +96,7 @@ impl Secret {
 /// `<whole number>[ ]<unit>`; `None` for anything else and for what does not fit in 64 bits.
 fn parse_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let unit = text[digits..].trim_start();
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
@@ -108,12 +106,9 @@ fn parse_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
-        for (unit, factor) in [
-            ("h", 3_600_000_000_000),
-            ("min", 60_000_000_000),
-            ("s", 1_000_000_000),
-            ("ms", 1_000_000),
-        ] {
+        for (unit, factor) in
+            [("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)]
+        {
             if nanos > 0 && nanos.is_multiple_of(factor) {
                 return write!(f, "{}{unit}", nanos / factor);
             }
@@ -192,10 +187,7 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = TextOrNumber::deserialize(deserializer)?.text();
         Span::parse(&text).ok_or_else(|| {
-            D::Error::invalid_value(
-                Unexpected::Str(&text),
-                &"a duration with its unit, such as `400ms`, `2s`, `30min`",
-            )
+            D::Error::invalid_value(Unexpected::Str(&text), &"a duration with its unit, such as `400ms`, `2s`, `30min`")
         })
     }
 }
@@ -204,10 +196,7 @@ impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = TextOrNumber::deserialize(deserializer)?.text();
         Size::parse(&text).ok_or_else(|| {
-            D::Error::invalid_value(
-                Unexpected::Str(&text),
-                &"a size, such as `64MiB`, `512KiB`, `4096`",
-            )
+            D::Error::invalid_value(Unexpected::Str(&text), &"a size, such as `64MiB`, `512KiB`, `4096`")
         })
     }
 }
@@ -232,15 +221,7 @@ mod tests {
         }
         assert_eq!(Span::parse("0"), Some(Span::default()));
         assert_eq!(Size::parse("10 kB"), Some(Size(10_000)));
-        for text in [
-            "",
-            "400",
-            "4.5s",
-            "ms",
-            "-1s",
-            "99999999999999999999s",
-            "9999999999999d",
-        ] {
+        for text in ["", "400", "4.5s", "ms", "-1s", "99999999999999999999s", "9999999999999d"] {
             assert_eq!(Span::parse(text), None, "{text}");
         }
         for text in ["", "64 mib", "99999999999GiB"] {

@@ -1,1 +1,99 @@
 //! Holds the desired state: projects, engines, adapters, topics, history.
+//!
+//! Start at [`run`]. Everything durable is in the registry (etcd) under compare-and-set, so any number of instances run
+//! side by side; everything else is asked from whoever knows it at the time of the question.
+//!
+//! Code map:
+//! - [`config`]: settings
+//! - `api`: the gRPC API; `deploy`, `topics`: what it does to projects and topics
+//! - `store`: keys and changes in the registry; `known`: its last known state; `history`: what happened
+//! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
+//! - `refuse`: errors of the ports, told to callers
+//!
+//! **Invariant:** without etcd everything that is known is still answered, with `unavailable` naming etcd; only changes
+//! are refused (`tests/etcd_away.rs`).
+//! **Invariant:** engines are never sent an empty set because something was not reached.
+
+pub mod config;
+
+mod api;
+mod clock;
+mod deploy;
+mod elections;
+mod history;
+mod known;
+mod members;
+mod mesh;
+mod refuse;
+mod store;
+mod topics;
+
+pub use config::CoordinatorConfig;
+
+use mesh_bus::Bus;
+use mesh_coordination::Registry;
+use mesh_proto::coordinator::coordinator_server::CoordinatorServer;
+use mesh_service::grpc::{MESSAGE_BYTES_MAX, Server};
+use mesh_service::{Failure, Scope};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+use api::Api;
+use elections::Elections;
+use history::History;
+use known::Known;
+use members::Members;
+use mesh::Mesh;
+use store::Store;
+
+/// How often it is looked which election instances there are, and who has been gone for long.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(500);
+
+/// Runs a coordinator until the scope drains.
+pub async fn run(
+    config: CoordinatorConfig,
+    registry: Arc<dyn Registry>,
+    bus: Arc<dyn Bus>,
+    listener: TcpListener,
+    scope: Scope,
+) -> Result<(), Failure> {
+    let drain = scope.drain.clone();
+    let store = Store::new(registry, config.history_max, config.versions_max);
+    let known = Known::start(&store, &drain, scope.ready.latch("etcd: projects"));
+    let history = Arc::new(History::start(store.clone(), drain.clone()));
+    let members = Members::new(config.forget_members_after.0);
+    let noting = history.clone();
+    let elections = Elections::new(Arc::new(move |group| noting.leader(group)), drain.clone());
+    let mesh = Arc::new(Mesh::new(known, members, elections, config.member_timeout.0));
+    tokio::spawn(housekeeping(config.elections.clone(), mesh.clone(), store.clone(), scope.clone()));
+
+    let server = Server::new(&config.base);
+    let api = Api { config, bus, store, history, mesh, drain: drain.clone() };
+    let service = CoordinatorServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    server.add(service).serve(listener, drain).await
+}
+
+/// Keeps the list of election instances and members true, and the gauges with it.
+async fn housekeeping(configured: Vec<String>, mesh: Arc<Mesh>, store: Store, scope: Scope) {
+    let members = scope.metrics.gauge("esp_coordinator_members", "Members of the mesh", &[]);
+    let projects = scope.metrics.gauge("esp_coordinator_projects", "Deployed projects", &[]);
+    let registry_up = scope.metrics.gauge("esp_coordinator_registry_up", "1 while etcd answers, else 0", &[]);
+    loop {
+        let mut addresses = configured.clone();
+        for address in mesh.members.elections(&mesh.known) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        mesh.elections.follow(&addresses);
+        mesh.members.forget(&mesh.known, &store).await;
+        members.set(i64::try_from(mesh.members.all(&mesh.known).len()).unwrap_or(i64::MAX));
+        projects.set(mesh.known.projects_now().map_or(0, |projects| i64::try_from(projects.len()).unwrap_or(i64::MAX)));
+        registry_up.set(i64::from(mesh.known.registry_error.borrow().is_none()));
+        tokio::select! {
+            () = scope.drain.started() => return,
+            () = tokio::time::sleep(HOUSEKEEPING_EVERY) => {}
+        }
+    }
+}

@@ -67,32 +67,14 @@ impl Default for Base {
 
 impl Base {
     pub(super) fn validate(&self, problems: &mut Problems) {
-        for (setting, value) in [
-            ("listen", &self.listen),
-            ("admin_listen", &self.admin_listen),
-        ] {
-            problems.check(
-                is_host_port(value),
-                setting,
-                "`host:port`, such as `127.0.0.1:0`",
-                value,
-            );
+        for (setting, value) in [("listen", &self.listen), ("admin_listen", &self.admin_listen)] {
+            problems.check(is_host_port(value), setting, "`host:port`, such as `127.0.0.1:0`", value);
         }
         if !self.advertise.is_empty() {
-            problems.check(
-                is_host_port(&self.advertise),
-                "advertise",
-                "`host:port`",
-                &self.advertise,
-            );
+            problems.check(is_host_port(&self.advertise), "advertise", "`host:port`", &self.advertise);
         }
         for value in &self.coordinators {
-            problems.check(
-                is_host_port(value),
-                "coordinators",
-                "`host:port,host:port`",
-                value,
-            );
+            problems.check(is_host_port(value), "coordinators", "`host:port,host:port`", value);
         }
         problems.check(
             (0.0..=1.0).contains(&self.trace_ratio),
@@ -108,33 +90,17 @@ impl Base {
             "`http://host:port`",
             &self.otlp_endpoint,
         );
-        problems.check(
-            self.requests_max > 0,
-            "requests_max",
-            "at least 1",
-            self.requests_max,
-        );
+        problems.check(self.requests_max > 0, "requests_max", "at least 1", self.requests_max);
         problems.check(!self.grace.0.is_zero(), "grace", "more than 0", self.grace);
-        problems.check(
-            !self.request_timeout.0.is_zero(),
-            "request_timeout",
-            "more than 0",
-            self.request_timeout,
-        );
+        problems.check(!self.request_timeout.0.is_zero(), "request_timeout", "more than 0", self.request_timeout);
         if let Err(error) = self.log.parse::<tracing_subscriber::filter::Targets>() {
-            problems.check(
-                false,
-                "log",
-                "levels as in `info,mesh_engine=debug`",
-                format!("{}: {error}", self.log),
-            );
+            problems.check(false, "log", "levels as in `info,mesh_engine=debug`", format!("{}: {error}", self.log));
         }
     }
 }
 
 /// True for `host:port`.
 pub(crate) fn is_host_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
-    })
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok())
 }

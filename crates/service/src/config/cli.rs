@@ -36,23 +36,11 @@ pub fn cli<C: Config>(
     let mut parser = C::arguments(parser::<C>());
     for (path, default) in &known {
         let flag = path.replace(['.', '_'], "-");
-        if parser
-            .get_arguments()
-            .any(|argument| argument.get_long() == Some(flag.as_str()))
-        {
+        if parser.get_arguments().any(|argument| argument.get_long() == Some(flag.as_str())) {
             continue; // the service's own argument is stronger
         }
-        let help = format!(
-            "default: {default}; environment: {}",
-            env_name(C::SERVICE, path)
-        );
-        parser = parser.arg(
-            Arg::new(path.clone())
-                .long(flag)
-                .value_name("VALUE")
-                .help(help)
-                .help_heading("Settings"),
-        );
+        let help = format!("default: {default}; environment: {}", env_name(C::SERVICE, path));
+        parser = parser.arg(Arg::new(path.clone()).long(flag).value_name("VALUE").help(help).help_heading("Settings"));
     }
     let matches = match parser.try_get_matches_from(arguments) {
         Ok(matches) => matches,
@@ -77,11 +65,7 @@ pub fn cli<C: Config>(
     for set in matches.get_many::<String>("set").into_iter().flatten() {
         match set.split_once('=') {
             Some((path, value)) => layers.text(path.trim(), value, format!("--set {path}")),
-            None => problems.add(
-                Problem::new(set, "--set")
-                    .expected("`setting=value`")
-                    .found(format!("`{set}`")),
-            ),
+            None => problems.add(Problem::new(set, "--set").expected("`setting=value`").found(format!("`{set}`"))),
         }
     }
     for path in known.keys() {
@@ -90,10 +74,7 @@ pub fn cli<C: Config>(
         }
     }
     let config = load_into::<C>(&layers, &mut problems).ok_or_else(|| problems.to_string())?;
-    let command = match (
-        matches.get_flag("check-config"),
-        matches.get_flag("dump-config"),
-    ) {
+    let command = match (matches.get_flag("check-config"), matches.get_flag("dump-config")) {
         (_, true) => Command::Dump,
         (true, false) => Command::Check,
         (false, false) => Command::Run,
@@ -127,9 +108,6 @@ fn parser<C: Config>() -> clap::Command {
                 .help("check the settings, then end"),
         )
         .arg(
-            Arg::new("dump-config")
-                .long("dump-config")
-                .action(ArgAction::SetTrue)
-                .help("print the settings, then end"),
+            Arg::new("dump-config").long("dump-config").action(ArgAction::SetTrue).help("print the settings, then end"),
         )
 }

@@ -44,11 +44,7 @@ fn flatten(prefix: &str, value: &Value, leaf: &mut dyn FnMut(&str, &Value)) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, field) in fields {
-                let path = if prefix.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{prefix}.{name}")
-                };
+                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
                 flatten(&path, field, leaf);
             }
         }
@@ -58,9 +54,7 @@ fn flatten(prefix: &str, value: &Value, leaf: &mut dyn FnMut(&str, &Value)) {
 
 /// `kafka.brokers` of service `engine` in the environment.
 pub(crate) fn env_name(service: &str, path: &str) -> String {
-    format!("ESP_{service}_{path}")
-        .replace(['-', '.'], "_")
-        .to_uppercase()
+    format!("ESP_{service}_{path}").replace(['-', '.'], "_").to_uppercase()
 }
 
 impl Layers {
@@ -70,11 +64,7 @@ impl Layers {
         let tree: Value = match toml::from_str(text) {
             Ok(tree) => tree,
             Err(error) => {
-                problems.add(
-                    Problem::new("(file)", source)
-                        .expected("TOML")
-                        .found(error.to_string().trim()),
-                );
+                problems.add(Problem::new("(file)", source).expected("TOML").found(error.to_string().trim()));
                 return;
             }
         };
@@ -93,38 +83,20 @@ impl Layers {
     /// Adds settings from the environment: every `ESP_<SERVICE>_...`.
     pub fn environment<C: Config>(&mut self, vars: impl IntoIterator<Item = (String, String)>) {
         let known = known_settings(&C::default());
-        let by_env: BTreeMap<String, &str> = known
-            .keys()
-            .map(|path| (env_name(C::SERVICE, path), path.as_str()))
-            .collect();
+        let by_env: BTreeMap<String, &str> =
+            known.keys().map(|path| (env_name(C::SERVICE, path), path.as_str())).collect();
         let prefix = env_name(C::SERVICE, "");
-        let mut found: Vec<(String, String)> = vars
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(&prefix))
-            .collect();
+        let mut found: Vec<(String, String)> = vars.into_iter().filter(|(name, _)| name.starts_with(&prefix)).collect();
         found.sort();
         for (name, value) in found {
             // an unknown one keeps its name, so that it is reported like any other unknown setting
-            let path = by_env.get(&name).map_or_else(
-                || name[prefix.len()..].to_lowercase(),
-                |path| (*path).to_owned(),
-            );
-            self.given.push(Given {
-                path,
-                value: Value::String(value),
-                source: name,
-                untyped: true,
-            });
+            let path = by_env.get(&name).map_or_else(|| name[prefix.len()..].to_lowercase(), |path| (*path).to_owned());
+            self.given.push(Given { path, value: Value::String(value), source: name, untyped: true });
         }
     }
 
     /// Adds one setting given as text.
-    pub fn text(
-        &mut self,
-        path: impl Into<String>,
-        value: impl Into<String>,
-        source: impl Into<String>,
-    ) {
+    pub fn text(&mut self, path: impl Into<String>, value: impl Into<String>, source: impl Into<String>) {
         self.given.push(Given {
             path: path.into(),
             value: Value::String(value.into()),
@@ -141,10 +113,7 @@ impl Layers {
                 problems.add(unknown(given, known));
                 continue;
             };
-            match candidates(given, default)
-                .into_iter()
-                .map(|value| judge::<C>(&given.path, value))
-                .reduce(Result::or)
+            match candidates(given, default).into_iter().map(|value| judge::<C>(&given.path, value)).reduce(Result::or)
             {
                 Some(Ok(value)) => insert(&mut tree, &given.path, value),
                 Some(Err(error)) => problems.add(wrong(given, &error)),
@@ -181,16 +150,11 @@ fn candidates(given: &Given, default: &Value) -> Vec<Value> {
         return vec![given.value.clone()];
     }
     let as_text = Value::String(text.clone());
-    let as_toml = toml::from_str::<Map<String, Value>>(&format!("v = {text}"))
-        .ok()
-        .and_then(|mut map| map.remove("v"));
+    let as_toml = toml::from_str::<Map<String, Value>>(&format!("v = {text}")).ok().and_then(|mut map| map.remove("v"));
     match default {
         Value::String(_) => vec![as_text],
         Value::Array(_) if !text.trim_start().starts_with('[') => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             vec![items.map(|item| Value::String(item.to_owned())).collect()]
         }
         Value::Null => [Some(as_text), as_toml].into_iter().flatten().collect(),
@@ -221,15 +185,10 @@ fn insert(tree: &mut Value, path: &str, value: Value) {
 fn unknown(given: &Given, known: &Known) -> Problem {
     let problem = Problem::new(&given.path, &given.source).found("no such setting");
     let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
-    let near = did_you_mean(&given.path, known.keys().map(String::as_str))
-        .map(str::to_owned)
-        .or_else(|| {
-            // perhaps the name is right and the table is missing
-            known
-                .keys()
-                .find(|path| last(path) == last(&given.path))
-                .cloned()
-        });
+    let near = did_you_mean(&given.path, known.keys().map(String::as_str)).map(str::to_owned).or_else(|| {
+        // perhaps the name is right and the table is missing
+        known.keys().find(|path| last(path) == last(&given.path)).cloned()
+    });
     match near {
         Some(name) => problem.way_out(format!("did you mean `{name}`?")),
         None => problem.way_out("`--dump-config` prints all settings"),

@@ -38,8 +38,7 @@ pub trait Config: Serialize + DeserializeOwned + Default + Send + 'static {
     }
 
     /// Turns those arguments into settings; what is given here is stronger than the environment, weaker than flags.
-    fn from_arguments(_matches: &clap::ArgMatches, _layers: &mut Layers, _problems: &mut Problems) {
-    }
+    fn from_arguments(_matches: &clap::ArgMatches, _layers: &mut Layers, _problems: &mut Problems) {}
 }
 
 /// Checks the given settings and builds the configuration from them, or says everything that is wrong.

@@ -63,11 +63,7 @@ impl Problems {
     /// For `validate`: reports a setting when `ok` is false.
     pub fn check(&mut self, ok: bool, setting: &str, expected: &str, found: impl fmt::Display) {
         if !ok {
-            self.add(
-                Problem::new(setting, "settings together")
-                    .expected(expected)
-                    .found(format!("`{found}`")),
-            );
+            self.add(Problem::new(setting, "settings together").expected(expected).found(format!("`{found}`")));
         }
     }
 

@@ -29,12 +29,7 @@ struct Kafka {
 
 impl Default for Kafka {
     fn default() -> Self {
-        Kafka {
-            brokers: String::new(),
-            timeout: Span::from_secs(1),
-            retries: 3,
-            fast: true,
-        }
+        Kafka { brokers: String::new(), timeout: Span::from_secs(1), retries: 3, fast: true }
     }
 }
 
@@ -44,12 +39,7 @@ impl Config for Settings {
         &self.base
     }
     fn validate(&self, problems: &mut Problems) {
-        problems.check(
-            self.kafka.retries < 100,
-            "kafka.retries",
-            "less than 100",
-            self.kafka.retries,
-        );
+        problems.check(self.kafka.retries < 100, "kafka.retries", "less than 100", self.kafka.retries);
     }
 }
 
@@ -57,15 +47,9 @@ fn read(file: &str, env: &[(&str, &str)], flags: &[&str]) -> Result<Settings, St
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("esp.toml");
     std::fs::write(&path, file).unwrap();
-    let mut arguments = vec![
-        "esp-test".into(),
-        "--config".into(),
-        path.clone().into_os_string(),
-    ];
+    let mut arguments = vec!["esp-test".into(), "--config".into(), path.clone().into_os_string()];
     arguments.extend(flags.iter().map(Into::into));
-    let env = env
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     cli::<Settings>(arguments, env)
         .map(|cli| cli.expect("not help").config)
         .map_err(|text| text.replace(&path.display().to_string(), "esp.toml"))
@@ -92,30 +76,15 @@ fn each_layer_is_stronger_than_the_one_before() {
     assert_eq!(settings.base.listen, "127.0.0.1:1");
     assert_eq!(settings.rest_port, Some(5555));
     assert_eq!(settings.window, Size::from_mib(64));
-    assert_eq!(
-        settings.extra,
-        BTreeMap::from([("a".into(), "x".into()), ("b".into(), "1".into())])
-    );
+    assert_eq!(settings.extra, BTreeMap::from([("a".into(), "x".into()), ("b".into(), "1".into())]));
 }
 
 #[test]
 fn every_wrong_setting_is_told_with_its_source() {
     let text = read(
         "lisen = 'x'\nwindow = '64 mib'\n[kafka]\nretries = 'many'\nbrokrs = 'b'\n",
-        &[
-            ("ESP_TEST_SERVICE_KAFKA_TIMEOUT", "4 parsecs"),
-            ("ESP_TEST_SERVICE_GRACE_", "1s"),
-        ],
-        &[
-            "--rest-port",
-            "70000",
-            "--set",
-            "brokers=x",
-            "--set",
-            "oops",
-            "--trace-ratio",
-            "2",
-        ],
+        &[("ESP_TEST_SERVICE_KAFKA_TIMEOUT", "4 parsecs"), ("ESP_TEST_SERVICE_GRACE_", "1s")],
+        &["--rest-port", "70000", "--set", "brokers=x", "--set", "oops", "--trace-ratio", "2"],
     )
     .unwrap_err();
     let expected = [
@@ -136,23 +105,15 @@ fn every_wrong_setting_is_told_with_its_source() {
 #[test]
 fn a_file_that_is_not_toml_is_told_with_its_line() {
     let text = read("listen = \n", &[], &[]).unwrap_err();
-    assert!(
-        text.contains("setting `(file)` (esp.toml): expected TOML") && text.contains("line 1"),
-        "{text}"
-    );
+    assert!(text.contains("setting `(file)` (esp.toml): expected TOML") && text.contains("line 1"), "{text}");
 }
 
 #[test]
 fn unknown_flags_and_help_come_from_the_parser() {
     let text = read("", &[], &["--kafka-broker", "x"]).unwrap_err();
     assert!(text.contains("--kafka-brokers"), "{text}");
-    let help = cli::<Settings>(["esp-test".into(), "--help".into()], [])
-        .unwrap()
-        .unwrap_err();
-    assert!(
-        help.contains("ESP_TEST_SERVICE_KAFKA_TIMEOUT") && help.contains("\"1s\""),
-        "{help}"
-    );
+    let help = cli::<Settings>(["esp-test".into(), "--help".into()], []).unwrap().unwrap_err();
+    assert!(help.contains("ESP_TEST_SERVICE_KAFKA_TIMEOUT") && help.contains("\"1s\""), "{help}");
 }
 
 #[test]

@@ -19,13 +19,12 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
 /// It must answer within this time.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Headers of an answer that are taken: a refused project comes with all its problems, percent-encoded up to threefold.
+const HEADERS_BYTES_MAX: u32 = 64 << 10;
+
 /// A channel to `host:port` that connects when it is first used, and anew when the connection is lost.
 pub fn connect(address: &str) -> Result<Channel, Refusal> {
-    let wrong = || {
-        Refusal::invalid("connect")
-            .expected("an address `host:port`")
-            .found(format!("`{address}`"))
-    };
+    let wrong = || Refusal::invalid("connect").expected("an address `host:port`").found(format!("`{address}`"));
     if !is_host_port(address) {
         return Err(wrong());
     }
@@ -36,6 +35,7 @@ pub fn connect(address: &str) -> Result<Channel, Refusal> {
         .http2_keep_alive_interval(KEEPALIVE_EVERY)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .connect_lazy())
 }
 
@@ -49,10 +49,7 @@ pub fn request<T>(message: T, deadline: Duration) -> Request<T> {
         if let Ok(value) = MetadataValue::try_from(traceparent) {
             metadata.insert("traceparent", value);
         }
-        if let Some(value) = MetadataValue::try_from(tracestate)
-            .ok()
-            .filter(|value| !value.is_empty())
-        {
+        if let Some(value) = MetadataValue::try_from(tracestate).ok().filter(|value| !value.is_empty()) {
             metadata.insert("tracestate", value);
         }
     }
@@ -70,11 +67,7 @@ pub struct Peers {
 impl Peers {
     /// From `host:port` addresses.
     pub fn new(addresses: impl IntoIterator<Item = String>) -> Self {
-        Peers {
-            addresses: addresses.into_iter().collect(),
-            at: 0,
-            channel: None,
-        }
+        Peers { addresses: addresses.into_iter().collect(), at: 0, channel: None }
     }
 
     /// True when there is nobody to call.

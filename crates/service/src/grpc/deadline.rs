@@ -28,10 +28,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline {
-            inner,
-            default: self.default,
-        }
+        Deadline { inner, default: self.default }
     }
 }
 

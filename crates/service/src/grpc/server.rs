@@ -56,11 +56,7 @@ impl From<&Base> for ServerOptions {
 impl Server {
     /// A server without services of its own.
     pub fn new(options: impl Into<ServerOptions>) -> Self {
-        Server {
-            options: options.into(),
-            routes: RoutesBuilder::default(),
-            names: Vec::new(),
-        }
+        Server { options: options.into(), routes: RoutesBuilder::default(), names: Vec::new() }
     }
 
     /// Adds a generated server.
@@ -68,12 +64,7 @@ impl Server {
     #[allow(clippy::should_implement_trait)] // reads as a list of services; nothing is summed
     pub fn add<S>(mut self, service: S) -> Self
     where
-        S: Service<Request<Body>, Error = Infallible>
-            + NamedService
-            + Clone
-            + Send
-            + Sync
-            + 'static,
+        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
         S::Response: axum::response::IntoResponse,
         S::Future: Send + 'static,
     {
@@ -94,26 +85,17 @@ impl Server {
             .map_err(|error| Failure::fault(format!("gRPC reflection: {error}")))?;
         self.routes.add_service(reflection);
         for name in &self.names {
-            health
-                .set_service_status(*name, ServingStatus::Serving)
-                .await;
+            health.set_service_status(*name, ServingStatus::Serving).await;
         }
 
-        let address = listener
-            .local_addr()
-            .map(|address| address.to_string())
-            .unwrap_or_default();
+        let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
         let names = self.names.clone();
         let drain_at_serve = drain.clone();
         let stop = async move {
             drain_at_serve.started().await;
-            health
-                .set_service_status("", ServingStatus::NotServing)
-                .await;
+            health.set_service_status("", ServingStatus::NotServing).await;
             for name in names {
-                health
-                    .set_service_status(name, ServingStatus::NotServing)
-                    .await;
+                health.set_service_status(name, ServingStatus::NotServing).await;
             }
         };
         // first to last as a request meets them: load shedding and limit (per connection), trace, deadline, service
@@ -124,9 +106,7 @@ impl Server {
             .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .layer(TraceLayer)
-            .layer(DeadlineLayer {
-                default: self.options.request_timeout,
-            })
+            .layer(DeadlineLayer { default: self.options.request_timeout })
             .add_routes(self.routes.routes())
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop);
         let cut = async {

@@ -42,10 +42,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let parent = request
-            .headers()
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok());
+        let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let path = || Attribute::text("rpc.method", request.uri().path());
         let span = parent.map(|parent| block_span("rpc", Some(parent), &[path()]));
         let context = span.and_then(|span| span.into_context());

@@ -15,14 +15,14 @@ use axum::middleware::{Next, map_request};
 use axum::response::Response;
 
 /// Where clients look for the tree: esppy; esp-connect and Grafana; Grafana dashboards.
-pub const PREFIXES: [&str; 3] = [
-    "/SASESP",
-    "/eventStreamProcessing/v1",
-    "/eventStreamProcessing/v2",
-];
+pub const PREFIXES: [&str; 3] = ["/SASESP", "/eventStreamProcessing/v1", "/eventStreamProcessing/v2"];
 
 /// Serves a router until `drain` starts.
-pub async fn serve(listener: tokio::net::TcpListener, router: Router, drain: crate::Drain) -> Result<(), crate::Failure> {
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    router: Router,
+    drain: crate::Drain,
+) -> Result<(), crate::Failure> {
     let served = axum::serve(listener, router).with_graceful_shutdown(drain.started_owned());
     served.await.map_err(|error| crate::Failure::fault(format!("REST server: {error}")))
 }
@@ -37,16 +37,13 @@ pub fn mount(resources: Router) -> Router {
             .route(&format!("{prefix}/"), axum::routing::get(here))
             .nest(prefix, tree.clone());
     }
-    all.fallback(not_found)
-        .layer(axum::middleware::from_fn(wrong_method))
+    all.fallback(not_found).layer(axum::middleware::from_fn(wrong_method))
 }
 
 async fn here() -> Response {
     xml::answer(
         StatusCode::OK,
-        xml::Element::new("response")
-            .attribute("code", "0")
-            .child(xml::Element::new("message").text("ok")),
+        xml::Element::new("response").attribute("code", "0").child(xml::Element::new("message").text("ok")),
     )
 }
 
@@ -55,10 +52,7 @@ async fn not_found(request: Request) -> Response {
     xml::error(
         StatusCode::NOT_FOUND,
         &format!("`{path}` is not a resource of this server"),
-        &[format!(
-            "resources: GET /SASESP/server, GET /SASESP/server?config=true; prefixes: {}",
-            PREFIXES.join(", ")
-        )],
+        &[format!("resources: GET /SASESP/server, GET /SASESP/server?config=true; prefixes: {}", PREFIXES.join(", "))],
     )
 }
 
@@ -69,17 +63,8 @@ async fn wrong_method(request: Request, next: Next) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
-    let allowed = response
-        .headers()
-        .get("allow")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("GET")
-        .to_owned();
-    xml::error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        &format!("{said} is not supported"),
-        &[format!("allowed: {allowed}")],
-    )
+    let allowed = response.headers().get("allow").and_then(|value| value.to_str().ok()).unwrap_or("GET").to_owned();
+    xml::error(StatusCode::METHOD_NOT_ALLOWED, &format!("{said} is not supported"), &[format!("allowed: {allowed}")])
 }
 
 /// Kept for routers whose paths are registered without a trailing slash: takes one away before routing.

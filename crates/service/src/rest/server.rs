@@ -36,17 +36,12 @@ pub struct ServerInfo {
 /// Answers who the server is. `engine`: one engine of the mesh by name (an engine ignores it).
 pub trait ServerProvider: Send + Sync + 'static {
     /// Looks it up.
-    fn server(
-        &self,
-        engine: Option<String>,
-    ) -> Pin<Box<dyn Future<Output = Result<ServerInfo, Refusal>> + Send + '_>>;
+    fn server(&self, engine: Option<String>) -> Pin<Box<dyn Future<Output = Result<ServerInfo, Refusal>> + Send + '_>>;
 }
 
 /// The resource, without prefix: see [`super::mount`].
 pub fn resource(provider: Arc<dyn ServerProvider>) -> Router {
-    Router::new()
-        .route("/server", get(get_server))
-        .with_state(provider)
+    Router::new().route("/server", get(get_server)).with_state(provider)
 }
 
 /// Everything an engine serves at its own port: the resource under all prefixes, with and without trailing slash.
@@ -66,11 +61,8 @@ pub fn esp_server_xml(info: &ServerInfo, config: bool) -> xml::Element {
         element = element.attribute("http", &info.http);
     }
     if config {
-        let property = |(name, value): (&String, &String)| {
-            xml::Element::new("property")
-                .attribute("name", name)
-                .text(value)
-        };
+        let property =
+            |(name, value): (&String, &String)| xml::Element::new("property").attribute("name", name).text(value);
         element = element.children(info.properties.iter().map(property));
     }
     element
@@ -80,13 +72,8 @@ async fn get_server(
     State(provider): State<Arc<dyn ServerProvider>>,
     Query(parameters): Query<BTreeMap<String, String>>,
 ) -> Response {
-    let config = parameters
-        .get("config")
-        .is_some_and(|value| value == "true");
-    let engine = parameters
-        .get(ENGINE_PARAMETER)
-        .filter(|name| !name.is_empty())
-        .cloned();
+    let config = parameters.get("config").is_some_and(|value| value == "true");
+    let engine = parameters.get(ENGINE_PARAMETER).filter(|name| !name.is_empty()).cloned();
     match provider.server(engine).await {
         Ok(info) => xml::answer(StatusCode::OK, esp_server_xml(&info, config)),
         Err(refusal) => xml::refusal(&refusal),

@@ -16,12 +16,7 @@ pub struct Element {
 impl Element {
     /// Without attributes and content.
     pub fn new(name: &'static str) -> Self {
-        Element {
-            name,
-            attributes: Vec::new(),
-            text: String::new(),
-            children: Vec::new(),
-        }
+        Element { name, attributes: Vec::new(), text: String::new(), children: Vec::new() }
     }
 
     /// Adds an attribute.
@@ -95,49 +90,23 @@ pub fn escape(text: &str) -> String {
 
 /// An answer.
 pub fn answer(status: StatusCode, element: Element) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/xml; charset=utf-8")],
-        element.render(),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, "application/xml; charset=utf-8")], element.render()).into_response()
 }
 
 /// An error answer. Clients need at least one non-empty detail.
 pub fn error(status: StatusCode, message: &str, details: &[String]) -> Response {
-    let details: Vec<&str> = details
-        .iter()
-        .map(String::as_str)
-        .filter(|detail| !detail.is_empty())
-        .collect();
-    let details = if details.is_empty() {
-        vec![message]
-    } else {
-        details
-    };
-    let details = Element::new("details").children(
-        details
-            .into_iter()
-            .map(|detail| Element::new("detail").text(detail)),
-    );
-    answer(
-        status,
-        Element::new("response")
-            .child(Element::new("message").text(message))
-            .child(details),
-    )
+    let details: Vec<&str> = details.iter().map(String::as_str).filter(|detail| !detail.is_empty()).collect();
+    let details = if details.is_empty() { vec![message] } else { details };
+    let details =
+        Element::new("details").children(details.into_iter().map(|detail| Element::new("detail").text(detail)));
+    answer(status, Element::new("response").child(Element::new("message").text(message)).child(details))
 }
 
 /// An error answer from a refusal.
 pub fn refusal(refusal: &crate::status::Refusal) -> Response {
-    let status =
-        StatusCode::from_u16(refusal.kind.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(refusal.kind.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut details = Vec::new();
-    for (label, text) in [
-        ("expected", &refusal.expected),
-        ("found", &refusal.found),
-        ("way out", &refusal.way_out),
-    ] {
+    for (label, text) in [("expected", &refusal.expected), ("found", &refusal.found), ("way out", &refusal.way_out)] {
         if !text.is_empty() {
             details.push(format!("{label}: {text}"));
         }

@@ -17,37 +17,21 @@ pub fn is_sampled(traceparent: &str) -> bool {
     let bytes = traceparent.as_bytes();
     bytes.len() >= TRACEPARENT_LEN
         && bytes[53..TRACEPARENT_LEN].iter().all(u8::is_ascii_hexdigit)
-        && (bytes[54] as char)
-            .to_digit(16)
-            .is_some_and(|flags| flags & 1 == 1)
+        && (bytes[54] as char).to_digit(16).is_some_and(|flags| flags & 1 == 1)
 }
 
 /// Reads `traceparent` and `tracestate`; `None` when it is malformed (a foreign header is never an error).
 pub fn extract(traceparent: &str, tracestate: Option<&str>) -> Option<Remote> {
     let mut parts = traceparent.split('-');
-    let (version, trace, span, flags) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    if version.len() != 2
-        || version == "ff"
-        || trace.len() != 32
-        || span.len() != 16
-        || flags.len() != 2
-    {
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if version.len() != 2 || version == "ff" || trace.len() != 32 || span.len() != 16 || flags.len() != 2 {
         return None;
     }
-    let trace = TraceId::from_hex(trace)
-        .ok()
-        .filter(|id| *id != TraceId::INVALID)?;
-    let span = SpanId::from_hex(span)
-        .ok()
-        .filter(|id| *id != SpanId::INVALID)?;
+    let trace = TraceId::from_hex(trace).ok().filter(|id| *id != TraceId::INVALID)?;
+    let span = SpanId::from_hex(span).ok().filter(|id| *id != SpanId::INVALID)?;
     let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?);
-    let state = tracestate
-        .and_then(|text| text.parse::<TraceState>().ok())
-        .unwrap_or_default();
-    Some(Remote {
-        context: SpanContext::new(trace, span, flags, true, state),
-    })
+    let state = tracestate.and_then(|text| text.parse::<TraceState>().ok()).unwrap_or_default();
+    Some(Remote { context: SpanContext::new(trace, span, flags, true, state) })
 }
 
 /// The context of the span that is current on this thread or task, as `(traceparent, tracestate)`; `None` when nothing is traced.
@@ -55,12 +39,7 @@ pub fn inject() -> Option<(String, String)> {
     let context = Context::current();
     let span = context.span();
     let span_context = span.span_context();
-    span_context.is_valid().then(|| {
-        (
-            traceparent(span_context),
-            span_context.trace_state().header(),
-        )
-    })
+    span_context.is_valid().then(|| (traceparent(span_context), span_context.trace_state().header()))
 }
 
 impl Remote {
@@ -71,12 +50,7 @@ impl Remote {
 }
 
 pub(super) fn traceparent(context: &SpanContext) -> String {
-    format!(
-        "00-{}-{}-{:02x}",
-        context.trace_id(),
-        context.span_id(),
-        context.trace_flags().to_u8()
-    )
+    format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
 }
 
 #[cfg(test)]
@@ -91,9 +65,7 @@ mod tests {
         assert_eq!(traceparent(&remote.context), TRACED);
         assert_eq!(remote.context.trace_state().header(), "a=1");
         assert!(is_sampled(TRACED));
-        assert!(!is_sampled(
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
-        ));
+        assert!(!is_sampled("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"));
     }
 
     #[test]

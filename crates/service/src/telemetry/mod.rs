@@ -13,9 +13,7 @@ pub use span::{Attribute, BlockSpan, block_span, root_span, span_at};
 
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
-};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
 use std::time::Duration;
 
 use crate::config::Base;
@@ -52,32 +50,21 @@ pub fn init_traces(service: &str, instance: &str, endpoint: &str) -> Result<Guar
         .with_timeout(EXPORT_TIMEOUT)
         .build()
         .map_err(|error| format!("setting `otlp_endpoint`: traces to {endpoint}: {error}"))?;
-    let config = BatchConfigBuilder::default()
-        .with_max_queue_size(SPANS_QUEUED_MAX)
-        .with_scheduled_delay(EXPORT_DELAY)
-        .build();
+    let config =
+        BatchConfigBuilder::default().with_max_queue_size(SPANS_QUEUED_MAX).with_scheduled_delay(EXPORT_DELAY).build();
     let resource = Resource::builder()
         .with_service_name(service.to_owned())
-        .with_attribute(opentelemetry::KeyValue::new(
-            "service.instance.id",
-            instance.to_owned(),
-        ))
+        .with_attribute(opentelemetry::KeyValue::new("service.instance.id", instance.to_owned()))
         .build();
     let provider = SdkTracerProvider::builder()
-        .with_span_processor(
-            BatchSpanProcessor::builder(exporter)
-                .with_batch_config(config)
-                .build(),
-        )
+        .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(config).build())
         // the decision is made before a span is built: at the root by ratio, below it by the parent's flag
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
         .with_resource(resource)
         .build();
     opentelemetry::global::set_tracer_provider(provider.clone());
     span::enable(&provider);
-    Ok(Guard {
-        provider: Some(provider),
-    })
+    Ok(Guard { provider: Some(provider) })
 }
 
 impl Guard {

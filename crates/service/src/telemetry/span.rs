@@ -1,8 +1,6 @@
 //! Spans per block, for plain threads and tasks alike.
 
-use opentelemetry::trace::{
-    Span as _, SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider,
-};
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use std::hash::{BuildHasher, RandomState};
@@ -34,25 +32,17 @@ impl Attribute {
 
     /// A whole number.
     pub fn number(key: &'static str, value: u64) -> Self {
-        Attribute(KeyValue::new(
-            key,
-            Value::I64(i64::try_from(value).unwrap_or(i64::MAX)),
-        ))
+        Attribute(KeyValue::new(key, Value::I64(i64::try_from(value).unwrap_or(i64::MAX))))
     }
 }
 
 pub(super) fn enable(provider: &SdkTracerProvider) {
-    let mut tracer = TRACER
-        .write()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut tracer = TRACER.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     *tracer = Some(provider.tracer("esp-mesh"));
 }
 
 fn tracer() -> Option<SdkTracer> {
-    TRACER
-        .read()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .clone()
+    TRACER.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
 }
 
 /// Starts a span where a block enters the mesh. `ratio` (0 to 1) of the calls are traced; the others get an empty span.
@@ -60,16 +50,7 @@ pub fn root_span(name: &'static str, ratio: f64, attributes: &[Attribute]) -> Bl
     if ratio <= 0.0 || !chosen(ratio) {
         return BlockSpan::default();
     }
-    let span = tracer().map(|tracer| {
-        build(
-            &tracer,
-            name,
-            &Context::new(),
-            SpanKind::Producer,
-            None,
-            attributes,
-        )
-    });
+    let span = tracer().map(|tracer| build(&tracer, name, &Context::new(), SpanKind::Producer, None, attributes));
     BlockSpan { span, parent: None }
 }
 
@@ -88,16 +69,9 @@ pub fn span_at(
     let Some(text) = parent.filter(|text| is_sampled(text)) else {
         return BlockSpan::default();
     };
-    let span = tracer().zip(extract(text, None)).map(|(tracer, remote)| {
-        build(
-            &tracer,
-            name,
-            &remote.to_context(),
-            SpanKind::Internal,
-            began,
-            attributes,
-        )
-    });
+    let span = tracer()
+        .zip(extract(text, None))
+        .map(|(tracer, remote)| build(&tracer, name, &remote.to_context(), SpanKind::Internal, began, attributes));
     let parent = span.is_none().then(|| text.into());
     BlockSpan { span, parent }
 }
@@ -140,9 +114,7 @@ impl BlockSpan {
 
     /// The trace's id in hex, for logs and for asking Jaeger.
     pub fn trace_id(&self) -> Option<String> {
-        self.span
-            .as_ref()
-            .map(|span| span.span_context().trace_id().to_string())
+        self.span.as_ref().map(|span| span.span_context().trace_id().to_string())
     }
 
     /// Adds a fact that was not known at the start.
@@ -192,11 +164,7 @@ mod tests {
 
     #[test]
     fn without_a_trace_a_span_is_empty() {
-        let span = block_span(
-            "engine.apply",
-            Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"),
-            &[],
-        );
+        let span = block_span("engine.apply", Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"), &[]);
         assert!(!span.is_recording());
         assert_eq!(span.traceparent(), None);
         assert_eq!(root_span("publisher.read", 0.0, &[]).traceparent(), None);

@@ -1,0 +1,247 @@
+//! The gRPC API: messages in, messages out; the work is in the other files.
+
+use mesh_bus::{Bus, TopicSpec};
+use mesh_proto::coordinator::coordinator_server::Coordinator;
+use mesh_proto::coordinator::{
+    AnnounceRequest, AnnounceResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
+    DeleteTopicResponse, DeployRequest, DeployResponse, HistoryRequest, HistoryResponse, ListProjectsRequest,
+    ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, MeshStatusRequest, MeshStatusResponse, ProjectSet,
+    PromoteRequest, PromoteResponse, UndeployRequest, UndeployResponse, WatchProjectsRequest,
+};
+use mesh_proto::election;
+use mesh_service::{Drain, Refusal};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::clock::now_us;
+use crate::config::CoordinatorConfig;
+use crate::history::History;
+use crate::known::Projects;
+use crate::mesh::Mesh;
+use crate::store::{Store, StoredEvent, StoredProject};
+use crate::{deploy, refuse, topics};
+
+/// How often a watched status is sent when nothing changes.
+const STATUS_EVERY: Duration = Duration::from_millis(500);
+
+/// A watched status is sent no more often than this, however often something changes.
+const STATUS_EVERY_MIN: Duration = Duration::from_millis(50);
+
+/// Messages of a stream that wait for a slow reader; then the stream waits, and the reader skips states.
+const STREAM_MAX: usize = 1;
+
+/// Entries of history when the caller names no number.
+const HISTORY_DEFAULT: usize = 100;
+
+/// Handles requests.
+pub(crate) struct Api {
+    pub(crate) config: CoordinatorConfig,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) store: Store,
+    pub(crate) history: Arc<History>,
+    pub(crate) mesh: Arc<Mesh>,
+    pub(crate) drain: Drain,
+}
+
+impl Api {
+    /// A running project as known now.
+    fn project(&self, name: &str) -> Result<StoredProject, Refusal> {
+        let Some(projects) = self.mesh.known.projects_now() else { return Err(self.unknown_yet("projects")) };
+        projects.get(name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = projects.keys().map(String::as_str).collect();
+            Refusal::not_found(format!("project `{name}`"))
+                .expected(if names.is_empty() {
+                    "a deployed project".to_owned()
+                } else {
+                    format!("one of {}", names.join(", "))
+                })
+                .found("no such project")
+                .way_out("deploy it first: `espctl project deploy FILE`")
+        })
+    }
+
+    fn unknown_yet(&self, what: &str) -> Refusal {
+        let reason = self.mesh.known.registry_error.borrow().clone();
+        Refusal::unavailable(format!("read {what}"))
+            .found(reason.unwrap_or_else(|| "the registry has not answered since this coordinator started".to_owned()))
+            .way_out("try again when etcd is back")
+    }
+
+    fn note(&self, project: &str, what: &str, detail: String, term: u64) {
+        let event = StoredEvent { at_us: now_us(), project: project.to_owned(), what: what.to_owned(), detail, term };
+        self.history.note(event);
+    }
+}
+
+fn set(projects: &Projects) -> Option<ProjectSet> {
+    let projects = projects.as_ref()?;
+    Some(ProjectSet { projects: projects.values().map(StoredProject::to_proto).collect() })
+}
+
+#[tonic::async_trait]
+impl Coordinator for Api {
+    async fn deploy(&self, request: Request<DeployRequest>) -> Result<Response<DeployResponse>, Status> {
+        let answer = deploy::deploy(request.into_inner(), &self.config, &self.bus, &self.store, &self.history).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn undeploy(&self, request: Request<UndeployRequest>) -> Result<Response<UndeployResponse>, Status> {
+        let name = request.into_inner().project;
+        if !self.store.undeploy(&name).await? {
+            return Err(Refusal::not_found(format!("undeploy project `{name}`"))
+                .expected("a deployed project")
+                .found("no such project")
+                .way_out("`espctl project list` names them")
+                .into());
+        }
+        self.note(&name, "undeploy", "topics and history stay".to_owned(), 0);
+        Ok(Response::new(UndeployResponse {}))
+    }
+
+    async fn list_projects(&self, _: Request<ListProjectsRequest>) -> Result<Response<ListProjectsResponse>, Status> {
+        let set = set(&self.mesh.known.projects_now()).ok_or_else(|| self.unknown_yet("projects"))?;
+        Ok(Response::new(ListProjectsResponse { projects: set.projects }))
+    }
+
+    type WatchProjectsStream = ReceiverStream<Result<ProjectSet, Status>>;
+
+    async fn watch_projects(
+        &self,
+        request: Request<WatchProjectsRequest>,
+    ) -> Result<Response<Self::WatchProjectsStream>, Status> {
+        let engine = request.into_inner().engine;
+        let mut projects = self.mesh.known.projects.clone();
+        projects.mark_changed();
+        let drain = self.drain.clone();
+        let (sender, receiver) = mpsc::channel(STREAM_MAX);
+        tokio::spawn(async move {
+            tracing::debug!(engine, "watches projects");
+            loop {
+                tokio::select! {
+                    () = drain.started() => return,
+                    () = sender.closed() => return,
+                    changed = projects.changed() => if changed.is_err() { return },
+                }
+                // nothing is sent before the projects are known: an empty set would stop all of them
+                let Some(set) = set(&projects.borrow_and_update().clone()) else { continue };
+                if sender.send(Ok(set)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn status(&self, request: Request<MeshStatusRequest>) -> Result<Response<MeshStatusResponse>, Status> {
+        Ok(Response::new(self.mesh.status(&request.into_inner().project).await))
+    }
+
+    type WatchStatusStream = ReceiverStream<Result<MeshStatusResponse, Status>>;
+
+    async fn watch_status(
+        &self,
+        request: Request<MeshStatusRequest>,
+    ) -> Result<Response<Self::WatchStatusStream>, Status> {
+        let project = request.into_inner().project;
+        let mesh = self.mesh.clone();
+        let drain = self.drain.clone();
+        let mut groups = mesh.elections.changed();
+        let mut members = mesh.known.members.clone();
+        let (sender, receiver) = mpsc::channel(STREAM_MAX);
+        tokio::spawn(async move {
+            loop {
+                let status = mesh.status(&project).await;
+                if sender.send(Ok(status)).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(STATUS_EVERY_MIN).await;
+                tokio::select! {
+                    () = drain.started() => return,
+                    () = sender.closed() => return,
+                    Ok(()) = groups.changed() => {}
+                    Ok(()) = members.changed() => {}
+                    () = tokio::time::sleep(STATUS_EVERY) => {}
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
+        let message = request.into_inner();
+        let project = self.project(&message.project)?;
+        let asked = election::PromoteRequest {
+            group: project.group(),
+            candidate: message.engine.clone(),
+            reason: if message.reason.is_empty() { "asked for".to_owned() } else { message.reason.clone() },
+        };
+        let done = self.mesh.elections.promote(asked, self.config.promote_timeout.0).await?;
+        self.note(&project.name, "promote", format!("{} on purpose: {}", done.leader, message.reason), done.term);
+        Ok(Response::new(PromoteResponse { term: done.term, engine: done.leader }))
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
+        let message = request.into_inner();
+        let limit = if message.limit == 0 { HISTORY_DEFAULT } else { message.limit as usize };
+        let events = self.mesh.known.history.borrow().clone();
+        let wanted = events.iter().rev().filter(|event| message.project.is_empty() || event.project == message.project);
+        Ok(Response::new(HistoryResponse { entries: wanted.take(limit).map(StoredEvent::to_proto).collect() }))
+    }
+
+    async fn list_topics(&self, request: Request<ListTopicsRequest>) -> Result<Response<ListTopicsResponse>, Status> {
+        let prefix = request.into_inner().prefix;
+        let deadline = self.config.bus_timeout.0;
+        let listing =
+            topics::blocking(&self.bus, "list topics", deadline, move |bus| topics::list(bus, &prefix, deadline));
+        Ok(Response::new(ListTopicsResponse { topics: listing.await? }))
+    }
+
+    async fn create_topic(
+        &self,
+        request: Request<CreateTopicRequest>,
+    ) -> Result<Response<CreateTopicResponse>, Status> {
+        let message = request.into_inner();
+        let defaults = &self.config.topics;
+        let copies =
+            if message.replication_factor == 0 { defaults.replication_factor } else { message.replication_factor };
+        let mut settings = message.settings;
+        // a topic that the caller wants with fewer copies could otherwise never be written
+        let in_sync = defaults.min_insync_replicas.min(copies);
+        settings.entry("min.insync.replicas".to_owned()).or_insert_with(|| in_sync.to_string());
+        let spec = TopicSpec { name: message.name, replication_factor: copies, settings };
+        let deadline = self.config.bus_timeout.0;
+        let what = format!("create topic `{}`", spec.name);
+        let creating = topics::blocking(&self.bus, &what, deadline, move |bus| {
+            bus.create_topic(&spec, deadline).map_err(refuse::admin)
+        });
+        Ok(Response::new(CreateTopicResponse { created: creating.await? }))
+    }
+
+    async fn delete_topic(
+        &self,
+        request: Request<DeleteTopicRequest>,
+    ) -> Result<Response<DeleteTopicResponse>, Status> {
+        let name = request.into_inner().name;
+        let deadline = self.config.bus_timeout.0;
+        let what = format!("delete topic `{name}`");
+        let topic = name.clone();
+        let deleting = topics::blocking(&self.bus, &what, deadline, move |bus| {
+            bus.delete_topic(&topic, deadline).map_err(refuse::admin)
+        });
+        if !deleting.await? {
+            return Err(Refusal::not_found(what)
+                .found("no such topic")
+                .way_out("`espctl topics list` names them")
+                .into());
+        }
+        Ok(Response::new(DeleteTopicResponse {}))
+    }
+
+    async fn announce(&self, request: Request<AnnounceRequest>) -> Result<Response<AnnounceResponse>, Status> {
+        self.mesh.members.announce(request.into_inner(), &self.store)?;
+        Ok(Response::new(AnnounceResponse {}))
+    }
+}
