@@ -73,12 +73,6 @@ pub(crate) enum Stmt {
 }
 
 impl Expr {
-    /// A tree over `children`.
-    pub fn over(kind: ExprKind, span: Range<usize>, children: &[&Expr]) -> Expr {
-        let depth = children.iter().map(|child| child.depth).max().unwrap_or(0) + 1;
-        Expr { kind, span, depth }
-    }
-
     pub fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
         let span = left.span.start.min(right.span.start)..left.span.end.max(right.span.end);
         let depth = left.depth.max(right.depth) + 1;

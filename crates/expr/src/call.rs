@@ -54,9 +54,6 @@ pub(crate) fn call<'b>(kernel: Kernel, args: &[Vector<'_>], context: &mut Contex
             appended(context, &|row, out| f(text(0, row), integer(1, row), integer(2, row), out))
         }
         Kernel::Replace(f) => appended(context, &|row, out| f(text(0, row), text(1, row), text(2, row), out)),
-        Kernel::Text2ToBoolean(f) => {
-            booleans(context, nulls, constant, |row| Some(f(text(0, row), text(1, row))))
-        }
         Kernel::Match if args[1].constant => {
             // A constant pattern is read once per block; a bad one was refused at compile time unless computed.
             let pattern = Pattern::parse(text(1, 0));

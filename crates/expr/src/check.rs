@@ -503,7 +503,7 @@ pub(crate) fn result_type(kernel: Kernel) -> Type {
         }
         Kernel::Real1(_) | Kernel::Real2(_) | Kernel::RealInteger(_) => Type::Real,
         Kernel::Text(_) | Kernel::TextInteger(_) | Kernel::TextInteger2(_) | Kernel::Replace(_) => Type::String,
-        Kernel::Text2ToBoolean(_) | Kernel::Match => Type::Boolean,
+        Kernel::Match => Type::Boolean,
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `run`: a program over a block; `kernel`, `call`, `convert`: the loops; `vector`: values of all rows;
 //!   `active`: which rows a branch is for; `store`: the result as a column
 //! - `functions`: the function library, a file per family
+//! - [`functional`]: the function language of functional windows, read into the same trees
 //! - `date`: days since 1899-12-30; [`suggest`]: did you mean
 //! - [`program`], [`types`], [`error`]: the public face
 //!
@@ -25,6 +26,7 @@ mod check;
 mod convert;
 mod date;
 pub mod error;
+pub mod functional;
 mod functions;
 mod kernel;
 mod lexer;
@@ -38,5 +40,6 @@ pub mod types;
 mod vector;
 
 pub use error::{ExprError, RowError, RowErrors};
+pub use functional::{Function, FunctionCompiler};
 pub use program::{Evaluated, Program, Scope};
 pub use types::Type;

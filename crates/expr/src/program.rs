@@ -49,7 +49,7 @@ impl Program {
         Ok(Program::of(text, check::check(text, &stmts, scope)?, scope))
     }
 
-    fn of(text: &str, code: Checked, scope: &Scope) -> Program {
+    pub(crate) fn of(text: &str, code: Checked, scope: &Scope) -> Program {
         let copied = match code.steps.as_slice() {
             [Step::Value(Node::Field(index)) | Step::Return(Node::Field(index))] => Some(*index),
             _ => code.copies,
@@ -61,6 +61,13 @@ impl Program {
     /// The text that was compiled.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The program without white space and comments that mean nothing: equal texts do the same.
+    pub fn canonical(&self) -> String {
+        let Ok(tokens) = crate::lexer::tokens(self.text()) else { return self.text().to_owned() };
+        let words: Vec<&str> = tokens.iter().map(|token| &self.text()[token.span.clone()]).collect();
+        words.join(" ")
     }
 
     /// The type of the result; `None` when it is always null or a copy of a blob or an array.

@@ -55,16 +55,86 @@ pub struct Diagnostic {
     pub known: Vec<String>,
 }
 
+/// Most columns of a source line shown around the marked text.
+const MAX_SNIPPET: usize = 120;
+/// Most known names shown.
+const MAX_KNOWN: usize = 20;
+
+impl Diagnostic {
+    /// What stands behind `= help:`: the way out, the nearest name, the known names.
+    pub fn way_out(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if let Some(suggestion) = &self.suggestion {
+            parts.push(format!("did you mean `{suggestion}`?"));
+        }
+        parts.extend(self.help.clone());
+        let mut text = parts.join("; ").replace("?; ", "? ");
+        if !self.known.is_empty() {
+            let more = if self.known.len() > MAX_KNOWN { ", ..." } else { "" };
+            let names = self.known[..self.known.len().min(MAX_KNOWN)].join(", ");
+            let gap = match text.chars().last() {
+                None => "",
+                Some('?') => " ",
+                Some(_) => "; ",
+            };
+            text = format!("{text}{gap}known: {names}{more}");
+        }
+        if text.is_empty() { None } else { Some(text) }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diagnostic { id, headline, file, line, column, path, .. } = self;
+        writeln!(f, "{}[{id}]: {headline}", self.severity.name())?;
+        let number = line.to_string();
+        let gutter = " ".repeat(number.len());
+        writeln!(f, "{gutter}--> {file}:{line}:{column}")?;
+        // Long lines are cut at the left so that the mark stays visible. Tabs take one column, as in `column`.
+        let mark = *column as usize - 1;
+        let skip = mark.saturating_sub(MAX_SNIPPET / 2);
+        let clean: String = self.snippet.chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
+        let shown: String = clean.chars().skip(skip).take(MAX_SNIPPET).collect();
+        let marks = "^".repeat((self.width as usize).min(MAX_SNIPPET).max(1));
+        writeln!(f, "{gutter} |")?;
+        writeln!(f, "{number} | {}", shown.trim_end())?;
+        writeln!(f, "{gutter} | {}{}", " ".repeat(mark - skip), format!("{marks} {}", self.label).trim_end())?;
+        if !path.is_empty() {
+            writeln!(f, "{gutter} = in: {path}")?;
+        }
+        if let Some(help) = self.way_out() {
+            writeln!(f, "{gutter} = help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Problems of one file in file order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
+impl Diagnostics {
+    /// Number of diagnostics of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.0.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+    }
+
+    /// True when there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for diagnostic in &self.0 {
-            writeln!(f, "{}[{}]: {}", diagnostic.severity.name(), diagnostic.id, diagnostic.headline)?;
+            writeln!(f, "{diagnostic}")?;
         }
-        Ok(())
+        let count = |severity, word: &str| match self.count(severity) {
+            1 => format!("1 {word}"),
+            n => format!("{n} {word}s"),
+        };
+        write!(f, "{}, {}", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
     }
 }
 

@@ -28,7 +28,6 @@ pub(crate) enum Kernel {
     TextInteger2(fn(&str, i64, i64, &mut String)),
     TextToInteger(fn(&str) -> i64),
     Text2ToInteger(fn(&str, &str, i64) -> i64),
-    Text2ToBoolean(fn(&str, &str) -> bool),
     Replace(fn(&str, &str, &str, &mut String)),
     Match,
 }

@@ -1,0 +1,315 @@
+//! Reads connectors: property bags whose names and combinations are checked where they are known.
+
+use std::collections::BTreeMap;
+
+use roxmltree::Node;
+
+use crate::connector::{Connector, Direction};
+use crate::reader::{IGNORED, Reader};
+use crate::report::{Draft, bad_value, duplicate, tag_span};
+use crate::text::Text;
+
+/// Properties of both directions of kafka connectors.
+const KAFKA: [&str; 22] = [
+    "type",
+    "kafkahostport",
+    "kafkatopic",
+    "kafkapartition",
+    "kafkatype",
+    "urlhostport",
+    "dateformat",
+    "protofile",
+    "protomsg",
+    "useclientmsgid",
+    "configfilesection",
+    "kafkaglobalconfig",
+    "kafkatopicconfig",
+    "avroschemaregistryurl",
+    "avroschemanoopcode",
+    "kafkatransport",
+    "project",
+    "continuousquery",
+    "window",
+    "host",
+    "port",
+    "token",
+];
+const KAFKA_SUB: [&str; 12] = [
+    "numbufferedmsgs",
+    "snapshot",
+    "hotfailover",
+    "zookeeperhostport",
+    "collapse",
+    "rmretdel",
+    "csvincludeschema",
+    "csvmsgperevent",
+    "csvmsgpereventblock",
+    "avroschemadefinition",
+    "avroschemaname",
+    "doubleprecision",
+];
+const KAFKA_PUB: [&str; 15] = [
+    "kafkainitialoffset",
+    "useoffsetmsgid",
+    "kafkaconsumergroupid",
+    "transactional",
+    "blocksize",
+    "ignorecsvparseerrors",
+    "csvfielddelimiter",
+    "noautogenfield",
+    "publishwithupsert",
+    "addcsvopcode",
+    "addcsvflags",
+    "maxevents",
+    "stripnullsfromcsv",
+    "keyfromkafkakey",
+    "tokenlocation",
+];
+const FS: [&str; 37] = [
+    "type",
+    "fsname",
+    "fstype",
+    "snapshot",
+    "blocksize",
+    "transactional",
+    "dateformat",
+    "header",
+    "rate",
+    "repeatcount",
+    "maxevents",
+    "addcsvopcode",
+    "addcsvflags",
+    "noautogenfield",
+    "ignorecsvparseerrors",
+    "csvfielddelimiter",
+    "growinginputfile",
+    "publishwithupsert",
+    "stripnullsfromcsv",
+    "doubleprecision",
+    "unbufferedoutputstreams",
+    "periodicity",
+    "maxfilesize",
+    "prebuffer",
+    "collapse",
+    "rmretdel",
+    "configfilesection",
+    "hdatcashostport",
+    "hdatlasrhostport",
+    "hdatfilename",
+    "hdatmaxstringlength",
+    "hdatnumthreads",
+    "hdatmaxdatanodes",
+    "hdfsblocksize",
+    "hdfsnumreplicas",
+    "opaquestring",
+    "csvincludeschema",
+];
+
+/// Reads the connectors of a window in file order.
+pub(crate) fn read(window: Node<'_, '_>, source: bool, reader: &Reader<'_>) -> Vec<Connector> {
+    let mut connectors: Vec<Connector> = Vec::new();
+    let lists = window.children().filter(|child| child.has_tag_name("connectors"));
+    for node in lists.flat_map(|list| list.children()).filter(Node::is_element) {
+        if !node.has_tag_name("connector") {
+            if !IGNORED.contains(&node.tag_name().name()) {
+                reader.unknown_element(node, &["connector"]);
+            }
+            continue;
+        }
+        let Some(connector) = connector(node, connectors.len(), source, reader) else { continue };
+        if let Some(first) = connectors.iter().find(|other| other.name == connector.name)
+            && let Some(name) = reader.attribute(node, "name")
+        {
+            reader.report.add(node, duplicate("connector", &name, first.line));
+        }
+        connectors.push(connector);
+    }
+    connectors
+}
+
+fn connector(node: Node<'_, '_>, position: usize, source: bool, reader: &Reader<'_>) -> Option<Connector> {
+    reader.check_attributes(node, &[&["class", "name", "type", "active", "connection-name"]]);
+    let class = reader.required(node, "class");
+    let active = reader.flag(node, "active").unwrap_or(true);
+    let properties = properties(node, reader);
+    let class = class?;
+    let name = reader.attribute(node, "name").filter(|name| !name.is_empty());
+    let name = name.map_or_else(|| format!("{}{}", class.as_str(), position + 1), |name| name.as_str().to_owned());
+    let direction = direction(node, &properties, source, reader)?;
+    if direction == Direction::Publish && !source && active {
+        let draft = Draft::error("connector-direction", tag_span(node), "a publish connector on a window that is no source")
+            .help("events enter through source windows; move it there, or set type=\"subscribe\"");
+        reader.report.add(node, draft);
+    }
+    match class.as_str() {
+        "kafka" => {
+            let own: &[&str] = if direction == Direction::Publish { &KAFKA_PUB } else { &KAFKA_SUB };
+            let other: &[&str] = if direction == Direction::Publish { &KAFKA_SUB } else { &KAFKA_PUB };
+            check_names(node, &properties, &[&KAFKA, own], other, reader);
+            if active {
+                check_kafka(node, direction, &properties, reader);
+            }
+        }
+        other => {
+            if other == "fs" {
+                check_names(node, &properties, &[&FS], &[], reader);
+            }
+            if active {
+                let headline = format!("connector `{name}` of class `{other}` is not started: engines start kafka connectors only");
+                let help = match direction {
+                    Direction::Publish => "feed the window's input topic with a publisher adapter; active=\"false\" silences this",
+                    Direction::Subscribe => "read the window's output topic with a subscriber adapter; active=\"false\" silences this",
+                };
+                reader.report.add(node, Draft::warning("connector-not-started", class.full_span(), headline).help(help));
+            }
+        }
+    }
+    Some(Connector {
+        name,
+        class: class.as_str().to_owned(),
+        direction,
+        active,
+        properties: properties.into_iter().map(|(name, property)| (name, property.value.as_str().to_owned())).collect(),
+        line: reader.report.line(node.range().start),
+    })
+}
+
+/// A property and where its name and value stand.
+struct Property<'n, 'i> {
+    name: Text,
+    value: Text,
+    node: Node<'n, 'i>,
+}
+
+type Properties<'n, 'i> = BTreeMap<String, Property<'n, 'i>>;
+
+fn properties<'n, 'i>(node: Node<'n, 'i>, reader: &Reader<'_>) -> Properties<'n, 'i> {
+    let mut properties: Properties<'n, 'i> = BTreeMap::new();
+    for (name, value, element) in reader.property_list(node) {
+        let key = name.as_str().to_owned();
+        if let Some(first) = properties.get(&key) {
+            let line = reader.report.line(first.node.range().start);
+            reader.report.add(element, duplicate("property", &name, line));
+            continue;
+        }
+        properties.insert(key, Property { name, value, node: element });
+    }
+    properties
+}
+
+/// The attribute `type`, or the property `type` of older models: what starts with `p` publishes, the rest subscribes.
+fn direction(
+    node: Node<'_, '_>,
+    properties: &Properties<'_, '_>,
+    source: bool,
+    reader: &Reader<'_>,
+) -> Option<Direction> {
+    let attribute = reader.attribute(node, "type").filter(|text| !text.is_empty());
+    let property = properties.get("type").map(|property| property.value.clone());
+    let Some(text) = attribute.or(property) else {
+        let draft = Draft::error("missing-attribute", tag_span(node), "`connector` has no attribute `type`")
+            .help(if source { "add type=\"publish\"" } else { "add type=\"subscribe\"" });
+        reader.report.add(node, draft);
+        return None;
+    };
+    match text.as_str().to_ascii_lowercase() {
+        word if word.starts_with('p') => Some(Direction::Publish),
+        word if word.starts_with('s') => Some(Direction::Subscribe),
+        _ => {
+            reader.report.add(node, bad_value("`type`", &text, "`publish` or `subscribe`"));
+            None
+        }
+    }
+}
+
+fn check_names(
+    node: Node<'_, '_>,
+    properties: &Properties<'_, '_>,
+    known: &[&[&str]],
+    other_direction: &[&str],
+    reader: &Reader<'_>,
+) {
+    let class = node.attribute("class").unwrap_or_default();
+    for (name, property) in properties {
+        if known.iter().any(|names| names.contains(&name.as_str())) {
+            continue;
+        }
+        let draft = if other_direction.contains(&name.as_str()) {
+            let headline = format!("`{name}` means nothing for this direction of a {class} connector, it is ignored");
+            Draft::warning("unused-property", property.name.full_span(), headline).help("move it to the other connector")
+        } else {
+            let headline = format!("{class} connectors have no property `{name}`, it is ignored");
+            let names = known.iter().flat_map(|names| names.iter().copied());
+            Draft::warning("unknown-property-name", property.name.full_span(), headline).known(name, names)
+        };
+        reader.report.add(property.node, draft);
+    }
+}
+
+/// Rules of failover, and values that are numbers.
+fn check_kafka(node: Node<'_, '_>, direction: Direction, properties: &Properties<'_, '_>, reader: &Reader<'_>) {
+    let value = |name: &str| properties.get(name).map(|property| property.value.as_str()).filter(|value| !value.is_empty());
+    let on = |name: &str| value(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "1"));
+    let binary = value("kafkatype").is_some_and(|ty| ty.eq_ignore_ascii_case("binary"));
+    if direction == Direction::Subscribe && on("hotfailover") {
+        let hot = properties.get("hotfailover").map_or(tag_span(node), |property| property.name.full_span());
+        let refuse = |headline: &str, help: &str| {
+            reader.report.add(node, Draft::error("failover", hot.clone(), headline).help(help));
+        };
+        if value("zookeeperhostport").is_none() {
+            refuse("hotfailover needs zookeeperhostport", "add <property name=\"zookeeperhostport\">host:2181</property>");
+        }
+        if !binary {
+            let found = value("kafkatype").unwrap_or("not set");
+            let headline = format!("hotfailover needs kafkatype=binary, found {found}");
+            refuse(&headline, "only binary event blocks carry message ids; set kafkatype to binary");
+        }
+        refuse_consumer_group(properties, reader);
+    }
+    if direction == Direction::Publish && failover_in_project(node, reader) {
+        refuse_consumer_group(properties, reader);
+        if !binary {
+            let place = properties.get("kafkatype").map_or(tag_span(node), |property| property.value.full_span());
+            let found = value("kafkatype").unwrap_or("not set");
+            let headline = format!("the project uses hotfailover, which needs kafkatype=binary, found {found}");
+            let draft = Draft::error("failover", place, headline)
+                .help("only binary event blocks carry message ids; set kafkatype to binary");
+            reader.report.add(node, draft);
+        }
+    }
+    if let Some(property) = properties.get("numbufferedmsgs")
+        && property.value.as_str().parse::<u64>().ok().filter(|n| *n > 0).is_none()
+    {
+        reader.report.add(property.node, bad_value("`numbufferedmsgs`", &property.value, "a number from 1"));
+    }
+    if let Some(property) = properties.get("kafkapartition")
+        && !matches!(property.value.as_str(), "" | "0" | "-1")
+    {
+        let draft = bad_value("`kafkapartition`", &property.value, "0: a topic has one partition, order exists only inside it");
+        reader.report.add(property.node, draft);
+    }
+}
+
+fn refuse_consumer_group(properties: &Properties<'_, '_>, reader: &Reader<'_>) {
+    if let Some(property) = properties.get("kafkaconsumergroupid")
+        && !property.value.is_empty()
+    {
+        let headline = "kafkaconsumergroupid cannot be used with hotfailover";
+        let draft = Draft::error("failover", property.name.full_span(), headline)
+            .help("remove it: every engine reads the whole topic, so they cannot share it as a consumer group");
+        reader.report.add(property.node, draft);
+    }
+}
+
+/// True when any active kafka subscribe connector of the file has hotfailover on.
+fn failover_in_project(node: Node<'_, '_>, reader: &Reader<'_>) -> bool {
+    let mut properties = node.document().descendants().filter(|node| node.has_tag_name("property"));
+    properties.any(|property| {
+        let connector = property.ancestors().find(|node| node.has_tag_name("connector"));
+        property.attribute("name") == Some("hotfailover")
+            && matches!(reader.text(property).as_str().to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "1")
+            && connector.is_some_and(|connector| {
+                connector.attribute("class") == Some("kafka") && connector.attribute("active") != Some("false")
+            })
+    })
+}

@@ -1,0 +1,286 @@
+//! A continuous query: its windows and edges, in topological order.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use roxmltree::Node;
+
+use crate::project::{Edge, EdgeRole, Index, PubSub, Query, Window};
+use crate::reader::{IGNORED, Reader};
+use crate::report::{Draft, bad_value, duplicate, tag_span};
+use crate::text::Text;
+use crate::window::{self, Place};
+
+/// An element below `<windows>`.
+pub(crate) struct RawWindow<'n, 'i> {
+    pub name: Text,
+    pub node: Node<'n, 'i>,
+}
+
+/// An edge between positions of [`RawWindow`]s.
+struct RawEdge<'n, 'i> {
+    edge: Edge,
+    node: Node<'n, 'i>,
+    source: Text,
+    target: Text,
+}
+
+/// Reads a query; `None` when nothing useful can be said about it.
+pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, reader: &Reader<'_>) -> Option<Query> {
+    reader.check_attributes(node, &[&["name", "trace", "include-singletons", "index", "timing-threshold", "id", "layout"]]);
+    let name = reader.required(node, "name");
+    if let Some(name) = &name {
+        crate::parse::check_topic_name("query name", name, node, reader);
+    }
+    let own_index = reader.attribute(node, "index").and_then(|text| crate::parse::index_of(&text, node, reader));
+    for child in node.children().filter(Node::is_element) {
+        let tag = child.tag_name().name();
+        if !matches!(tag, "windows" | "edges") && !IGNORED.contains(&tag) {
+            reader.unknown_element(child, &["windows", "edges", "description", "metadata"]);
+        }
+    }
+    let windows = raw_windows(node, reader);
+    let (edges, complete) = raw_edges(node, &windows, reader);
+    check_ends(&windows, &edges, complete, node, reader);
+    let order = topological(&windows, &edges, reader)?;
+
+    let place = Place {
+        windows: &windows,
+        edges: edges.iter().map(|edge| edge.edge).collect(),
+        index: own_index.or(index).unwrap_or(Index::Ordered),
+        pubsub,
+        reader,
+        schemas: Default::default(),
+    };
+    let read: Vec<Option<Window>> = order.iter().map(|&at| window::read(&place, at)).collect();
+    let mut position = vec![0; windows.len()];
+    for (new, &old) in order.iter().enumerate() {
+        position[old] = new;
+    }
+    let edges = place.edges.iter().map(|edge| Edge { source: position[edge.source], target: position[edge.target], ..*edge });
+    let edges = edges.collect();
+    // A window that could not be read has been reported; the project is refused anyway.
+    Some(Query { name: name?.as_str().to_owned(), windows: read.into_iter().flatten().collect(), edges })
+}
+
+fn raw_windows<'n, 'i>(node: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<RawWindow<'n, 'i>> {
+    let mut windows: Vec<RawWindow<'n, 'i>> = Vec::new();
+    let mut lines: BTreeMap<String, u32> = BTreeMap::new();
+    let lists = node.children().filter(|child| child.has_tag_name("windows"));
+    for element in lists.flat_map(|list| list.children()).filter(Node::is_element) {
+        let tag = element.tag_name().name();
+        if IGNORED.contains(&tag) {
+            continue;
+        }
+        if !tag.starts_with("window-") {
+            reader.report.add(element, window::unknown_kind(element));
+            continue;
+        }
+        let Some(name) = reader.required(element, "name") else { continue };
+        crate::parse::check_topic_name("window name", &name, element, reader);
+        let line = reader.report.line(element.range().start);
+        if let Some(first) = lines.get(name.as_str()) {
+            reader.report.add(element, duplicate("window", &name, *first));
+            continue;
+        }
+        lines.insert(name.as_str().to_owned(), line);
+        windows.push(RawWindow { name, node: element });
+    }
+    if windows.is_empty() {
+        let draft = Draft::error("no-window", tag_span(node), "the continuous query has no window")
+            .help("add <windows><window-source name=\"...\">...</window-source></windows>");
+        reader.report.add(node, draft);
+    }
+    windows
+}
+
+const ROLES: [(&str, EdgeRole); 7] = [
+    ("data", EdgeRole::Data),
+    ("model", EdgeRole::Model),
+    ("left", EdgeRole::Left),
+    ("right", EdgeRole::Right),
+    ("position", EdgeRole::Position),
+    ("geometry", EdgeRole::Geometry),
+    ("request", EdgeRole::Request),
+];
+
+/// The edges, and whether every name in them is known.
+fn raw_edges<'n, 'i>(
+    node: Node<'n, 'i>,
+    windows: &[RawWindow<'_, '_>],
+    reader: &Reader<'_>,
+) -> (Vec<RawEdge<'n, 'i>>, bool) {
+    let complete = Cell::new(true);
+    let mut edges: Vec<RawEdge<'n, 'i>> = Vec::new();
+    let query = node.attribute("name").unwrap_or_default();
+    let lists = node.children().filter(|child| child.has_tag_name("edges"));
+    for element in lists.flat_map(|list| list.children()).filter(Node::is_element) {
+        if !element.has_tag_name("edge") {
+            if !IGNORED.contains(&element.tag_name().name()) {
+                reader.unknown_element(element, &["edge"]);
+            }
+            continue;
+        }
+        reader.check_attributes(element, &[&["source", "target", "role", "slot"]]);
+        let role = edge_role(element, reader);
+        let slot = edge_slot(element, reader);
+        let ends = |attribute: &str| -> Vec<(Text, usize)> {
+            let names = reader.required(element, attribute).map(|text| text.words()).unwrap_or_default();
+            let known = |name: Text| {
+                let found = windows.iter().position(|window| window.name.as_str() == name.as_str());
+                if found.is_none() {
+                    complete.set(false);
+                    reader.report.add(element, unknown_window(attribute, &name, query, windows, reader));
+                }
+                found.map(|found| (name, found))
+            };
+            names.into_iter().filter_map(known).collect()
+        };
+        let (sources, targets) = (ends("source"), ends("target"));
+        for (source_name, source) in &sources {
+            for (target_name, target) in &targets {
+                let edge = Edge { source: *source, target: *target, role, slot };
+                let twice = edges.iter().any(|other| other.edge == edge);
+                if twice {
+                    let headline =
+                        format!("the edge from `{}` to `{}` stands twice", source_name.as_str(), target_name.as_str());
+                    let draft = Draft::error("duplicate-edge", target_name.full_span(), headline)
+                        .help("remove one: every event would come twice");
+                    reader.report.add(element, draft);
+                } else {
+                    let (source, target) = (source_name.clone(), target_name.clone());
+                    edges.push(RawEdge { edge, node: element, source, target });
+                }
+            }
+        }
+    }
+    (edges, complete.get())
+}
+
+fn unknown_window(
+    attribute: &str,
+    name: &Text,
+    query: &str,
+    windows: &[RawWindow<'_, '_>],
+    reader: &Reader<'_>,
+) -> Draft {
+    let headline = format!("edge {attribute} `{}` is not a window of query `{query}`", name.as_str());
+    let mut draft = Draft::error("unknown-window", name.full_span(), headline)
+        .label("no such window")
+        .known(name.as_str(), windows.iter().map(|window| window.name.as_str()));
+    if let Some(near) = &draft.suggestion
+        && let Some(window) = windows.iter().find(|window| window.name.as_str() == near)
+    {
+        draft.help = Some(format!("it is in line {}", reader.report.line(window.node.range().start)));
+    }
+    draft
+}
+
+fn edge_role(element: Node<'_, '_>, reader: &Reader<'_>) -> EdgeRole {
+    let Some(text) = reader.attribute(element, "role").filter(|text| !text.is_empty()) else { return EdgeRole::Data };
+    match ROLES.into_iter().find(|(name, _)| text.as_str().eq_ignore_ascii_case(name)) {
+        Some((_, role)) => role,
+        None => {
+            let draft = bad_value("`role`", &text, "an edge role").known(text.as_str(), ROLES.map(|(name, _)| name));
+            reader.report.add(element, draft);
+            EdgeRole::Data
+        }
+    }
+}
+
+fn edge_slot(element: Node<'_, '_>, reader: &Reader<'_>) -> Option<u32> {
+    let text = reader.attribute(element, "slot").filter(|text| !text.is_empty())?;
+    match text.as_str().parse::<i64>() {
+        Ok(-1) => None,
+        Ok(slot) if (0..=i64::from(u32::MAX)).contains(&slot) => {
+            let because = "windows have no splitter yet";
+            let way_out = "filter after the window: one filter window per slot";
+            reader.report.add(element, crate::report::not_supported(text.full_span(), "an edge slot", because, way_out));
+            u32::try_from(slot).ok()
+        }
+        _ => {
+            reader.report.add(element, bad_value("`slot`", &text, "a number from 0, or -1 for all"));
+            None
+        }
+    }
+}
+
+/// Windows that no event reaches, sources that are fed, windows without any edge.
+fn check_ends(
+    windows: &[RawWindow<'_, '_>],
+    edges: &[RawEdge<'_, '_>],
+    complete: bool,
+    query: Node<'_, '_>,
+    reader: &Reader<'_>,
+) {
+    // An edge with an unknown name may be the missing one: then only its name is reported.
+    for (at, window) in windows.iter().enumerate() {
+        let source = window.node.has_tag_name("window-source");
+        let fed = edges.iter().find(|edge| edge.edge.target == at);
+        match fed {
+            Some(edge) if source => {
+                let headline = format!("`{}` is a source window, an edge cannot lead to it", window.name.as_str());
+                let draft = Draft::error("edge-to-source", edge.target.full_span(), headline)
+                    .help("use a copy window to pass events on");
+                reader.report.add(edge.node, draft);
+            }
+            None if !source && complete => {
+                let headline = format!("no edge leads to window `{}`", window.name.as_str());
+                let draft = Draft::error("no-input", window.name.full_span(), headline)
+                    .help(format!("add <edge source=\"...\" target=\"{}\"/> to <edges>", window.name.as_str()));
+                reader.report.add(window.node, draft);
+            }
+            _ => {}
+        }
+        let used = edges.iter().any(|edge| edge.edge.source == at);
+        if source && !used && complete && windows.len() > 1 {
+            let headline = format!("no edge starts at source window `{}`", window.name.as_str());
+            let draft = Draft::warning("no-output", window.name.full_span(), headline)
+                .help("its events go nowhere but to its own subscribers");
+            reader.report.add(window.node, draft);
+        }
+    }
+    let sources = windows.iter().any(|window| window.node.has_tag_name("window-source"));
+    if !sources && !windows.is_empty() {
+        let draft = Draft::error("no-source", tag_span(query), "the continuous query has no source window")
+            .help("add <window-source name=\"...\">: events enter through source windows only");
+        reader.report.add(query, draft);
+    }
+}
+
+/// Positions of windows so that every edge leads forward, otherwise in file order; `None` after a report of a cycle.
+fn topological(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], reader: &Reader<'_>) -> Option<Vec<usize>> {
+    let mut order = Vec::with_capacity(windows.len());
+    let mut done = vec![false; windows.len()];
+    while order.len() < windows.len() {
+        let ready = |at: &usize| {
+            !done[*at] && edges.iter().all(|edge| edge.edge.target != *at || done[edge.edge.source])
+        };
+        let Some(next) = (0..windows.len()).find(ready) else {
+            report_cycle(windows, edges, &done, reader);
+            return None;
+        };
+        done[next] = true;
+        order.push(next);
+    }
+    Some(order)
+}
+
+/// Walks back from a window that is not ready until a window comes again.
+fn report_cycle(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], done: &[bool], reader: &Reader<'_>) {
+    let into = |at: usize| edges.iter().find(move |edge| edge.edge.target == at && !done[edge.edge.source]);
+    let mut walk: Vec<usize> = (0..windows.len()).find(|at| !done[*at]).into_iter().collect();
+    while let Some(edge) = walk.last().and_then(|at| into(*at)) {
+        let source = edge.edge.source;
+        if let Some(start) = walk.iter().position(|at| *at == source) {
+            let mut names: Vec<&str> = walk[start..].iter().rev().map(|at| windows[*at].name.as_str()).collect();
+            names.push(names[0]);
+            let headline = format!("the edges form a cycle: {}", names.join(" -> "));
+            let draft = Draft::error("cycle", edge.source.full_span(), headline)
+                .help("remove one of these edges; events must flow one way");
+            reader.report.add(edge.node, draft);
+            return;
+        }
+        walk.push(source);
+    }
+}
