@@ -54,7 +54,8 @@ pub(super) struct Columns {
 }
 
 impl CsvColumn {
-    fn new(ty: FieldType, rows: usize, text_bytes: usize) -> CsvColumn {
+    /// No rows yet.
+    pub(super) fn new(ty: FieldType, rows: usize, text_bytes: usize) -> CsvColumn {
         let texts = || Texts { ends: Vec::with_capacity(rows), bytes: Vec::with_capacity(text_bytes) };
         let values = match ty {
             FieldType::Int32 => Values::Int32(Vec::with_capacity(rows)),
@@ -111,7 +112,8 @@ impl CsvColumn {
         }
     }
 
-    fn finish(self) -> Column {
+    /// The finished column.
+    pub(super) fn finish(self) -> Column {
         let texts = |texts: Texts| Bytes2D { ends: texts.ends, bytes: texts.bytes.into() };
         let data = match self.values {
             Values::Int32(v) => ColumnData::Int32(v),

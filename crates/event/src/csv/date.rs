@@ -105,6 +105,15 @@ impl DateFormat {
         }
     }
 
+    /// Reads a time without fraction at `at`, if the format is one of the usual ones: seconds since the epoch, and the
+    /// position behind it.
+    #[inline]
+    pub(super) fn parse_usual_at(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+        let Plan::Usual { between, zulu } = self.plan else { return None };
+        let end = at + 19 + usize::from(zulu);
+        Some((parse_usual(bytes.get(at..end)?, between, zulu)?.div_euclid(MICROS), end))
+    }
+
     /// Appends a time given in microseconds since the epoch; false, and nothing appended, beyond the years 0 to 9999.
     ///
     /// A fraction of a second follows `%S` when there is one and the format has no place of its own for it.
@@ -207,13 +216,30 @@ fn usual(items: &[Item]) -> Option<Plan> {
 #[inline]
 fn parse_usual(text: &[u8], between: u8, zulu: bool) -> Option<i64> {
     let (head, tail) = text.split_first_chunk::<19>()?;
-    let digit = |i: usize| i64::from(head[i].wrapping_sub(b'0'));
-    let pair = |i: usize| digit(i) * 10 + digit(i + 1);
-    let digits_only = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18].iter().all(|&i| digit(i) <= 9);
-    let signs = [head[4], head[7], head[10], head[13], head[16]];
-    if !digits_only || signs != [b'-', b'-', between, b':', b':'] {
+    // date, then time: where digits are, and what else must be there
+    const DIGITS: [u64; 2] = [0x00ff_ff00_ffff_ffff, 0xffff_00ff_ff00_ffff];
+    const NINES: u64 = 0x7676_7676_7676_7676;
+    let word = |at: usize| {
+        let bytes = head[at..].first_chunk().expect("eight bytes from 0 and 8 of 19");
+        u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030
+    };
+    let words = [word(0), word(8)];
+    let signs = [
+        u64::from_le_bytes([0, 0, 0, 0, b'-', 0, 0, b'-']) ^ 0x3000_0030_0000_0000,
+        u64::from_le_bytes([0, 0, between, 0, 0, b':', 0, 0]) ^ 0x0000_3000_0030_0000,
+    ];
+    let mut others = 0;
+    for i in 0..2 {
+        let digits = words[i] & DIGITS[i];
+        others |= (digits.wrapping_add(NINES & DIGITS[i]) | digits) & 0x8080_8080_8080_8080;
+        others |= (words[i] & !DIGITS[i]) ^ signs[i];
+    }
+    let [colon, tens, ones] = [head[16], head[17], head[18]];
+    if others != 0 || colon != b':' || !tens.is_ascii_digit() || !ones.is_ascii_digit() {
         return None;
     }
+    let digit = |i: usize| i64::from(head[i] & 15);
+    let pair = |i: usize| digit(i) * 10 + digit(i + 1);
     let tail = if zulu { tail.strip_suffix(b"Z")? } else { tail };
     let micros = match tail {
         [] => 0,

@@ -101,15 +101,16 @@ pub fn encode_csv(block: &Block, options: &CsvOutOptions, out: &mut Vec<u8>) {
                 out.push(b' ');
             }
             if !column.is_null(row) {
-                push_value(column, row, options, out);
+                encode_value(column, row, options, out);
             }
         }
         out.push(b'\n');
     }
 }
 
+/// Appends one value that is not null.
 #[inline]
-fn push_value(column: &Column, row: usize, options: &CsvOutOptions, out: &mut Vec<u8>) {
+pub(crate) fn encode_value(column: &Column, row: usize, options: &CsvOutOptions, out: &mut Vec<u8>) {
     match &column.data {
         ColumnData::Int32(v) => push_integer(i64::from(v[row]), out),
         ColumnData::Int64(v) => push_integer(v[row], out),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::base64;
 use super::columns::{CsvColumn, Values};
 use super::date::DateFormat;
-use crate::MONEY_SCALE;
+use crate::{FieldType, MONEY_SCALE, Value};
 
 /// How a field's text is read.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,14 @@ pub(super) fn push_text(
         Values::String(_) => unreachable!("strings are pushed above"),
     }
     Ok(())
+}
+
+/// Reads one value, times as integers; `Err` says what was expected. For texts other than CSV lines.
+pub(crate) fn parse_value(text: &[u8], ty: FieldType) -> Result<Value, String> {
+    let mut column = CsvColumn::new(ty, 1, text.len());
+    let rules = FieldRules { date_format: None, na_is_null: false };
+    push_text(&mut column, 0, text, true, rules)?;
+    Ok(column.finish().value(0))
 }
 
 fn number<T: lexical_core::FromLexical>(text: &[u8], expected: &str) -> Result<T, String> {

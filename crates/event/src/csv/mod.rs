@@ -28,8 +28,10 @@ mod token;
 
 pub use date::{DateFormat, DateFormatError};
 pub use decode::{CsvBlock, CsvDecoder, CsvPosition, CsvProgress};
+pub(crate) use encode::encode_value;
 pub use encode::{CsvEncoder, CsvHeader, CsvOutOptions, encode_csv};
 pub use error::{CsvError, CsvSetupError};
+pub(crate) use field::parse_value;
 pub use float::push_double;
 
 use crate::Flags;

@@ -87,10 +87,70 @@ pub(super) fn double(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
     Some((if negative { -value } else { value }, at))
 }
 
-/// `digits / 10^decimals`, correctly rounded: both are exact as doubles, and one division rounds once.
+/// `digits / 10^decimals`, correctly rounded.
 #[inline]
 fn decimal(digits: u64, decimals: usize) -> Option<f64> {
-    if digits <= 1 << 53 { Some(digits as f64 / POWERS[decimals]) } else { None }
+    if digits <= 1 << 53 {
+        // both are exact as doubles, and one division rounds once
+        return Some(digits as f64 / POWERS[decimals]);
+    }
+    scale_down(digits, decimals)
+}
+
+/// The first 128 bits of `1 / 5^n`, rounded up, for every `n` that a fraction here can have.
+const RECIPROCALS: [u128; 17] = {
+    let mut table = [0; 17];
+    let mut n = 0;
+    while n < table.len() {
+        let divisor = 5_u128.pow(n as u32);
+        let mut bits = 0;
+        while 1_u128 << bits < divisor {
+            bits += 1;
+        }
+        // 2^(bits + 127) / divisor, one bit after the other
+        let mut rest = 1_u128 << bits;
+        let mut quotient = 0_u128;
+        let mut step = 0;
+        while step < 128 {
+            quotient <<= 1;
+            if rest >= divisor {
+                rest -= divisor;
+                quotient |= 1;
+            }
+            rest <<= 1;
+            step += 1;
+        }
+        table[n] = if n == 0 { quotient } else { quotient + 1 };
+        n += 1;
+    }
+    table
+};
+
+/// Digits of more than 53 bits: the algorithm of Eisel and Lemire (Software: Practice and Experience 51, 2021) for
+/// small negative powers of ten, where it always has an answer. The result is far from the ends of the range.
+fn scale_down(digits: u64, decimals: usize) -> Option<f64> {
+    let reciprocal = *RECIPROCALS.get(decimals)?;
+    let zeros = digits.leading_zeros();
+    let digits = digits << zeros;
+    let product = u128::from(digits) * (reciprocal >> 64);
+    let (mut high, mut low) = ((product >> 64) as u64, product as u64);
+    if high & 0x1ff == 0x1ff {
+        let second = ((u128::from(digits) * u128::from(reciprocal as u64)) >> 64) as u64;
+        let (sum, carry) = low.overflowing_add(second);
+        low = sum;
+        high += u64::from(carry);
+    }
+    let upper = high >> 63;
+    let shift = upper + 9;
+    let mut mantissa = high >> shift;
+    if low <= 1 && mantissa & 3 == 1 && mantissa << shift == high && decimals <= 4 {
+        // exactly half: to even
+        mantissa &= !1;
+    }
+    mantissa = (mantissa + (mantissa & 1)) >> 1;
+    let power = ((-(decimals as i64) * 217_706) >> 16) + 63 + upper as i64 - i64::from(zeros) + 1023;
+    // a mantissa that was rounded up to 2^53 carries into the exponent
+    Some(f64::from_bits(((power as u64 - 1) << 52) + mantissa))
 }
 
 #[cfg(test)]
@@ -103,6 +163,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
         #[test]
         fn doubles_as_the_standard_library_reads_them(
             int in prop_oneof![0_u64..10, 0..10_000_000_u64],
@@ -117,8 +179,21 @@ mod tests {
                 prop_assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits());
                 prop_assert_eq!(end, text.len());
             } else {
-                prop_assert!(int >= 10 || places > 14, "usual numbers take the fast way: {}", text);
+                prop_assert!(int >= 1000 && places > 12, "usual numbers take the fast way: {}", text);
             }
+        }
+
+        #[test]
+        fn long_fractions_as_the_standard_library_reads_them(digits in 1_u64 << 53.., decimals in 0..17_usize) {
+            let expected: f64 = format!("{digits}e-{decimals}").parse().unwrap();
+            prop_assert_eq!(scale_down(digits, decimals), Some(expected));
+        }
+
+        #[test]
+        fn halves_between_two_doubles(high in 1_u64 << 52..1 << 53, zeros in 1..11_u32, decimals in 0..17_usize) {
+            let digits = (high << 1 | 1) << (zeros - 1);
+            let expected: f64 = format!("{digits}e-{decimals}").parse().unwrap();
+            prop_assert_eq!(scale_down(digits, decimals), Some(expected));
         }
 
         #[test]

@@ -149,6 +149,22 @@ impl RowReader<'_> {
                     return Some(next);
                 }
             }
+            Values::Date(v) => {
+                let format = self.shape.date_format.as_ref()?;
+                if let Some((seconds, end)) = format.parse_usual_at(self.bytes, at) {
+                    let next = self.field_end(end, index)?;
+                    v.push(seconds);
+                    return Some(next);
+                }
+            }
+            Values::Stamp(v) => {
+                let format = self.shape.date_format.as_ref()?;
+                if let Some((seconds, end)) = format.parse_usual_at(self.bytes, at) {
+                    let next = self.field_end(end, index)?;
+                    v.push(seconds * 1_000_000);
+                    return Some(next);
+                }
+            }
             Values::String(texts) if self.is_utf8 => {
                 let rest = &self.bytes[at..];
                 let delimiter = self.shape.delimiter;
