@@ -5,7 +5,8 @@ use std::time::Duration;
 /// A failed write. Display says what was attempted and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// Another writer has fenced this one for good. Drop it; nothing of the open transaction will ever be seen.
+    /// Another writer has fenced this one for good. Drop it. What was not committed before will never be seen; from
+    /// [`crate::Writer::commit`] only the log tells (the answer to a commit right before the fence may have been lost).
     #[error("{attempted}: fenced by another writer of `{transactional_id}`")]
     Fenced {
         /// What was attempted.

@@ -95,6 +95,7 @@ impl KafkaReader {
             attempted: format!("opening a reader on {bus}"),
             reason: text_of(&error),
         };
+        // Assigned first, since librdkafka never starts a topic whose queue was taken while it was unknown.
         consumer.assign(&assignment).map_err(failed)?;
         let mut flows = Vec::with_capacity(topics.len());
         for ((topic, _), (next, broken)) in topics.iter().zip(starts) {
@@ -104,6 +105,13 @@ impl KafkaReader {
             let woken = Arc::clone(&signal);
             queue.set_nonempty_callback(move || woken.raise());
             flows.push(Flow { topic: Arc::clone(topic), queue, paused: false, next, broken, reassigned: 0 });
+        }
+        if early(&consumer) {
+            // Something came before its topic had its queue. Assigning anew throws it away and fetches it again.
+            consumer
+                .incremental_unassign(&assignment)
+                .and_then(|()| consumer.incremental_assign(&assignment))
+                .map_err(failed)?;
         }
         Ok(Self { consumer, asker, committed_only, flows, first: 0, signal, events_seen: Instant::now(), bus })
     }
@@ -206,7 +214,16 @@ impl KafkaReader {
     fn events(&mut self) -> Result<(), ReadError> {
         self.events_seen = Instant::now();
         while let Some(event) = self.consumer.poll(Duration::ZERO) {
-            let Err(error) = event else { continue };
+            let error = match event {
+                Err(error) => error,
+                Ok(record) => {
+                    // Cannot happen while each topic has its queue; passing it by would lose it silently.
+                    return Err(ReadError::Unavailable {
+                        attempted: format!("reading from {}", self.bus),
+                        reason: format!("offset {} of `{}` came outside of its queue", record.offset(), record.topic()),
+                    });
+                }
+            };
             let down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
             if down || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
                 return Err(ReadError::Unavailable {
@@ -279,6 +296,15 @@ impl Reader for KafkaReader {
     fn end(&mut self, topic: &str, end: EndOf, deadline: Duration) -> Result<u64, ReadError> {
         self.asker.end(topic, end, deadline)
     }
+}
+
+/// Empties the client's common queue; true when it held more than events of the client itself.
+fn early(consumer: &BaseConsumer<Context>) -> bool {
+    let mut any = false;
+    while let Some(event) = consumer.poll(Duration::ZERO) {
+        any |= matches!(event, Ok(_) | Err(KafkaError::PartitionEOF(_)));
+    }
+    any
 }
 
 fn add(assignment: &mut TopicPartitionList, topic: &str, offset: Offset) {

@@ -126,9 +126,9 @@ pub(super) fn reader(
         // A lost offset is an error (ReadError::Gone), never a silent jump.
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
-        // An answer goes out when there is a byte; without one the broker holds the request this long. Default 500.
-        // Records that come meanwhile are answered at once; the limit bounds what an LSO that moves without new bytes
-        // (a commit's marker does bring bytes) could delay.
+        // The broker answers as soon as there is a byte to read; without one it holds the request this long. Default
+        // 500. Meanwhile no other request goes to that broker, so a topic that was sought, or whose queue was full
+        // when the request went out, waits that long for its turn.
         .set("fetch.wait.max.ms", "10")
         .set("fetch.min.bytes", "1")
         // After a full queue. Default 1000 ms: a consumer that catches up would stop for a second at a time.
