@@ -39,14 +39,9 @@ pub trait ServerProvider: Send + Sync + 'static {
     fn server(&self, engine: Option<String>) -> Pin<Box<dyn Future<Output = Result<ServerInfo, Refusal>> + Send + '_>>;
 }
 
-/// The resource, without prefix: see [`super::mount`].
+/// The resource, without prefix.
 pub fn resource(provider: Arc<dyn ServerProvider>) -> Router {
     Router::new().route("/server", get(get_server)).with_state(provider)
-}
-
-/// Everything an engine serves at its own port: the resource under all prefixes, with and without trailing slash.
-pub fn router(provider: Arc<dyn ServerProvider>) -> Router {
-    super::without_trailing_slash(super::mount(resource(provider)))
 }
 
 /// One element, attributes in the order of the original.
