@@ -64,9 +64,22 @@ pub(crate) enum Comparison {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Stmt {
-    Declare { ty: Type, name: String, span: Range<usize>, value: Option<Expr> },
-    Assign { name: String, span: Range<usize>, value: Expr },
-    If { condition: Expr, then: Vec<Stmt>, otherwise: Vec<Stmt> },
+    Declare {
+        ty: Type,
+        name: String,
+        span: Range<usize>,
+        value: Option<Expr>,
+    },
+    Assign {
+        name: String,
+        span: Range<usize>,
+        value: Expr,
+    },
+    If {
+        condition: Expr,
+        then: Vec<Stmt>,
+        otherwise: Vec<Stmt>,
+    },
     Return(Expr),
     /// Its value is the program's unless a later statement gives another.
     Value(Expr),

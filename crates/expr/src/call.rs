@@ -59,7 +59,9 @@ pub(crate) fn call<'b>(kernel: Kernel, args: &[Vector<'_>], context: &mut Contex
             let pattern = Pattern::parse(text(1, 0));
             booleans(context, nulls, constant, |row| Some(pattern.as_ref()?.matches(text(0, row))))
         }
-        Kernel::Match => booleans(context, nulls, constant, |row| Some(Pattern::parse(text(1, row))?.matches(text(0, row)))),
+        Kernel::Match => {
+            booleans(context, nulls, constant, |row| Some(Pattern::parse(text(1, row))?.matches(text(0, row))))
+        }
     })
 }
 

@@ -29,8 +29,9 @@ type Typed = (Node, Option<Type>);
 
 /// Checks a program.
 pub(crate) fn check(text: &str, stmts: &[Stmt], scope: &Scope) -> Result<Checked, ExprError> {
-    if let [Stmt::Value(Expr { kind: ExprKind::Name(name), .. }) | Stmt::Return(Expr { kind: ExprKind::Name(name), .. })] =
-        stmts
+    if let [
+        Stmt::Value(Expr { kind: ExprKind::Name(name), .. }) | Stmt::Return(Expr { kind: ExprKind::Name(name), .. }),
+    ] = stmts
         && let Some((index, ty)) = scope.field(name)
         && Type::of_field(ty).is_none()
     {
@@ -153,16 +154,13 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn assign(
-        &mut self,
-        name: &str,
-        span: &Range<usize>,
-        value: &Expr,
-        out: &mut Vec<Step>,
-    ) -> Result<(), ExprError> {
+    fn assign(&mut self, name: &str, span: &Range<usize>, value: &Expr, out: &mut Vec<Step>) -> Result<(), ExprError> {
         let Some(slot) = self.local(name) else {
             let (message, help) = if self.scope.field(name).is_some() || reserved(name).is_some() {
-                (format!("`{name}` is a field of the input and cannot be assigned"), "to compare, write `==`".to_owned())
+                (
+                    format!("`{name}` is a field of the input and cannot be assigned"),
+                    "to compare, write `==`".to_owned(),
+                )
             } else {
                 let near = nearest(name, self.locals.iter().map(|local| local.name.as_str()));
                 let declare = format!("declare it first, for example `integer {name}`");
@@ -187,9 +185,7 @@ impl Checker<'_> {
             ExprKind::Integer(value) => constant(integer(*value), Type::Integer),
             ExprKind::Real(value) => constant(real(*value), Type::Real),
             ExprKind::Date(value) => constant(real(*value), Type::Date),
-            ExprKind::Text(value) => {
-                constant(Vector::text(Texts::one(value), NullMask::default(), true), Type::String)
-            }
+            ExprKind::Text(value) => constant(Vector::text(Texts::one(value), NullMask::default(), true), Type::String),
             ExprKind::Boolean(value) => {
                 constant(Vector::booleans(vec![*value], NullMask::default(), true), Type::Boolean)
             }

@@ -13,7 +13,7 @@ use crate::vector::{Data, Texts, Vector};
 pub(crate) fn real_to_integer(value: f64) -> Option<i64> {
     // 2^63 as a double; -2^63 itself is in range.
     const END: f64 = 9_223_372_036_854_775_808.0;
-    (value >= -END && value < END).then_some(value as i64)
+    (-END..END).contains(&value).then_some(value as i64)
 }
 
 pub(crate) fn text_to_real(text: &str) -> Option<f64> {
@@ -98,8 +98,7 @@ pub(crate) fn cast<'b>(value: Vector<'b>, from: Type, to: Type, context: &mut Co
             Vector::integers(values, nulls, constant)
         }
         (Data::Text(_), Type::Real) => {
-            let values =
-                context.rows_of(&mut nulls, constant, 0.0, NOT_A_NUMBER, |row| text_to_real(value.str(row)));
+            let values = context.rows_of(&mut nulls, constant, 0.0, NOT_A_NUMBER, |row| text_to_real(value.str(row)));
             Vector::reals(values, nulls, constant)
         }
         (Data::Text(_), Type::Date) => {
@@ -123,9 +122,16 @@ fn to_text<'b>(value: &Vector<'_>, from: Type, context: &mut Context<'_>) -> Vec
             write_integer(v.get()[row], out);
             None
         }),
-        Data::Real(v) if from == Type::Date => texts(value, context, constant, |row, out| {
-            if date::write(v.get()[row], out) { None } else { Some(NO_SUCH_DATE) }
-        }),
+        Data::Real(v) if from == Type::Date => {
+            texts(
+                value,
+                context,
+                constant,
+                |row, out| {
+                    if date::write(v.get()[row], out) { None } else { Some(NO_SUCH_DATE) }
+                },
+            )
+        }
         Data::Real(v) => texts(value, context, constant, |row, out| {
             write_real(v.get()[row], out);
             None

@@ -36,7 +36,7 @@ pub(crate) fn to_micros(days: f64) -> Option<i64> {
 fn to_units(days: f64, per_day: i64) -> Option<i64> {
     let whole = days.floor();
     // Every i64 of microseconds is within 107 million days of the epoch.
-    if !(whole.abs() < 1.07e8) {
+    if !(-1.07e8..1.07e8).contains(&whole) {
         return None;
     }
     let rest = ((days - whole) * per_day as f64).round() as i64;

@@ -185,7 +185,11 @@ impl FunctionReader<'_> {
         self.skip_blanks();
         if self.at < self.text.len() {
             let span = self.at..self.text.len();
-            return Err(self.error(span, "nothing may follow the function", Some("nest functions: sum(a, product(b, c))")));
+            return Err(self.error(
+                span,
+                "nothing may follow the function",
+                Some("nest functions: sum(a, product(b, c))"),
+            ));
         }
         Ok(expr)
     }
@@ -206,7 +210,11 @@ impl FunctionReader<'_> {
             Some('$') => self.field()?,
             Some('#') => {
                 let help = Some("write the value itself, or a project property as @NAME@");
-                return Err(self.error(start..start + 1, "properties of the function context are not supported yet", help));
+                return Err(self.error(
+                    start..start + 1,
+                    "properties of the function context are not supported yet",
+                    help,
+                ));
             }
             Some(quote @ ('"' | '\'')) => {
                 let Some(length) = self.rest()[1..].find(quote) else {

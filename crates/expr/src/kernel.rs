@@ -130,9 +130,7 @@ pub(crate) fn reals<'b>(
         Arithmetic::Subtract => zip(a, b, |a, b| a - b),
         Arithmetic::Multiply => zip(a, b, |a, b| a * b),
         Arithmetic::Divide if b.1 && b.0[0] != 0.0 => zip(a, b, |a, b| a / b),
-        Arithmetic::Divide => {
-            zip_checked(context, a, b, (&mut nulls, 0.0, DIVISION), |a, b| (b != 0.0).then(|| a / b))
-        }
+        Arithmetic::Divide => zip_checked(context, a, b, (&mut nulls, 0.0, DIVISION), |a, b| (b != 0.0).then(|| a / b)),
         Arithmetic::Remainder => {
             zip_checked(context, a, b, (&mut nulls, 0.0, DIVISION), |a, b| (b != 0.0).then(|| a % b))
         }

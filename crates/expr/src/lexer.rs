@@ -72,7 +72,8 @@ impl Lexer<'_> {
                 rest.find('\n').unwrap_or(rest.len())
             } else if rest.starts_with("/*") {
                 let open = self.at + blanks..self.at + blanks + 2;
-                let end = rest.find("*/").ok_or_else(|| self.error(open, "this comment has no end", Some("add `*/`")))?;
+                let end =
+                    rest.find("*/").ok_or_else(|| self.error(open, "this comment has no end", Some("add `*/`")))?;
                 end + 2
             } else {
                 0
@@ -103,7 +104,13 @@ impl Lexer<'_> {
             '#' => {
                 let start = self.at;
                 let inner = self.enclosed(first, "date")?;
-                let bad = || self.error(start..self.at, format!("`{inner}` is not a date"), Some("write it as #2010-02-12# or #2010-02-12 08:30:00#"));
+                let bad = || {
+                    self.error(
+                        start..self.at,
+                        format!("`{inner}` is not a date"),
+                        Some("write it as #2010-02-12# or #2010-02-12 08:30:00#"),
+                    )
+                };
                 date::parse(&inner).map(TokenKind::Date).ok_or_else(bad)
             }
             _ => match SYMBOLS.into_iter().find(|symbol| rest.starts_with(symbol)) {
@@ -161,13 +168,24 @@ impl Lexer<'_> {
         self.at = end;
         let text = &self.text[start..end];
         if self.rest().starts_with(|c: char| c.is_alphabetic() || c == '_') {
-            return Err(self.error(start..end, format!("letters follow the number `{text}` directly"), Some("put a blank or an operator between them; names start with a letter")));
+            return Err(self.error(
+                start..end,
+                format!("letters follow the number `{text}` directly"),
+                Some("put a blank or an operator between them; names start with a letter"),
+            ));
         }
         if real {
-            let value: f64 = text.parse().map_err(|_| self.error(start..end, format!("`{text}` is not a number"), None))?;
+            let value: f64 =
+                text.parse().map_err(|_| self.error(start..end, format!("`{text}` is not a number"), None))?;
             return Ok(TokenKind::Real(value));
         }
-        let too_big = |_| self.error(start..end, format!("`{text}` does not fit a 64-bit integer"), Some("write it as a real number, with `.0`"));
+        let too_big = |_| {
+            self.error(
+                start..end,
+                format!("`{text}` does not fit a 64-bit integer"),
+                Some("write it as a real number, with `.0`"),
+            )
+        };
         text.parse().map(TokenKind::Integer).map_err(too_big)
     }
 }

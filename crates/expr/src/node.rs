@@ -19,19 +19,50 @@ pub(crate) enum Node {
     Opcode,
     Flags,
     Local(usize),
-    Cast { value: Box<Node>, from: Type, to: Type, site: Site },
-    Integers { op: Arithmetic, left: Box<Node>, right: Box<Node>, site: Site },
-    Reals { op: Arithmetic, left: Box<Node>, right: Box<Node>, site: Site },
+    Cast {
+        value: Box<Node>,
+        from: Type,
+        to: Type,
+        site: Site,
+    },
+    Integers {
+        op: Arithmetic,
+        left: Box<Node>,
+        right: Box<Node>,
+        site: Site,
+    },
+    Reals {
+        op: Arithmetic,
+        left: Box<Node>,
+        right: Box<Node>,
+        site: Site,
+    },
     /// Both sides have the same type.
-    Compare { op: Comparison, left: Box<Node>, right: Box<Node> },
+    Compare {
+        op: Comparison,
+        left: Box<Node>,
+        right: Box<Node>,
+    },
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     Not(Box<Node>),
-    Concat { left: Box<Node>, right: Box<Node>, site: Site },
+    Concat {
+        left: Box<Node>,
+        right: Box<Node>,
+        site: Site,
+    },
     IsNull(Box<Node>),
     IsBlank(Box<Node>),
-    Call { kernel: Kernel, args: Vec<Node>, site: Site },
-    Choose { condition: Box<Node>, yes: Box<Node>, no: Box<Node> },
+    Call {
+        kernel: Kernel,
+        args: Vec<Node>,
+        site: Site,
+    },
+    Choose {
+        condition: Box<Node>,
+        yes: Box<Node>,
+        no: Box<Node>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -269,7 +269,12 @@ impl Parser<'_> {
                 return Err(self.error(start, message, None));
             }
             TokenKind::Symbol(symbol) => {
-                return Err(self.error(start, format!("expected a value, found `{symbol}`"), None));
+                let help = match symbol {
+                    "&" => Some("logical and is written `and`; `&` joins texts"),
+                    "=" => Some("compare with `==`"),
+                    _ => None,
+                };
+                return Err(self.error(start, format!("expected a value, found `{symbol}`"), help));
             }
         };
         Ok(Expr { kind, span: start, depth: 1 })

@@ -137,8 +137,9 @@ fn connector(node: Node<'_, '_>, position: usize, source: bool, reader: &Reader<
     let name = name.map_or_else(|| format!("{}{}", class.as_str(), position + 1), |name| name.as_str().to_owned());
     let direction = direction(node, &properties, source, reader)?;
     if direction == Direction::Publish && !source && active {
-        let draft = Draft::error("connector-direction", tag_span(node), "a publish connector on a window that is no source")
-            .help("events enter through source windows; move it there, or set type=\"subscribe\"");
+        let draft =
+            Draft::error("connector-direction", tag_span(node), "a publish connector on a window that is no source")
+                .help("events enter through source windows; move it there, or set type=\"subscribe\"");
         reader.report.add(node, draft);
     }
     match class.as_str() {
@@ -155,12 +156,20 @@ fn connector(node: Node<'_, '_>, position: usize, source: bool, reader: &Reader<
                 check_names(node, &properties, &[&FS], &[], reader);
             }
             if active {
-                let headline = format!("connector `{name}` of class `{other}` is not started: engines start kafka connectors only");
+                let headline = format!(
+                    "connector `{name}` of class `{other}` is not started: engines start kafka connectors only"
+                );
                 let help = match direction {
-                    Direction::Publish => "feed the window's input topic with a publisher adapter; active=\"false\" silences this",
-                    Direction::Subscribe => "read the window's output topic with a subscriber adapter; active=\"false\" silences this",
+                    Direction::Publish => {
+                        "feed the window's input topic with a publisher adapter; active=\"false\" silences this"
+                    }
+                    Direction::Subscribe => {
+                        "read the window's output topic with a subscriber adapter; active=\"false\" silences this"
+                    }
                 };
-                reader.report.add(node, Draft::warning("connector-not-started", class.full_span(), headline).help(help));
+                reader
+                    .report
+                    .add(node, Draft::warning("connector-not-started", class.full_span(), headline).help(help));
             }
         }
     }
@@ -236,7 +245,8 @@ fn check_names(
         }
         let draft = if other_direction.contains(&name.as_str()) {
             let headline = format!("`{name}` means nothing for this direction of a {class} connector, it is ignored");
-            Draft::warning("unused-property", property.name.full_span(), headline).help("move it to the other connector")
+            Draft::warning("unused-property", property.name.full_span(), headline)
+                .help("move it to the other connector")
         } else {
             let headline = format!("{class} connectors have no property `{name}`, it is ignored");
             let names = known.iter().flat_map(|names| names.iter().copied());
@@ -248,8 +258,11 @@ fn check_names(
 
 /// Rules of failover, and values that are numbers.
 fn check_kafka(node: Node<'_, '_>, direction: Direction, properties: &Properties<'_, '_>, reader: &Reader<'_>) {
-    let value = |name: &str| properties.get(name).map(|property| property.value.as_str()).filter(|value| !value.is_empty());
-    let on = |name: &str| value(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "1"));
+    let value =
+        |name: &str| properties.get(name).map(|property| property.value.as_str()).filter(|value| !value.is_empty());
+    let on = |name: &str| {
+        value(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "1"))
+    };
     let binary = value("kafkatype").is_some_and(|ty| ty.eq_ignore_ascii_case("binary"));
     if direction == Direction::Subscribe && on("hotfailover") {
         let hot = properties.get("hotfailover").map_or(tag_span(node), |property| property.name.full_span());
@@ -257,7 +270,10 @@ fn check_kafka(node: Node<'_, '_>, direction: Direction, properties: &Properties
             reader.report.add(node, Draft::error("failover", hot.clone(), headline).help(help));
         };
         if value("zookeeperhostport").is_none() {
-            refuse("hotfailover needs zookeeperhostport", "add <property name=\"zookeeperhostport\">host:2181</property>");
+            refuse(
+                "hotfailover needs zookeeperhostport",
+                "add <property name=\"zookeeperhostport\">host:2181</property>",
+            );
         }
         if !binary {
             let found = value("kafkatype").unwrap_or("not set");
@@ -285,7 +301,8 @@ fn check_kafka(node: Node<'_, '_>, direction: Direction, properties: &Properties
     if let Some(property) = properties.get("kafkapartition")
         && !matches!(property.value.as_str(), "" | "0" | "-1")
     {
-        let draft = bad_value("`kafkapartition`", &property.value, "0: a topic has one partition, order exists only inside it");
+        let draft =
+            bad_value("`kafkapartition`", &property.value, "0: a topic has one partition, order exists only inside it");
         reader.report.add(property.node, draft);
     }
 }

@@ -92,10 +92,11 @@ impl fmt::Display for Diagnostic {
         writeln!(f, "{gutter}--> {file}:{line}:{column}")?;
         // Long lines are cut at the left so that the mark stays visible. Tabs take one column, as in `column`.
         let mark = *column as usize - 1;
-        let skip = mark.saturating_sub(MAX_SNIPPET / 2);
+        let long = self.snippet.chars().count() > MAX_SNIPPET;
+        let skip = if long { mark.saturating_sub(MAX_SNIPPET / 2) } else { 0 };
         let clean: String = self.snippet.chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
         let shown: String = clean.chars().skip(skip).take(MAX_SNIPPET).collect();
-        let marks = "^".repeat((self.width as usize).min(MAX_SNIPPET).max(1));
+        let marks = "^".repeat((self.width as usize).clamp(1, MAX_SNIPPET));
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {}", shown.trim_end())?;
         writeln!(f, "{gutter} | {}{}", " ".repeat(mark - skip), format!("{marks} {}", self.label).trim_end())?;

@@ -78,8 +78,10 @@ fn find_project<'a, 'i>(document: &'a Document<'i>, reader: &Reader<'_>) -> Opti
                 }
             }
             let projects = root.children().filter(|child| child.has_tag_name("projects"));
-            let mut found: Vec<Node<'_, '_>> =
-                projects.flat_map(|projects| projects.children()).filter(|child| child.has_tag_name("project")).collect();
+            let mut found: Vec<Node<'_, '_>> = projects
+                .flat_map(|projects| projects.children())
+                .filter(|child| child.has_tag_name("project"))
+                .collect();
             for second in found.drain(1.min(found.len())..) {
                 let way_out = "put every project into a file of its own";
                 let because = "a deployment is one project";
@@ -96,7 +98,8 @@ fn find_project<'a, 'i>(document: &'a Document<'i>, reader: &Reader<'_>) -> Opti
         }
         other => {
             let headline = format!("the root element is `{other}`, expected `project`, `engine` or `contquery`");
-            let draft = Draft::error("unknown-root", tag_span(root), headline).known(other, ["project", "engine", "contquery"]);
+            let draft =
+                Draft::error("unknown-root", tag_span(root), headline).known(other, ["project", "engine", "contquery"]);
             reader.report.add(root, draft);
             None
         }
@@ -124,7 +127,10 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
         reader.project_properties = project_properties(root, reader);
         reader.check_attributes(
             root,
-            &[&["name", "pubsub", "heartbeat-interval", "index", "port", "id", "layout", "version"], &PASSIVE_ATTRIBUTES],
+            &[
+                &["name", "pubsub", "heartbeat-interval", "index", "port", "id", "layout", "version"],
+                &PASSIVE_ATTRIBUTES,
+            ],
         );
     }
     let name = reader.required(root, "name");
@@ -201,7 +207,8 @@ pub(crate) fn index_of(text: &crate::text::Text, node: Node<'_, '_>, reader: &Re
         Some(2) => Some(Index::None),
         Some(6 | 7) => {
             let way_out = "use pi_HASH; the rows are kept in memory";
-            let draft = not_supported(text.full_span(), "an index on disk", "windows keep their rows in memory", way_out);
+            let draft =
+                not_supported(text.full_span(), "an index on disk", "windows keep their rows in memory", way_out);
             reader.report.add(node, draft);
             None
         }
@@ -247,7 +254,8 @@ fn query_elements<'n, 'i>(root: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<Node<'
             | "ds-initialize" => {
                 if filled {
                     let what = format!("`{name}`");
-                    let draft = not_supported(tag_span(child), &what, modules, "express the step with EEL in a compute window");
+                    let draft =
+                        not_supported(tag_span(child), &what, modules, "express the step with EEL in a compute window");
                     reader.report.add(child, draft);
                 }
             }

@@ -23,8 +23,9 @@ pub(crate) fn notes(project: &Project, root: Node<'_, '_>, reader: &Reader<'_>) 
     if inputs.len() > 1 {
         let names: Vec<&str> = inputs.iter().map(|endpoint| endpoint.window).collect();
         let headline = format!("the project reads {} topics ({})", inputs.len(), names.join(", "));
-        let draft = Draft::note("several-inputs", tag_span(root), headline)
-            .help("the active engine decides how they interleave and records it; the order between topics is not repeatable");
+        let draft = Draft::note("several-inputs", tag_span(root), headline).help(
+            "the active engine decides how they interleave and records it; the order between topics is not repeatable",
+        );
         reader.report.add(root, draft);
     }
 }
@@ -47,8 +48,9 @@ fn window_notes(window: &Window, element: Node<'_, '_>, reader: &Reader<'_>) {
     if let WindowKind::Functional { fields } = &window.kind
         && fields.iter().any(|field| matches!(field, FunctionalField::EventCounter))
     {
-        let draft = Draft::note("event-counter", tag_span(element), "eventCounter() counts from the start of the input")
-            .help("a new engine needs the whole input topic or a snapshot; check the topic's retention");
+        let draft =
+            Draft::note("event-counter", tag_span(element), "eventCounter() counts from the start of the input")
+                .help("a new engine needs the whole input topic or a snapshot; check the topic's retention");
         reader.report.add(element, draft);
     }
     for connector in window.connectors.iter().filter(|connector| connector.active && connector.class == "kafka") {
@@ -65,9 +67,9 @@ fn window_notes(window: &Window, element: Node<'_, '_>, reader: &Reader<'_>) {
             )),
             _ => None,
         };
-        let node = element.descendants().find(|node| {
-            node.has_tag_name("connector") && reader.report.line(node.range().start) == connector.line
-        });
+        let node = element
+            .descendants()
+            .find(|node| node.has_tag_name("connector") && reader.report.line(node.range().start) == connector.line);
         if let (Some((id, headline, help)), Some(node)) = (note, node) {
             reader.report.add(node, Draft::note(id, tag_span(node), headline).help(help));
         }

@@ -27,7 +27,10 @@ struct RawEdge<'n, 'i> {
 
 /// Reads a query; `None` when nothing useful can be said about it.
 pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, reader: &Reader<'_>) -> Option<Query> {
-    reader.check_attributes(node, &[&["name", "trace", "include-singletons", "index", "timing-threshold", "id", "layout"]]);
+    reader.check_attributes(
+        node,
+        &[&["name", "trace", "include-singletons", "index", "timing-threshold", "id", "layout"]],
+    );
     let name = reader.required(node, "name");
     if let Some(name) = &name {
         crate::parse::check_topic_name("query name", name, node, reader);
@@ -40,8 +43,10 @@ pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, rea
         }
     }
     let windows = raw_windows(node, reader);
-    let (edges, complete) = raw_edges(node, &windows, reader);
+    let (mut edges, complete) = raw_edges(node, &windows, reader);
     check_ends(&windows, &edges, complete, node, reader);
+    // Reported; they must not make a cycle too.
+    edges.retain(|edge| !windows[edge.edge.target].node.has_tag_name("window-source"));
     let order = topological(&windows, &edges, reader)?;
 
     let place = Place {
@@ -57,7 +62,8 @@ pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, rea
     for (new, &old) in order.iter().enumerate() {
         position[old] = new;
     }
-    let edges = place.edges.iter().map(|edge| Edge { source: position[edge.source], target: position[edge.target], ..*edge });
+    let edges =
+        place.edges.iter().map(|edge| Edge { source: position[edge.source], target: position[edge.target], ..*edge });
     let edges = edges.collect();
     // A window that could not be read has been reported; the project is refused anyway.
     Some(Query { name: name?.as_str().to_owned(), windows: read.into_iter().flatten().collect(), edges })
@@ -70,10 +76,6 @@ fn raw_windows<'n, 'i>(node: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<RawWindow
     for element in lists.flat_map(|list| list.children()).filter(Node::is_element) {
         let tag = element.tag_name().name();
         if IGNORED.contains(&tag) {
-            continue;
-        }
-        if !tag.starts_with("window-") {
-            reader.report.add(element, window::unknown_kind(element));
             continue;
         }
         let Some(name) = reader.required(element, "name") else { continue };
@@ -113,6 +115,12 @@ fn raw_edges<'n, 'i>(
     let complete = Cell::new(true);
     let mut edges: Vec<RawEdge<'n, 'i>> = Vec::new();
     let query = node.attribute("name").unwrap_or_default();
+    // A window without a name was reported; the edges that mean it are no second mistake.
+    let lists = node.children().filter(|child| child.has_tag_name("windows"));
+    let elements = lists.flat_map(|list| list.children()).filter(Node::is_element);
+    let nameless = elements.filter(|element| element.tag_name().name().starts_with("window")).any(|element| {
+        element.attribute("name").is_none_or(|name| name.trim().is_empty())
+    });
     let lists = node.children().filter(|child| child.has_tag_name("edges"));
     for element in lists.flat_map(|list| list.children()).filter(Node::is_element) {
         if !element.has_tag_name("edge") {
@@ -130,6 +138,8 @@ fn raw_edges<'n, 'i>(
                 let found = windows.iter().position(|window| window.name.as_str() == name.as_str());
                 if found.is_none() {
                     complete.set(false);
+                }
+                if found.is_none() && !nameless {
                     reader.report.add(element, unknown_window(attribute, &name, query, windows, reader));
                 }
                 found.map(|found| (name, found))
@@ -195,7 +205,9 @@ fn edge_slot(element: Node<'_, '_>, reader: &Reader<'_>) -> Option<u32> {
         Ok(slot) if (0..=i64::from(u32::MAX)).contains(&slot) => {
             let because = "windows have no splitter yet";
             let way_out = "filter after the window: one filter window per slot";
-            reader.report.add(element, crate::report::not_supported(text.full_span(), "an edge slot", because, way_out));
+            reader
+                .report
+                .add(element, crate::report::not_supported(text.full_span(), "an edge slot", because, way_out));
             u32::try_from(slot).ok()
         }
         _ => {
@@ -253,9 +265,8 @@ fn topological(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], reader:
     let mut order = Vec::with_capacity(windows.len());
     let mut done = vec![false; windows.len()];
     while order.len() < windows.len() {
-        let ready = |at: &usize| {
-            !done[*at] && edges.iter().all(|edge| edge.edge.target != *at || done[edge.edge.source])
-        };
+        let ready =
+            |at: &usize| !done[*at] && edges.iter().all(|edge| edge.edge.target != *at || done[edge.edge.source]);
         let Some(next) = (0..windows.len()).find(ready) else {
             report_cycle(windows, edges, &done, reader);
             return None;

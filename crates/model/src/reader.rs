@@ -30,8 +30,7 @@ impl<'a> Reader<'a> {
     }
 
     fn substituted(&self, node: Node<'_, '_>, text: &Text) -> Text {
-        let lookup =
-            |name: &str| self.project_properties.get(name).or_else(|| self.properties.get(name)).cloned();
+        let lookup = |name: &str| self.project_properties.get(name).or_else(|| self.properties.get(name)).cloned();
         let mut unknown = |name: &str, span: Range<usize>| {
             if self.unknown.borrow_mut().insert(name.to_owned()) {
                 let headline = format!("property `{name}` is not defined, `@{name}@` stays as it is");

@@ -25,7 +25,16 @@ pub(crate) struct Draft {
 impl Draft {
     pub fn error(id: &'static str, span: Range<usize>, headline: impl Into<String>) -> Draft {
         let headline = headline.into();
-        Draft { id, severity: Severity::Error, headline, span, label: String::new(), help: None, suggestion: None, known: Vec::new() }
+        Draft {
+            id,
+            severity: Severity::Error,
+            headline,
+            span,
+            label: String::new(),
+            help: None,
+            suggestion: None,
+            known: Vec::new(),
+        }
     }
 
     pub fn warning(id: &'static str, span: Range<usize>, headline: impl Into<String>) -> Draft {
@@ -82,6 +91,10 @@ impl<'a> Reporter<'a> {
         }
         let Draft { id, severity, headline, span, label, help, suggestion, known } = draft;
         let start = span.start.min(self.xml.len());
+        // What two readers stumble over is one mistake.
+        if found.iter().any(|(at, other)| *at == start && other.id == id && other.headline == headline) {
+            return;
+        }
         let line_start = self.xml[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = self.xml[start..].find('\n').map_or(self.xml.len(), |at| start + at);
         let marked = &self.xml[start..span.end.clamp(start, line_end)];

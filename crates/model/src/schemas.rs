@@ -33,7 +33,8 @@ impl Place<'_, '_, '_> {
             if other_schema != schema {
                 let window = &self.windows[at];
                 let (a, b) = (self.windows[first].name.as_str(), self.windows[other].name.as_str());
-                let headline = format!("inputs `{a}` and `{b}` of window `{}` have different schemas", window.name.as_str());
+                let headline =
+                    format!("inputs `{a}` and `{b}` of window `{}` have different schemas", window.name.as_str());
                 let help = format!("`{a}` has {schema}, `{b}` has {other_schema}");
                 let draft = Draft::error("different-inputs", window.name.full_span(), headline).help(help);
                 self.reader.report.add(window.node, draft);
@@ -46,8 +47,10 @@ impl Place<'_, '_, '_> {
     fn find_schema(&self, at: usize) -> Option<Arc<Schema>> {
         let (node, reader) = (self.windows[at].node, self.reader);
         let inherits = matches!(node.tag_name().name(), "window-copy" | "window-filter");
-        let written: Vec<Node<'_, '_>> =
-            node.children().filter(|child| child.has_tag_name("schema") || child.has_tag_name("schema-string")).collect();
+        let written: Vec<Node<'_, '_>> = node
+            .children()
+            .filter(|child| child.has_tag_name("schema") || child.has_tag_name("schema-string"))
+            .collect();
         if let Some(second) = written.get(1) {
             let draft = Draft::error("two-schemas", tag_span(*second), "the window has two schemas")
                 .help("keep either <schema> or <schema-string>");
@@ -74,8 +77,12 @@ impl Place<'_, '_, '_> {
             reader.report.add(element, draft);
             return None;
         }
-        if inherits && let Some(input) = self.input_of(at) && *input != *schema {
-            let headline = format!("window `{}` passes its input on, but its schema is another", self.windows[at].name.as_str());
+        if inherits
+            && let Some(input) = self.input_of(at)
+            && *input != *schema
+        {
+            let headline =
+                format!("window `{}` passes its input on, but its schema is another", self.windows[at].name.as_str());
             let draft = Draft::error("schema-differs", tag_span(element), headline)
                 .help(format!("leave the schema out; the input has {input}"));
             reader.report.add(element, draft);
@@ -95,7 +102,8 @@ impl Place<'_, '_, '_> {
         };
         let schema = self.schema_of(from)?;
         if reader.flag(element, "copy-keys") == Some(false) {
-            let fields: Vec<Field> = schema.fields().iter().map(|field| Field { key: false, ..field.clone() }).collect();
+            let fields: Vec<Field> =
+                schema.fields().iter().map(|field| Field { key: false, ..field.clone() }).collect();
             return Schema::new(fields).ok().map(Arc::new);
         }
         Some(schema)
@@ -205,7 +213,8 @@ fn string_field(part: &Text) -> Result<Field, Box<Draft>> {
             let start = text.len() - ty.trim_start().len();
             let found = part.part(start..text.len());
             let known = FieldType::ALL.map(FieldType::name);
-            let draft = bad_value(&format!("the type of field `{name}`"), &found, "a field type").known(found.as_str(), known);
+            let draft =
+                bad_value(&format!("the type of field `{name}`"), &found, "a field type").known(found.as_str(), known);
             Err(Box::new(draft))
         }
     }
@@ -228,7 +237,8 @@ pub(crate) fn refuse_initializer(node: Node<'_, '_>, reader: &Reader<'_>) {
         if filled {
             let what = format!("`{}` in `expr-initialize`", child.tag_name().name());
             let because = "expressions keep nothing from one event to the next yet";
-            let way_out = "declare the variables inside the expressions; count with eventCounter() in a functional window";
+            let way_out =
+                "declare the variables inside the expressions; count with eventCounter() in a functional window";
             reader.report.add(child, not_supported(tag_span(child), &what, because, way_out));
         }
     }

@@ -235,8 +235,8 @@ mod tests {
             _ => None,
         };
         let mut unknown = Vec::new();
-        let text =
-            Text::of_attribute(xml, 0..xml.len()).substituted(&lookup, &mut |name, span| unknown.push((name.to_owned(), span)));
+        let text = Text::of_attribute(xml, 0..xml.len())
+            .substituted(&lookup, &mut |name, span| unknown.push((name.to_owned(), span)));
         assert_eq!(text.as_str(), "h.example:9092 a@b @X@");
         assert_eq!(unknown, [("X".to_owned(), 18..21)]);
         let endless = Text::of_attribute("@A@", 0..3).substituted(&|_| Some("@A@@A@".into()), &mut |_, _| {});

@@ -57,15 +57,35 @@ const COMMON: [&str; 11] = [
 const KINDS: [(&str, &[&str], &[&str]); 6] = [
     ("window-source", &["insert-only", "autogen-key"], &["schema", "schema-string", "retention", "splitter-expr"]),
     ("window-copy", &[], &["schema", "schema-string", "retention", "splitter-expr"]),
-    ("window-filter", &["func", "init"], &["schema", "schema-string", "expression", "code", "use", "plugin", "expr-initialize", "splitter-expr"]),
-    ("window-compute", &[], &["schema", "schema-string", "output", "expr-initialize", "splitter-expr", "context-plugin"]),
-    ("window-functional", &["produces-only-inserts"], &["schema", "schema-string", "function-context", "event-loops", "generate", "opcode", "splitter-expr"]),
-    ("window-calculate", &["algorithm", "produces-only-inserts"], &["schema", "schema-string", "parameters", "input-map", "output-map", "mas-map"]),
+    (
+        "window-filter",
+        &["func", "init"],
+        &["schema", "schema-string", "expression", "code", "use", "plugin", "expr-initialize", "splitter-expr"],
+    ),
+    (
+        "window-compute",
+        &[],
+        &["schema", "schema-string", "output", "expr-initialize", "splitter-expr", "context-plugin"],
+    ),
+    (
+        "window-functional",
+        &["produces-only-inserts"],
+        &["schema", "schema-string", "function-context", "event-loops", "generate", "opcode", "splitter-expr"],
+    ),
+    (
+        "window-calculate",
+        &["algorithm", "produces-only-inserts"],
+        &["schema", "schema-string", "parameters", "input-map", "output-map", "mas-map"],
+    ),
 ];
 
 /// Kinds that exist but cannot run here: element, why, the way out.
 const NOT_YET: [(&str, &str, &str); 27] = [
-    ("window-aggregate", "grouped state comes with a later version", "use window-calculate with algorithm=\"Summary\" for statistics over the last events"),
+    (
+        "window-aggregate",
+        "grouped state comes with a later version",
+        "use window-calculate with algorithm=\"Summary\" for statistics over the last events",
+    ),
     ("window-join", "joins come with a later version", "join outside and publish the joined events"),
     ("window-union", "unions come with a later version", "publish both streams into one source window"),
     ("window-pattern", "patterns come with a later version", "match the steps with filter windows"),
@@ -80,7 +100,11 @@ const NOT_YET: [(&str, &str, &str); 27] = [
     ("window-counter", "counters come with a later version", "use eventCounter() in a functional window"),
     ("window-remove-state", "it comes with a later version", "filter with ESP_OPCODE == \"I\""),
     ("window-transpose", "it comes with a later version", "publish the events in the wanted shape"),
-    ("window-procedural", "plug-ins and DS2 programs are binary parts of the original engine", "write the step with EEL in a compute window"),
+    (
+        "window-procedural",
+        "plug-ins and DS2 programs are binary parts of the original engine",
+        "write the step with EEL in a compute window",
+    ),
     ("window-notification", "engines of a group would each send the message", "notify from a subscriber adapter"),
     ("window-statedb-writer", "an outside store is no part of the replicated state", "write from a subscriber adapter"),
     ("window-statedb-reader", "an outside store is no part of the replicated state", "publish the looked-up values"),
@@ -199,7 +223,8 @@ fn check_roles(place: &Place<'_, '_, '_>, at: usize, name: &Text) {
     if other.is_some() {
         let node = place.windows[at].node;
         let headline = format!("window `{}` takes data edges only", name.as_str());
-        let draft = Draft::error("edge-role", name.full_span(), headline).help("remove `role` from the edge that leads to it");
+        let draft =
+            Draft::error("edge-role", name.full_span(), headline).help("remove `role` from the edge that leads to it");
         place.reader.report.add(node, draft);
     }
 }

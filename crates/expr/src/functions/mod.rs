@@ -36,9 +36,19 @@ pub(crate) enum Kernel {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
     /// Parameters are converted to these; the first `required` must be given, the rest have a default.
-    Fixed { kernel: Kernel, params: &'static [Param], required: usize, defaults: &'static [i64] },
+    Fixed {
+        kernel: Kernel,
+        params: &'static [Param],
+        required: usize,
+        defaults: &'static [i64],
+    },
     /// Integers stay integers, everything else is a real number; more than two arguments are folded.
-    Number { integer: Kernel, real: Kernel, at_least: usize, at_most: usize },
+    Number {
+        integer: Kernel,
+        real: Kernel,
+        at_least: usize,
+        at_most: usize,
+    },
     /// `isnull`, `isblank`.
     IsNull,
     IsBlank,
@@ -72,11 +82,45 @@ const CONVERSIONS: &[Function] = &[
 
 /// Functions of the real language that this version does not have.
 pub(crate) const NOT_YET: [&str; 39] = [
-    "aparse", "asc", "chr", "dim", "edit_distance", "formatdate", "get", "has_control_chars", "inlist", "isalpha",
-    "isnumber", "locale", "logmessage", "parameter", "parameterstring", "parse", "pattern", "print", "raiseerror",
-    "set", "sort", "sort_words", "today", "typeof", "username", "vareval", "varset", "compile", "findfirst",
-    "findnext", "matchstart", "matchlength", "substringcount", "substringstart", "substringlength", "readrow", "run",
-    "execute", "rand",
+    "aparse",
+    "asc",
+    "chr",
+    "dim",
+    "edit_distance",
+    "formatdate",
+    "get",
+    "has_control_chars",
+    "inlist",
+    "isalpha",
+    "isnumber",
+    "locale",
+    "logmessage",
+    "parameter",
+    "parameterstring",
+    "parse",
+    "pattern",
+    "print",
+    "raiseerror",
+    "set",
+    "sort",
+    "sort_words",
+    "today",
+    "typeof",
+    "username",
+    "vareval",
+    "varset",
+    "compile",
+    "findfirst",
+    "findnext",
+    "matchstart",
+    "matchlength",
+    "substringcount",
+    "substringstart",
+    "substringlength",
+    "readrow",
+    "run",
+    "execute",
+    "rand",
 ];
 
 /// Every function.

@@ -43,7 +43,9 @@ fn refuse_code(node: Node<'_, '_>, reader: &Reader<'_>) -> bool {
     for child in node.children().filter(|child| CODE.contains(&child.tag_name().name())) {
         let what = format!("`{}`", child.tag_name().name());
         let because = "scripts and plug-ins come with a later version";
-        reader.report.add(child, not_supported(tag_span(child), &what, because, "write the step as an expression (EEL)"));
+        reader
+            .report
+            .add(child, not_supported(tag_span(child), &what, because, "write the step as an expression (EEL)"));
         refused = true;
     }
     refused
@@ -107,7 +109,9 @@ pub(crate) fn compute(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     }
     if count != wanted.len() {
         let names: Vec<&str> = wanted.iter().map(|field| field.name.as_str()).collect();
-        let headline = format!("`output` has {count} expressions, the schema has {} non-key fields", wanted.len());
+        let counted = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+        let (found, expected) = (counted(count, "expression"), counted(wanted.len(), "non-key field"));
+        let headline = format!("`output` has {found}, the schema has {expected}");
         let draft = Draft::error("expression-count", tag_span(output), headline)
             .help(format!("one field-expr per non-key field, in this order: {}", names.join(", ")));
         reader.report.add(output, draft);
@@ -117,7 +121,8 @@ pub(crate) fn compute(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
 }
 
 fn field_program(element: Node<'_, '_>, field: &Field, scope: &Scope, reader: &Reader<'_>) -> Option<Program> {
-    if let Some(name) = reader.attribute(element, "name").filter(|name| !name.is_empty() && name.as_str() != field.name) {
+    if let Some(name) = reader.attribute(element, "name").filter(|name| !name.is_empty() && name.as_str() != field.name)
+    {
         let headline = format!("this expression is for field `{}`, but is named `{}`", field.name, name.as_str());
         let draft = Draft::error("expression-order", name.full_span(), headline)
             .help("expressions stand in schema order, one per non-key field");
@@ -127,7 +132,8 @@ fn field_program(element: Node<'_, '_>, field: &Field, scope: &Scope, reader: &R
     if !program.fits(field.ty) {
         let found = program.result_type().map_or("a blob or an array", |ty| ty.name());
         let headline = format!("the expression gives {found}, field `{}` has type {}", field.name, field.ty);
-        let draft = Draft::error("field-type", text.full_span(), headline).help("change the type of the field, or convert");
+        let draft =
+            Draft::error("field-type", text.full_span(), headline).help("change the type of the field, or convert");
         reader.report.add(element, draft);
         return None;
     }

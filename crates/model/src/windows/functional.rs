@@ -52,7 +52,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
                 None => complete = false,
             }
         } else {
-            match copied(reading, field) {
+            match copied(reading, field, complete) {
                 Some(source) => fields.push(source.map_or(FunctionalField::Null, FunctionalField::Copy)),
                 None => complete = false,
             }
@@ -62,10 +62,14 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
 }
 
 /// The same-named input field of a field without a function or mapping; the outer `None` after a report.
-pub(crate) fn copied(reading: &Reading<'_, '_, '_>, field: &Field) -> Option<Option<usize>> {
+/// Where something else is wrong (not `complete`), a field that nothing fills is its consequence.
+pub(crate) fn copied(reading: &Reading<'_, '_, '_>, field: &Field, complete: bool) -> Option<Option<usize>> {
     let Reading { node, reader, .. } = *reading;
     let input = reading.input?;
     let Some(index) = input.index_of(&field.name) else {
+        if !complete {
+            return Some(None);
+        }
         let headline = format!("nothing fills field `{}`, it will always be null", field.name);
         let draft = Draft::warning("empty-field", schema_span(node, &field.name, reader), headline)
             .help("compute it, or name it like the input field it copies")
@@ -75,7 +79,8 @@ pub(crate) fn copied(reading: &Reading<'_, '_, '_>, field: &Field) -> Option<Opt
     };
     let found = input.fields()[index].ty;
     if found != field.ty {
-        let headline = format!("field `{}` has type {}, but is copied from a field of type {found}", field.name, field.ty);
+        let headline =
+            format!("field `{}` has type {}, but is copied from a field of type {found}", field.name, field.ty);
         let draft = Draft::error("field-type", schema_span(node, &field.name, reader), headline)
             .help(format!("give it type {found}, or convert it in a compute window"));
         reader.report.add(node, draft);
@@ -106,7 +111,8 @@ fn function_elements<'n, 'i>(reading: &Reading<'_, 'n, 'i>) -> Vec<(Text, Node<'
                     if let Some(property) = child.children().find(Node::is_element) {
                         let because = "functions use fields and literals so far";
                         let way_out = "write the value into the function, or use a project property as @NAME@";
-                        let draft = not_supported(tag_span(property), "properties of a function context", because, way_out);
+                        let draft =
+                            not_supported(tag_span(property), "properties of a function context", because, way_out);
                         reader.report.add(property, draft);
                     }
                 }

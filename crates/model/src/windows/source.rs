@@ -25,7 +25,8 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> WindowKind {
             [key] if matches!(schema.fields()[*key].ty, FieldType::Int64 | FieldType::String)
         );
         if !fits {
-            let headline = format!("autogen-key needs one key field of type int64 or string, found {}", keys.join(", "));
+            let headline =
+                format!("autogen-key needs one key field of type int64 or string, found {}", keys.join(", "));
             let draft = Draft::error("autogen-key", attribute.range_qname(), headline)
                 .help("make the key `id*:int64`, or let the publisher send the key");
             reader.report.add(*node, draft);
@@ -54,8 +55,9 @@ pub(crate) fn retention(reading: &Reading<'_, '_, '_>, index: Index) -> Option<R
     }
     reader.check_attributes(element, &[&["type", "field", "unit"]]);
     if index == Index::None {
-        let draft = Draft::error("retention-index", tag_span(element), "retention needs rows, but the index is pi_EMPTY")
-            .help("use index=\"pi_HASH\" or index=\"pi_RBTREE\"");
+        let draft =
+            Draft::error("retention-index", tag_span(element), "retention needs rows, but the index is pi_EMPTY")
+                .help("use index=\"pi_HASH\" or index=\"pi_RBTREE\"");
         reader.report.add(element, draft);
     }
     let kind = retention_kind(reading, element);
@@ -63,8 +65,9 @@ pub(crate) fn retention(reading: &Reading<'_, '_, '_>, index: Index) -> Option<R
     let kind = kind?;
     let counts = matches!(kind, RetentionKind::ByCountSliding { .. } | RetentionKind::ByCountJumping { .. });
     if counts && let Some(attribute) = element.attribute_node("field") {
-        let draft = Draft::warning("unused-field", attribute.range_qname(), "`field` means nothing for a retention by count")
-            .help("remove it");
+        let draft =
+            Draft::warning("unused-field", attribute.range_qname(), "`field` means nothing for a retention by count")
+                .help("remove it");
         reader.report.add(element, draft);
         return Some(Retention { kind, field: None });
     }
@@ -115,7 +118,12 @@ fn retention_kind(reading: &Reading<'_, '_, '_>, element: Node<'_, '_>) -> Optio
         }
         Some(_) => {
             let because = "its look-back span is not documented well enough";
-            let draft = not_supported(ty.full_span(), "bytime_jumping_lookback", because, "use bytime_jumping or bytime_sliding");
+            let draft = not_supported(
+                ty.full_span(),
+                "bytime_jumping_lookback",
+                because,
+                "use bytime_jumping or bytime_sliding",
+            );
             reader.report.add(element, draft);
             None
         }

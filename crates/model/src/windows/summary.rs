@@ -18,10 +18,32 @@ const MAX_WINDOW_LENGTH: usize = 10_000_000;
 
 /// Algorithms of the original that are not Summary.
 const NOT_YET: [&str; 26] = [
-    "Correlation", "MRR", "FitStat", "STFT", "Cepstrum", "SegmentedCorrelation", "LagMonitor", "Histogram",
-    "DistributionFitting", "ChangeDetection", "ROC", "Tokenization", "TFIDF", "TextVectorization", "SST", "KMEANS",
-    "DBSCAN", "LinearRegression", "LogisticRegression", "SVM", "TSNE", "MAS", "BoxAndWhiskers", "Percentile",
-    "MovingAverage", "SubspaceTracking",
+    "Correlation",
+    "MRR",
+    "FitStat",
+    "STFT",
+    "Cepstrum",
+    "SegmentedCorrelation",
+    "LagMonitor",
+    "Histogram",
+    "DistributionFitting",
+    "ChangeDetection",
+    "ROC",
+    "Tokenization",
+    "TFIDF",
+    "TextVectorization",
+    "SST",
+    "KMEANS",
+    "DBSCAN",
+    "LinearRegression",
+    "LogisticRegression",
+    "SVM",
+    "TSNE",
+    "MAS",
+    "BoxAndWhiskers",
+    "Percentile",
+    "MovingAverage",
+    "SubspaceTracking",
 ];
 
 /// Statistics of Summary that are not computed yet.
@@ -48,7 +70,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
                 None => complete = false,
             }
         } else {
-            match copied(reading, field) {
+            match copied(reading, field, complete) {
                 Some(source) => fields.push(source.map_or(SummaryField::Null, SummaryField::Copy)),
                 None => complete = false,
             }
@@ -87,8 +109,8 @@ fn window_length(reading: &Reading<'_, '_, '_>) -> Option<usize> {
             "alpha" | "sampleEntropyTolerance" | "sampleEntropyNormalize" | "sampleEntropyTemplateLength" => {}
             other => {
                 let headline = format!("Summary has no parameter `{other}`, it is ignored");
-                let draft =
-                    Draft::warning("unknown-parameter", name.full_span(), headline).known(other, ["windowLength", "alpha"]);
+                let draft = Draft::warning("unknown-parameter", name.full_span(), headline)
+                    .known(other, ["windowLength", "alpha"]);
                 reader.report.add(element, draft);
             }
         }
@@ -154,7 +176,8 @@ fn output_map(reading: &Reading<'_, '_, '_>) -> (BTreeMap<usize, SummaryStat>, b
             continue;
         };
         let field = &schema.fields()[index];
-        if field.key || !matches!(field.ty, FieldType::Int32 | FieldType::Int64 | FieldType::Double | FieldType::Money) {
+        if field.key || !matches!(field.ty, FieldType::Int32 | FieldType::Int64 | FieldType::Double | FieldType::Money)
+        {
             let what = if field.key { "is a key".to_owned() } else { format!("has type {}", field.ty) };
             let headline = format!("a statistic cannot be put into field `{}`, which {what}", field.name);
             let draft = Draft::error("field-type", value.full_span(), headline)
