@@ -95,15 +95,15 @@ impl KafkaReader {
             attempted: format!("opening a reader on {bus}"),
             reason: text_of(&error),
         };
-        // Assigned first, since librdkafka never starts a topic whose queue was taken while it was unknown.
+        for (topic, _) in topics {
+            // Now this client knows the topic too. Else its partition would be a placeholder, which is replaced, with
+            // its queue, when the topic becomes known.
+            consumer.fetch_metadata(Some(topic), ASK_MAX).map_err(failed)?;
+        }
         consumer.assign(&assignment).map_err(failed)?;
         let mut flows = Vec::with_capacity(topics.len());
         for ((topic, _), (next, broken)) in topics.iter().zip(starts) {
-            let mut queue = consumer
-                .split_partition_queue(topic, 0)
-                .ok_or_else(|| ReadError::NoTopic { topic: topic.to_string() })?;
-            let woken = Arc::clone(&signal);
-            queue.set_nonempty_callback(move || woken.raise());
+            let queue = attach(&consumer, topic, &signal)?;
             flows.push(Flow { topic: Arc::clone(topic), queue, paused: false, next, broken, reassigned: 0 });
         }
         if early(&consumer) {
@@ -296,6 +296,19 @@ impl Reader for KafkaReader {
     fn end(&mut self, topic: &str, end: EndOf, deadline: Duration) -> Result<u64, ReadError> {
         self.asker.end(topic, end, deadline)
     }
+}
+
+/// Gives a topic that is assigned a queue of its own, which wakes the reader. It stays the topic's through later assignments.
+fn attach(
+    consumer: &Arc<BaseConsumer<Context>>,
+    topic: &str,
+    signal: &Arc<Signal>,
+) -> Result<PartitionQueue<Context>, ReadError> {
+    let queue = consumer.split_partition_queue(topic, 0);
+    let mut queue = queue.ok_or_else(|| ReadError::NoTopic { topic: topic.to_owned() })?;
+    let woken = Arc::clone(signal);
+    queue.set_nonempty_callback(move || woken.raise());
+    Ok(queue)
 }
 
 /// Empties the client's common queue; true when it held more than events of the client itself.
