@@ -68,6 +68,9 @@ pub struct LeaderRecord {
     /// Who shall follow on purpose; empty: nobody asked.
     #[serde(default)]
     pub successor: String,
+    /// Why that was asked.
+    #[serde(default)]
+    pub successor_reason: String,
 }
 
 /// Version of a leader record, for compare-and-set.

@@ -46,6 +46,7 @@ pub fn record(term: u64, candidate: &str) -> LeaderRecord {
         reason: "test".into(),
         at_us: 1_700_000_000_000_000,
         successor: String::new(),
+        successor_reason: String::new(),
     }
 }
 

@@ -1,1 +1,39 @@
-//! Who leads a group: the election's decisions, sans I/O.
+//! Who leads a group, in which term, and when somebody is suspected: the decisions of one election instance.
+//!
+//! Several instances decide at the same time, each with a [`Group`] of its own. They agree through what they share: one
+//! leader record per group, changed only by compare-and-set, and one node per candidate, made by the instance that
+//! holds the candidate's stream. The driver calls [`Group::step`] with each input, and with [`Input::Tick`] at least
+//! every [`TICK`]; it carries the effects out in order, and answers those that have an answer by an input.
+//!
+//! Code map: `io` is the vocabulary; `timing` every limit; `group` the state and what each input does to it; `judge`
+//! whether the leader is still one; `choose` who is next; `pulse` signs of life; `failures` the hold-off; `nodes` the
+//! candidates' nodes; `promote` planned handover; `view` what others may see.
+//!
+//! Invariants, each with a test:
+//! - E1 a term has one winner: a term is only ever written by compare-and-set on the record before it
+//! - E2 terms rise: a new one is above the record's and above every term that any candidate knows of
+//! - E3 a leader that shows signs of life is kept: no other is elected unless it failed, restarted, left or handed over
+//! - E4 only a candidate that is caught up is made leader
+//! - E5 the leader is a candidate's process, not a node or a stream: losing either of those moves nothing by itself
+//! - E6 without a session nothing is changed, whatever happens to the streams
+//! - E7 a candidate is told of a term once per stream, a grant only for the term that the record gives it
+//! - E8 time during which this instance itself stood still counts as nobody's silence
+
+mod choose;
+mod failures;
+mod group;
+mod io;
+mod judge;
+mod nodes;
+mod promote;
+mod pulse;
+mod timing;
+mod view;
+
+pub use group::Group;
+pub use io::{
+    AttachmentId, CandidateRole, Effect, Input, Join, LeaderRecord, Message, NodeData, Note, Probe, Progress, Promoted,
+    Refused, RequestId, Seen, SetLeader, Version, Znode,
+};
+pub use timing::{TICK, Timing};
+pub use view::{CandidateView, GroupView};

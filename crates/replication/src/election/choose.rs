@@ -1,0 +1,139 @@
+//! Who is next.
+
+use std::cmp::Reverse;
+
+use super::failures::Standing;
+use super::group::{Group, Writing};
+use super::judge::Evidence;
+use super::{CandidateRole, Effect, LeaderRecord, Note};
+use crate::Term;
+
+/// A candidate that could lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Eligible {
+    pub name: String,
+    pub incarnation: u64,
+    pub sequence: i64,
+    /// Term that it leads in by its own account; 0 when it does not.
+    active_in: Term,
+}
+
+impl Group {
+    /// Who is alive, has a node and is caught up (E4), in the order of the nodes.
+    pub(super) fn eligible(&self) -> Vec<Eligible> {
+        let mut found: Vec<Eligible> = self
+            .locals
+            .values()
+            .filter(|local| {
+                local.attachment.is_some()
+                    && local.says_caught_up()
+                    && !local.pulse.is_silent(self.now, self.timing.hang)
+            })
+            .filter_map(|local| {
+                let active = local.progress.filter(|progress| progress.role == CandidateRole::Active);
+                Some(Eligible {
+                    name: local.join.candidate.clone(),
+                    incarnation: local.join.incarnation,
+                    sequence: local.node.made()?.sequence,
+                    active_in: active.map_or(Term(0), |progress| progress.term),
+                })
+            })
+            .collect();
+        for node in self.seen.iter().flatten() {
+            let newest = self.newest_of(&node.data.candidate).is_some_and(|newest| newest.znode == node.znode);
+            // a node of ours without a candidate of ours is about to go
+            let of_others = node.data.instance != self.instance;
+            if newest && of_others && node.data.caught_up && !self.locals.contains_key(&node.data.candidate) {
+                found.push(Eligible {
+                    name: node.data.candidate.clone(),
+                    incarnation: node.data.incarnation,
+                    sequence: node.znode.sequence,
+                    active_in: Term(0),
+                });
+            }
+        }
+        found.sort_by_key(|candidate| candidate.sequence);
+        found
+    }
+
+    /// Writes a new leader record when one is needed and somebody can lead.
+    pub(super) fn elect(&mut self, effects: &mut Vec<Effect>) {
+        if !self.session.connected || self.in_flight.is_some() || self.now < self.retry_at || self.seen.is_none() {
+            return;
+        }
+        let reason = match (&self.led, &self.deposed) {
+            (Some(_), None) => return,
+            (Some(_), Some(deposed)) => deposed.reason.clone(),
+            (None, _) => {
+                let settled = |since| self.now.saturating_sub(since) >= self.timing.settle;
+                if !self.first_candidate.is_some_and(settled) {
+                    return;
+                }
+                "first leader of the group".to_owned()
+            }
+        };
+        let Some(next) = self.choose() else {
+            if !self.nobody_noted && self.led.is_some() {
+                self.nobody_noted = true;
+                effects.push(Effect::Note(Note::NobodyCanLead { reason }));
+            }
+            return;
+        };
+        let record = LeaderRecord {
+            term: self.next_term(),
+            candidate: next.name,
+            incarnation: next.incarnation,
+            reason,
+            at_us: 0,
+            successor: String::new(),
+            successor_reason: String::new(),
+        };
+        let failed = self.failed_leader();
+        let begins_term = true;
+        self.write(record, Writing { begins_term, failed }, effects);
+    }
+
+    pub(super) fn write(&mut self, record: LeaderRecord, writing: Writing, effects: &mut Vec<Effect>) {
+        let expected = self.led.as_ref().map(|led| led.version);
+        self.in_flight = Some(writing);
+        effects.push(Effect::SetLeader { expected, record });
+    }
+
+    /// The lowest node, but: a named successor first, the failed leader last, those with failures later.
+    fn choose(&self) -> Option<Eligible> {
+        let record = self.led.as_ref().map(|led| &led.record);
+        let evidence = self.deposed.as_ref().map(|deposed| &deposed.evidence);
+        let preferred = match evidence {
+            Some(Evidence::HandedOver { successor }) => successor.as_str(),
+            _ => record.map_or("", |record| record.successor.as_str()),
+        };
+        let may_lead_again = matches!(evidence, Some(Evidence::HandedOver { .. } | Evidence::GaveUp));
+        let mut found = self.eligible();
+        found.retain(|candidate| {
+            let deposed =
+                record.is_some_and(|led| led.candidate == candidate.name && led.incarnation == candidate.incarnation);
+            (!deposed || may_lead_again) && self.failures.standing(&candidate.name, self.now) != Standing::Barred
+        });
+        found.into_iter().min_by_key(|candidate| {
+            let failed = record.is_some_and(|led| led.candidate == candidate.name);
+            // without a record, whoever leads by its own account goes on: the record was lost, the leader was not
+            let active = if record.is_none() { candidate.active_in } else { Term(0) };
+            (
+                candidate.name != preferred,
+                failed,
+                self.failures.standing(&candidate.name, self.now),
+                Reverse(active),
+                candidate.sequence,
+            )
+        })
+    }
+
+    /// E2: above everything that anybody knows of.
+    fn next_term(&self) -> Term {
+        let record = self.led.as_ref().map_or(Term(0), |led| led.record.term);
+        let locals = self.locals.values().map(|local| local.join.known_term);
+        let nodes = self.seen.iter().flatten().map(|node| node.data.term);
+        let highest = locals.chain(nodes).fold(record, Term::max);
+        Term(highest.0.saturating_add(1))
+    }
+}

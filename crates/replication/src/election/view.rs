@@ -1,0 +1,89 @@
+//! What others may see of a group.
+
+use super::group::Group;
+use super::{LeaderRecord, Progress};
+use crate::Term;
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupView {
+    /// Who leads, if anybody ever did.
+    pub leader: Option<LeaderRecord>,
+    /// Why the leader is to be replaced; `None`: all is well.
+    pub deposed: Option<String>,
+    /// Candidates in the order of their nodes; those without a node come last.
+    pub candidates: Vec<CandidateView>,
+}
+
+/// A candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateView {
+    /// Name.
+    pub candidate: String,
+    /// `host:port` that its crash closes.
+    pub address: String,
+    /// Path of its node; empty: none.
+    pub znode: String,
+    /// Instance that holds its stream.
+    pub instance: String,
+    /// True when it could lead.
+    pub caught_up: bool,
+    /// Its last sign of life, where its stream is held.
+    pub progress: Option<Progress>,
+}
+
+impl Group {
+    /// The group now.
+    pub fn view(&self) -> GroupView {
+        let mut candidates: Vec<(i64, CandidateView)> = self
+            .locals
+            .values()
+            .map(|local| {
+                let znode = local.node.made();
+                let view = CandidateView {
+                    candidate: local.join.candidate.clone(),
+                    address: local.join.address.clone(),
+                    znode: znode.map(|znode| znode.path.clone()).unwrap_or_default(),
+                    instance: self.instance.clone(),
+                    caught_up: local.says_caught_up(),
+                    progress: local.progress,
+                };
+                (znode.map_or(i64::MAX, |znode| znode.sequence), view)
+            })
+            .collect();
+        for node in self.seen.iter().flatten() {
+            let newest = self.newest_of(&node.data.candidate).is_some_and(|newest| newest.znode == node.znode);
+            if newest && !self.locals.contains_key(&node.data.candidate) {
+                let view = CandidateView {
+                    candidate: node.data.candidate.clone(),
+                    address: node.data.address.clone(),
+                    znode: node.znode.path.clone(),
+                    instance: node.data.instance.clone(),
+                    caught_up: node.data.caught_up,
+                    progress: None,
+                };
+                candidates.push((node.znode.sequence, view));
+            }
+        }
+        candidates.sort_by_key(|(sequence, _)| *sequence);
+        GroupView {
+            leader: self.led.as_ref().map(|led| led.record.clone()),
+            deposed: self.deposed.as_ref().map(|deposed| deposed.reason.clone()),
+            candidates: candidates.into_iter().map(|(_, view)| view).collect(),
+        }
+    }
+
+    /// Term of the group now; 0 when it never had a leader.
+    pub fn term(&self) -> Term {
+        self.led.as_ref().map_or(Term(0), |led| led.record.term)
+    }
+
+    /// True when nothing of the group is held here: no stream, no request, no write.
+    pub fn is_idle(&self) -> bool {
+        self.locals.is_empty() && self.promotion.is_none() && self.in_flight.is_none()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.view().candidates.into_iter().map(|view| view.candidate).collect()
+    }
+}
