@@ -13,24 +13,101 @@ fn load(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The top bit of each byte that is no digit, for bytes of ASCII with [`ZEROS`] taken away; behind another byte that is
+/// not ASCII, bits may be wrong.
+#[inline]
+fn other_bytes(digits: u64) -> u64 {
+    (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080
+}
+
+/// The value of eight digits, the first in the lowest byte: pairs, then fours, then all.
+#[inline]
+fn eight_digits(digits: u64) -> u64 {
+    const MASK: u64 = 0x0000_00ff_0000_00ff;
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let low = (pairs & MASK).wrapping_mul(100 + (1_000_000 << 32));
+    let high = (pairs >> 16 & MASK).wrapping_mul(1 + (10_000 << 32));
+    low.wrapping_add(high) >> 32
+}
+
 /// Digits at the start of eight bytes: their number and value.
 #[inline]
 fn leading_digits(word: u64) -> (usize, u64) {
-    let digits = word ^ 0x3030_3030_3030_3030;
-    // a byte above 9 gets its top bit; carries only reach bytes behind it
-    let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
-    let count = others.trailing_zeros() as usize / 8;
-    if count == 0 {
-        return (0, 0);
+    let digits = word ^ ZEROS;
+    let count = other_bytes(digits).trailing_zeros() as usize / 8;
+    // zeros in front of the digits; nothing at all if there are none
+    (count, if count == 0 { 0 } else { eight_digits(digits << (64 - 8 * count)) })
+}
+
+/// A number of at most seven characters, sign not included, and what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Short {
+    /// All digits as one number.
+    pub digits: u32,
+    /// How many of them stand behind the point.
+    pub decimals: usize,
+    /// A minus stands in front.
+    pub negative: bool,
+    /// The byte behind the number.
+    pub follow: u8,
+    /// The position of that byte.
+    pub end: usize,
+}
+
+/// Reads a short number with or without a point: everything from one load of eight bytes.
+#[inline]
+pub(super) fn short(bytes: &[u8], at: usize) -> Option<Short> {
+    let mut at = at;
+    let mut word = load(bytes, at)?;
+    let negative = word as u8 == b'-';
+    if negative {
+        at += 1;
+        word = load(bytes, at)?;
     }
-    // digits to the end of the word, zeros in front of them; then pairs, fours, eights
-    let pairs = digits << (64 - 8 * count);
-    let pairs = pairs.wrapping_mul(10).wrapping_add(pairs >> 8);
-    const MASK: u64 = 0x0000_00ff_0000_00ff;
-    let value = (pairs & MASK)
-        .wrapping_mul(100 + (1_000_000 << 32))
-        .wrapping_add((pairs >> 16 & MASK).wrapping_mul(1 + (10_000 << 32)));
-    (count, value >> 32)
+    let digits = word ^ ZEROS;
+    let others = other_bytes(digits);
+    // in bits; 0 when there is no digit, 64 when there are only digits
+    let whole = others.trailing_zeros() & !7;
+    if whole == 0 || whole == 64 {
+        return None;
+    }
+    let follow = (word >> whole) as u8;
+    if follow != b'.' {
+        let digits = eight_digits(digits << (64 - whole)) as u32;
+        return Some(Short { digits, decimals: 0, negative, follow, end: at + whole as usize / 8 });
+    }
+    let all = (others & (others - 1)).trailing_zeros() & !7;
+    if all == 64 {
+        return None;
+    }
+    // the point goes, the decimals move up to the digits in front of it
+    let front = (1 << whole) - 1;
+    let joined = digits & front | digits >> 8 & !front;
+    Some(Short {
+        digits: eight_digits(joined << (72 - all)) as u32,
+        decimals: (all - whole) as usize / 8 - 1,
+        negative,
+        follow: (word >> all) as u8,
+        end: at + all as usize / 8,
+    })
+}
+
+impl Short {
+    /// The number as a double: both parts are exact, and one division rounds once.
+    #[inline]
+    pub(super) fn double(self) -> f64 {
+        let value = f64::from(self.digits) / POWERS[self.decimals & 7];
+        if self.negative { -value } else { value }
+    }
+
+    /// The number as an integer; `None` when it has a point.
+    #[inline]
+    pub(super) fn integer(self) -> Option<i32> {
+        let value = self.digits as i32;
+        if self.decimals == 0 { Some(if self.negative { -value } else { value }) } else { None }
+    }
 }
 
 /// An integer of 1 to 15 digits at `at`: its value and the position behind it.
@@ -208,6 +285,26 @@ mod tests {
             let count = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
             let value = bytes[..count].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
             prop_assert_eq!(leading_digits(word), (count, value));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn short_numbers(text in "-?[0-9]{1,7}|-?[0-9]{1,5}\\.[0-9]{0,4}", follow in "[,;\n.e]") {
+            let line = format!("{text}{follow}123456789");
+            let unsigned = text.trim_start_matches('-');
+            match short(line.as_bytes(), 0) {
+                Some(number) => {
+                    prop_assert_eq!(number.double().to_bits(), text.parse::<f64>().unwrap().to_bits());
+                    if !text.contains('.') && follow != "." {
+                        prop_assert_eq!(number.integer(), Some(text.parse().unwrap()));
+                    }
+                    let end = if text.contains('.') || follow != "." { text.len() } else { line.len() };
+                    prop_assert!(number.end == end || follow == ".");
+                    prop_assert_eq!(line.as_bytes()[number.end], number.follow);
+                }
+                None => prop_assert!(unsigned.len() > 7 || follow == ".", "short numbers are read: {}", line),
+            }
         }
     }
 

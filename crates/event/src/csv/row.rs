@@ -1,7 +1,7 @@
 //! One line into the columns. Numbers, dates and text in their usual form are read straight from the line; any other
 //! form of a field goes the careful way, so both ways accept the same and only `field` makes errors.
 
-use super::columns::{Columns, Values};
+use super::columns::{Columns, CsvColumn, Values};
 use super::date::DateFormat;
 use super::error::quoted;
 use super::field::{FieldRules, push_text};
@@ -87,14 +87,14 @@ impl RowReader<'_> {
                 end.next += 1;
             }
         }
-        for index in 0..into.columns.len() {
+        for (index, column) in into.columns.iter_mut().enumerate() {
             if self.shape.absent == Some(index) {
-                into.columns[index].push_null(row);
+                column.push_null(row);
                 continue;
             }
-            match self.usual_field(end.next, index, row, into) {
+            match self.usual_field(end.next, index, row, column) {
                 Some(next) => end.next = next,
-                None => self.any_field(&mut end, index, row, into)?,
+                None => self.any_field(&mut end, index, row, column)?,
             }
         }
         into.opcodes.push(opcode);
@@ -105,30 +105,45 @@ impl RowReader<'_> {
     /// Position behind a field's end, if it ends at `at` as it should.
     #[inline]
     fn field_end(&self, at: usize, index: usize) -> Option<usize> {
-        let byte = *self.bytes.get(at)?;
-        if index != self.shape.last {
-            return (byte == self.shape.delimiter).then_some(at + 1);
+        self.field_end_at(at, *self.bytes.get(at)?, index)
+    }
+
+    /// The same when the byte at `at` is known.
+    #[inline]
+    fn field_end_at(&self, at: usize, byte: u8, index: usize) -> Option<usize> {
+        let is_last = index == self.shape.last;
+        if byte == if is_last { b'\n' } else { self.shape.delimiter } {
+            return Some(at + 1);
         }
-        match byte {
-            b'\n' => Some(at + 1),
-            b'\r' if self.bytes.get(at + 1) == Some(&b'\n') => Some(at + 2),
-            _ => None,
-        }
+        (is_last && byte == b'\r' && self.bytes.get(at + 1) == Some(&b'\n')).then_some(at + 2)
     }
 
     /// A field in its usual form; `None`, and nothing pushed, when it has another.
     #[inline]
-    fn usual_field(&self, at: usize, index: usize, row: usize, into: &mut Columns) -> Option<usize> {
-        let column = &mut into.columns[index];
+    fn usual_field(&self, at: usize, index: usize, row: usize, column: &mut CsvColumn) -> Option<usize> {
         match &mut column.values {
             Values::Double(v) => {
+                if let Some(number) = number::short(self.bytes, at)
+                    && let Some(next) = self.field_end_at(number.end, number.follow, index)
+                {
+                    v.push(number.double());
+                    return Some(next);
+                }
                 if let Some((value, end)) = number::double(self.bytes, at) {
                     let next = self.field_end(end, index)?;
                     v.push(value);
                     return Some(next);
                 }
+                let next = self.null_end(at, index)?;
+                column.nulls.set(row);
+                v.push(0.0);
+                return Some(next);
             }
             Values::Int64(v) => {
+                if let Some((value, next)) = self.short_integer(at, index) {
+                    v.push(i64::from(value));
+                    return Some(next);
+                }
                 if let Some((value, end)) = number::integer(self.bytes, at) {
                     let next = self.field_end(end, index)?;
                     v.push(value);
@@ -136,6 +151,10 @@ impl RowReader<'_> {
                 }
             }
             Values::Int32(v) => {
+                if let Some((value, next)) = self.short_integer(at, index) {
+                    v.push(value);
+                    return Some(next);
+                }
                 if let Some((value, end)) = number::integer(self.bytes, at) {
                     let next = self.field_end(end, index)?;
                     v.push(i32::try_from(value).ok()?);
@@ -184,20 +203,26 @@ impl RowReader<'_> {
             }
             _ => {}
         }
-        self.usual_null(at, index, row, into)
-    }
-
-    /// An empty field, or `NA` where that is null.
-    #[inline]
-    fn usual_null(&self, at: usize, index: usize, row: usize, into: &mut Columns) -> Option<usize> {
-        let is_na = self.shape.na_is_null && self.bytes.get(at) == Some(&b'N') && self.bytes.get(at + 1) == Some(&b'A');
-        let next = self.field_end(if is_na { at + 2 } else { at }, index)?;
-        into.columns[index].push_null(row);
+        let next = self.null_end(at, index)?;
+        column.push_null(row);
         Some(next)
     }
 
+    #[inline]
+    fn short_integer(&self, at: usize, index: usize) -> Option<(i32, usize)> {
+        let number = number::short(self.bytes, at)?;
+        Some((number.integer()?, self.field_end_at(number.end, number.follow, index)?))
+    }
+
+    /// Position behind an empty field, or behind `NA` where that is null.
+    #[inline]
+    fn null_end(&self, at: usize, index: usize) -> Option<usize> {
+        let is_na = self.shape.na_is_null && self.bytes.get(at..at + 2) == Some(b"NA");
+        self.field_end(if is_na { at + 2 } else { at }, index)
+    }
+
     /// A field in any form.
-    fn any_field(&mut self, end: &mut RowEnd, index: usize, row: usize, into: &mut Columns) -> Result<(), NoRow> {
+    fn any_field(&mut self, end: &mut RowEnd, index: usize, row: usize, column: &mut CsvColumn) -> Result<(), NoRow> {
         let at = end.next;
         let name = &self.schema.fields()[index].name;
         let token = self.token(at, name, self.schema.fields()[index].ty)?;
@@ -206,8 +231,7 @@ impl RowReader<'_> {
             Text::Scratch => &self.scratch[..],
         };
         let rules = FieldRules { date_format: self.shape.date_format.as_ref(), na_is_null: self.shape.na_is_null };
-        push_text(&mut into.columns[index], row, text, token.quoted, rules)
-            .map_err(|expected| bad(at, name, expected, quoted(text)))?;
+        push_text(column, row, text, token.quoted, rules).map_err(|expected| bad(at, name, expected, quoted(text)))?;
         end.inner_breaks += token.line_breaks;
         end.next = token.next;
         let last = index == self.shape.last;
