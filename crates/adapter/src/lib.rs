@@ -9,7 +9,7 @@
 //! - [`table`]: every known key with side, kind, default and meaning
 //! - [`settings`]: settings into typed values, all problems at once
 //! - [`transport`]: what the transport file says; [`options`]: the checked options of either adapter
-//! - [`schema`]: the announcement of a window on the metadata topic
+//! - [`target`]: the window by its url; [`schema`]: its announcement on the metadata topic
 //!
 //! **Invariant:** an unknown key warns and never fails; a known key with a bad value fails and never warns.
 //! **Invariant:** parsing does no I/O but reading the transport file that the line names.
@@ -22,9 +22,11 @@ pub mod schema;
 pub mod settings;
 pub mod suggest;
 pub mod table;
+pub mod target;
 pub mod transport;
 
 pub use options::{Checked, Common, CsvIn, FsType, HeaderRow, PublisherOptions, SubscriberOptions};
 pub use schema::{Announced, SchemaLookupError, lookup};
 pub use settings::{Place, Problem, Refused, Setting};
+pub use target::Target;
 pub use transport::{Failover, Transport};

@@ -101,8 +101,8 @@ pub struct PublisherOptions {
     pub transaction_blocks_max: usize,
     /// Bytes in a transaction, at most.
     pub transaction_bytes_max: usize,
-    /// How long a transaction stays open, at most.
-    pub transaction_open_max: Duration,
+    /// How long to wait for more blocks before a transaction is sent, at most.
+    pub transaction_fill_wait: Duration,
 }
 
 /// Options of the subscriber adapter.
@@ -163,7 +163,7 @@ impl PublisherOptions {
             repeats: line.number("repeatcount", 0, 0..=u64::MAX - 1),
             transaction_blocks_max: line.number("transactionblocks", 4096, 1..=1_000_000) as usize,
             transaction_bytes_max: line.number("transactionbytes", 4 << 20, 1..=1 << 30) as usize,
-            transaction_open_max: line.milliseconds("transactionms", 50),
+            transaction_fill_wait: line.milliseconds("transactionms", 0),
             common,
         };
         if options.growing && options.repeats > 0 {

@@ -98,7 +98,7 @@ const PUBLISHER: &[Known] = &[
     yes("naisnull", "false", "own key: the text NA is null"),
     yes("transactionblocks", "4096", "own key: blocks in a transaction, at most"),
     yes("transactionbytes", "4194304", "own key: bytes in a transaction, at most"),
-    yes("transactionms", "50", "own key: milliseconds that a transaction stays open, at most"),
+    yes("transactionms", "0", "own key: milliseconds to wait for more blocks before a transaction is sent, at most"),
     ignored("prebuffer", "the source is read ahead into a bounded buffer anyway"),
     ignored("quiesceproject", "the adapter ends when its last transaction is committed"),
     ignored("cefsyslogprefix", "only csv is read"),
