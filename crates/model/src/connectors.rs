@@ -10,7 +10,7 @@ use crate::report::{Draft, bad_value, duplicate, tag_span};
 use crate::text::Text;
 
 /// Properties of both directions of kafka connectors.
-const KAFKA: [&str; 22] = [
+const KAFKA: [&str; 23] = [
     "type",
     "kafkahostport",
     "kafkatopic",
@@ -21,6 +21,7 @@ const KAFKA: [&str; 22] = [
     "protofile",
     "protomsg",
     "useclientmsgid",
+    "kafkaconsumergroupid",
     "configfilesection",
     "kafkaglobalconfig",
     "kafkatopicconfig",
@@ -48,10 +49,9 @@ const KAFKA_SUB: [&str; 12] = [
     "avroschemaname",
     "doubleprecision",
 ];
-const KAFKA_PUB: [&str; 15] = [
+const KAFKA_PUB: [&str; 14] = [
     "kafkainitialoffset",
     "useoffsetmsgid",
-    "kafkaconsumergroupid",
     "transactional",
     "blocksize",
     "ignorecsvparseerrors",
