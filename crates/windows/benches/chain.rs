@@ -5,6 +5,7 @@
 mod support;
 
 use divan::counter::ItemsCount;
+use mesh_event::Block;
 use mesh_windows::Executor;
 
 fn main() {
@@ -17,20 +18,38 @@ const CALL: usize = 256;
 const TIMES: usize = 8;
 
 #[divan::bench(args = [1, 8, 64, 512, 4096], sample_count = 10, sample_size = 1)]
-fn weather(bencher: divan::Bencher<'_, '_>, rows_of_a_block: usize) {
+fn blocks(bencher: divan::Bencher<'_, '_>, rows_of_a_block: usize) {
+    weather(bencher, rows_of_a_block, |executor, blocks| {
+        let mut sink = Vec::new();
+        executor.apply(0, blocks, &mut sink);
+        sink.len()
+    });
+}
+
+/// Without cutting the outputs: a standby's work.
+#[divan::bench(args = [1, 8, 64, 512, 4096], sample_count = 10, sample_size = 1)]
+fn runs(bencher: divan::Bencher<'_, '_>, rows_of_a_block: usize) {
+    weather(bencher, rows_of_a_block, |executor, blocks| {
+        let mut sink = Vec::new();
+        executor.apply_runs(0, blocks, &mut sink);
+        sink.len()
+    });
+}
+
+fn weather(
+    bencher: divan::Bencher<'_, '_>,
+    rows_of_a_block: usize,
+    apply: impl Fn(&mut Executor, &[Block]) -> usize + Sync,
+) {
     let blocks = support::weather::blocks(rows_of_a_block, TIMES);
-    let events: usize = blocks.iter().map(|block| block.len()).sum();
-    bencher.counter(ItemsCount::new(events)).with_inputs(|| Executor::new(support::weather::project())).bench_refs(
-        |executor| {
-            let mut sink = Vec::new();
-            let mut outputs = 0;
-            for (call, blocks) in blocks.chunks(CALL).enumerate() {
-                executor.tick(call as i64 * 1_000_000, &mut sink);
-                executor.apply(0, blocks, &mut sink);
-                outputs += sink.len();
-                sink.clear();
-            }
-            outputs
-        },
-    );
+    let events: usize = blocks.iter().map(Block::len).sum();
+    let executor = || Executor::new(support::weather::project());
+    bencher.counter(ItemsCount::new(events)).with_inputs(executor).bench_refs(|executor| {
+        let mut outputs = 0;
+        for (call, blocks) in blocks.chunks(CALL).enumerate() {
+            executor.tick(call as i64 * 1_000_000, &mut Vec::new());
+            outputs += apply(executor, blocks);
+        }
+        outputs
+    });
 }

@@ -39,6 +39,44 @@ pub struct OutputBlock {
     pub block: Block,
 }
 
+/// What a window put out for several input blocks, not yet cut into the blocks of each ([`Executor::apply_runs`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputRun {
+    /// Index into [`Executor::outputs`].
+    pub output: usize,
+    /// The events of all parts.
+    pub block: Block,
+    /// The rows of each block that goes out: ascending, without gaps, none empty.
+    pub parts: Vec<OutputPart>,
+}
+
+/// One block that goes out, as rows of an [`OutputRun`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputPart {
+    /// Index of the input block, within the call, that caused it; 0 for a tick.
+    pub cause: usize,
+    /// Whether the block may be split: as the input block.
+    pub kind: BlockKind,
+    /// Its rows.
+    pub rows: Range<usize>,
+}
+
+impl OutputRun {
+    /// The parts as blocks of their own; a run of one part copies nothing.
+    pub fn into_blocks(self, mut each: impl FnMut(OutputBlock)) {
+        let OutputRun { output, block, parts } = self;
+        if let [OutputPart { cause, kind, rows }] = &parts[..]
+            && *rows == (0..block.len())
+        {
+            each(OutputBlock { output, cause: *cause, block: Block { kind: *kind, ..block } });
+            return;
+        }
+        for OutputPart { cause, kind, rows } in parts {
+            each(OutputBlock { output, cause, block: Block { kind, ..block.slice(rows) } });
+        }
+    }
+}
+
 /// What a window holds and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WindowStats {
@@ -92,6 +130,22 @@ impl Executor {
     /// # Panics
     /// When `input` is not an index into [`Executor::inputs`].
     pub fn apply(&mut self, input: usize, blocks: &[Block], sink: &mut Vec<OutputBlock>) {
+        let first = sink.len();
+        let mut runs = Vec::new();
+        self.apply_runs(input, blocks, &mut runs);
+        runs.into_iter().for_each(|run| run.into_blocks(|block| sink.push(block)));
+        if self.outputs.len() > 1 {
+            sink[first..].sort_by_key(|output| (output.cause, output.output));
+        }
+    }
+
+    /// Like [`Executor::apply`], but leaves the outputs in the runs they were computed in: for who throws them away,
+    /// or encodes rows of a run without cutting it first. With many tiny blocks the cut is what costs most. Runs of one
+    /// output come in the order of their causes; how many there are depends on the call, what they hold does not.
+    ///
+    /// # Panics
+    /// When `input` is not an index into [`Executor::inputs`].
+    pub fn apply_runs(&mut self, input: usize, blocks: &[Block], sink: &mut Vec<OutputRun>) {
         let node = self.input_nodes[input];
         let mut from = 0;
         while from < blocks.len() {
@@ -101,19 +155,14 @@ impl Executor {
         }
     }
 
-    fn apply_run(&mut self, node: usize, blocks: &[Block], range: Range<usize>, sink: &mut Vec<OutputBlock>) {
+    fn apply_run(&mut self, node: usize, blocks: &[Block], range: Range<usize>, sink: &mut Vec<OutputRun>) {
         let kinds: Vec<BlockKind> = blocks[range.clone()].iter().map(|block| block.kind).collect();
         let Some(run) = self.nodes[node].ingest(&blocks[range.clone()]) else { return };
-        let first_output = sink.len();
-        let mut outputs_hit = 0;
         self.nodes[node].pending = Some(run);
         for node in node..self.nodes.len() {
-            let Some(run) = self.nodes[node].process(self.clock) else { continue };
-            outputs_hit += usize::from(self.nodes[node].output.is_some());
-            self.deliver(node, run, &kinds, range.start, sink);
-        }
-        if outputs_hit > 1 {
-            sink[first_output..].sort_by_key(|output| (output.cause, output.output));
+            if let Some(run) = self.nodes[node].process(self.clock) {
+                self.deliver(node, run, &kinds, range.start, sink);
+            }
         }
     }
 
@@ -124,6 +173,8 @@ impl Executor {
     pub fn tick(&mut self, clock_us: i64, sink: &mut Vec<OutputBlock>) {
         let before = self.clock;
         self.clock = before.advanced_to(clock_us);
+        let first = sink.len();
+        let mut runs = Vec::new();
         for node in 0..self.nodes.len() {
             // What came from above is processed first, then the window's own time: one fixed order on every replica.
             let from_above = self.nodes[node].process(self.clock);
@@ -132,11 +183,14 @@ impl Executor {
                 (Some(run), None) | (None, Some(run)) => run,
                 (None, None) => continue,
             };
-            self.deliver(node, run, &[BlockKind::Normal], 0, sink);
+            self.deliver(node, run, &[BlockKind::Normal], 0, &mut runs);
         }
+        runs.into_iter().for_each(|run| run.into_blocks(|block| sink.push(block)));
+        sink[first..].sort_by_key(|output| output.output);
     }
 
-    fn deliver(&mut self, node: usize, run: Run, kinds: &[BlockKind], first: usize, sink: &mut Vec<OutputBlock>) {
+    /// Digests what a window put out, passes it on, and lists it when it goes out.
+    fn deliver(&mut self, node: usize, run: Run, kinds: &[BlockKind], first: usize, sink: &mut Vec<OutputRun>) {
         self.nodes[node].digest(&run.block);
         if run.block.is_empty() {
             return;
@@ -147,7 +201,8 @@ impl Executor {
             self.nodes[target].pending = Some(run.clone());
         }
         if let Some(output) = self.nodes[node].output {
-            run.split(kinds, |cause, block| sink.push(OutputBlock { output, cause: first + cause, block }));
+            let parts = run.parts(kinds, first);
+            sink.push(OutputRun { output, block: run.block, parts });
         }
     }
 

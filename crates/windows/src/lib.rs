@@ -21,4 +21,4 @@ mod plan;
 mod run;
 mod store;
 
-pub use executor::{Endpoint, Executor, MAX_RUN_ROWS, OutputBlock, WindowStats};
+pub use executor::{Endpoint, Executor, MAX_RUN_ROWS, OutputBlock, OutputPart, OutputRun, WindowStats};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mesh_event::{Block, BlockKind, Column, Flags, Opcode, Schema};
 
+use crate::OutputPart;
 use crate::columns::{self, RowRef};
 
 /// Events of one window's output.
@@ -40,21 +41,17 @@ impl Run {
         Run { block: Block::concat(&blocks), ends }
     }
 
-    /// The rows of each cause that has any: `(cause within the run, block)`.
-    pub(crate) fn split(self, kinds: &[BlockKind], mut each: impl FnMut(usize, Block)) {
-        let rows = self.block.len() as u32;
+    /// The rows of each cause that has any; `first` is the number of the run's first cause.
+    pub(crate) fn parts(&self, kinds: &[BlockKind], first: usize) -> Vec<OutputPart> {
         let mut start = 0;
+        let mut parts = Vec::with_capacity(self.ends.len());
         for (cause, (&end, &kind)) in self.ends.iter().zip(kinds).enumerate() {
-            if start == 0 && end == rows && end > 0 {
-                each(cause, Block { kind, ..self.block });
-                return;
+            let rows = std::mem::replace(&mut start, end as usize)..end as usize;
+            if !rows.is_empty() {
+                parts.push(OutputPart { cause: first + cause, kind, rows });
             }
-            if start < end {
-                let range = start as usize..end as usize;
-                each(cause, Block { kind, ..self.block.slice(range) });
-            }
-            start = end;
         }
+        parts
     }
 }
 
