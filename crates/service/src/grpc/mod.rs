@@ -1,6 +1,7 @@
 //! gRPC, one function per direction: [`Server`] for who serves, [`connect`] for who calls.
 
 mod client;
+mod connection;
 mod deadline;
 mod server;
 mod trace;

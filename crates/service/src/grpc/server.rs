@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::http::Request;
 use tonic::server::NamedService;
@@ -11,6 +11,7 @@ use tonic::service::RoutesBuilder;
 use tonic_health::ServingStatus;
 use tower::Service;
 
+use super::connection::incoming;
 use super::deadline::DeadlineLayer;
 use super::trace::TraceLayer;
 use crate::config::Base;
@@ -75,6 +76,7 @@ impl Server {
 
     /// Serves until the drain starts and the open requests are done; health says NOT_SERVING from the drain's start on.
     /// Streams must end by themselves when the drain starts; those that do not are cut after `drain_max`.
+    /// Dropping the future is as good as killing a process: the port is closed and every connection breaks.
     pub async fn serve(mut self, listener: TcpListener, drain: Drain) -> Result<(), Failure> {
         let (health, health_server) = tonic_health::server::health_reporter();
         self.routes.add_service(health_server);
@@ -98,9 +100,11 @@ impl Server {
                 health.set_service_status(name, ServingStatus::NotServing).await;
             }
         };
+        // whatever ends this call, dropping it included, ends the connections
+        let connections = CancellationToken::new();
+        let _cut = connections.clone().drop_guard();
         // first to last as a request meets them: load shedding and limit (per connection), trace, deadline, service
         let serving = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
             .load_shed(true)
             .concurrency_limit_per_connection(self.options.requests_max)
             .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
@@ -108,7 +112,7 @@ impl Server {
             .layer(TraceLayer)
             .layer(DeadlineLayer { default: self.options.request_timeout })
             .add_routes(self.routes.routes())
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop);
+            .serve_with_incoming_shutdown(incoming(listener, connections), stop);
         let cut = async {
             drain.started().await;
             tokio::time::sleep(self.options.drain_max).await;
