@@ -210,6 +210,23 @@ impl RowReader<'_> {
 
     #[inline]
     fn short_integer(&self, at: usize, index: usize) -> Option<(i32, usize)> {
+        // one or two digits are most of what integers are made of, and need no arithmetic on words
+        if let Some(&[first, second, third]) = self.bytes.get(at..).and_then(|rest| rest.first_chunk())
+            && first.is_ascii_digit()
+        {
+            let end = if index == self.shape.last { b'\n' } else { self.shape.delimiter };
+            let value = i32::from(first & 15);
+            if second == end {
+                return Some((value, at + 2));
+            }
+            if third == end && second.is_ascii_digit() {
+                return Some((value * 10 + i32::from(second & 15), at + 3));
+            }
+        }
+        self.seven_digits(at, index)
+    }
+
+    fn seven_digits(&self, at: usize, index: usize) -> Option<(i32, usize)> {
         let number = number::short(self.bytes, at)?;
         Some((number.integer()?, self.field_end_at(number.end, number.follow, index)?))
     }
