@@ -1,5 +1,7 @@
 //! The function language of functional windows: text, what it gives, what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Write;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Tables of expressions: what goes in, what comes out, what is refused. Run with `UPDATE_EXPECT=1` to rewrite.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Write;
 use std::sync::Arc;
 

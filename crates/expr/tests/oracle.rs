@@ -1,5 +1,7 @@
 //! Random programs against a naive interpreter that walks the tree row by row with dynamic values.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use mesh_event::{Block, ColumnBuilder, FieldType, Flags, Opcode, Schema, Value};
@@ -265,7 +267,8 @@ fn number(depth: u32) -> BoxedStrategy<Tree> {
 }
 
 fn words(depth: u32) -> BoxedStrategy<Tree> {
-    let leaf = prop_oneof![Just(Tree::Field("s")), Just(Tree::Text("")), Just(Tree::Text("ab")), Just(Tree::Text("12"))];
+    let leaf =
+        prop_oneof![Just(Tree::Field("s")), Just(Tree::Text("")), Just(Tree::Text("ab")), Just(Tree::Text("12"))];
     if depth == 0 {
         return leaf.boxed();
     }

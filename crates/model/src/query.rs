@@ -118,9 +118,9 @@ fn raw_edges<'n, 'i>(
     // A window without a name was reported; the edges that mean it are no second mistake.
     let lists = node.children().filter(|child| child.has_tag_name("windows"));
     let elements = lists.flat_map(|list| list.children()).filter(Node::is_element);
-    let nameless = elements.filter(|element| element.tag_name().name().starts_with("window")).any(|element| {
-        element.attribute("name").is_none_or(|name| name.trim().is_empty())
-    });
+    let nameless = elements
+        .filter(|element| element.tag_name().name().starts_with("window"))
+        .any(|element| element.attribute("name").is_none_or(|name| name.trim().is_empty()));
     let lists = node.children().filter(|child| child.has_tag_name("edges"));
     for element in lists.flat_map(|list| list.children()).filter(Node::is_element) {
         if !element.has_tag_name("edge") {

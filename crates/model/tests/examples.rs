@@ -1,5 +1,7 @@
 //! The example projects check without errors, and mean what their comments say.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use expect_test::expect;

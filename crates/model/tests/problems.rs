@@ -1,5 +1,7 @@
 //! What is said about wrong projects. Each case is one mistake in a small project; `UPDATE_EXPECT=1` rewrites.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
@@ -65,15 +67,16 @@ fn three_errors_are_three_errors_at_their_lines() {
     </contquery>
   </contqueries>
 </project>";
-    let found = problems(xml);
-    let lines: Vec<(u32, &str)> = found.0.iter().map(|problem| (problem.line, problem.id)).collect();
-    // The wrong retention of `keep` cannot be seen: its schema is the one that is wrong.
-
-    let found = problems(&xml.replace("source='src' target='keep'", "source='other' target='keep kept'"));
-    let lines: Vec<(u32, &str)> = found.0.iter().map(|problem| (problem.line, problem.id)).collect();
-    assert_eq!(lines, [(8, "bad-value"), (15, "expression"), (18, "bad-value"), (21, "unknown-window")]);
+    let lines =
+        |xml: &str| -> Vec<(u32, &str)> { problems(xml).0.iter().map(|problem| (problem.line, problem.id)).collect() };
+    // Without the schema of `src` nothing can be said about the window behind it.
+    assert_eq!(lines(xml), [(8, "bad-value"), (15, "expression")]);
+    let four = xml.replace("source='src' target='keep'", "source='other' target='keep kept'");
+    assert_eq!(lines(&four), [(8, "bad-value"), (15, "expression"), (18, "bad-value"), (21, "unknown-window")]);
     let xml = xml.replace("source='src' target='keep'", "source='other' target='keep'");
-    whole(&xml, expect![[r#"
+    whole(
+        &xml,
+        expect![[r#"
         warning[no-output]: no edge starts at source window `src`
          --> p.xml:5:30
           |
@@ -106,14 +109,17 @@ fn three_errors_are_three_errors_at_their_lines() {
            = in: project[p]/contquery[cq]/window-copy[keep]/retention
 
         3 errors, 1 warning
-    "#]]);
+    "#]],
+    );
     assert_eq!(problems(&xml).count(Severity::Error), 3);
 }
 
 #[test]
 fn edges() {
     let copy = "<window-copy name='agg1'/>";
-    whole(&project(copy, "<edge source='src' target='Agg1'/>"), expect![[r#"
+    whole(
+        &project(copy, "<edge source='src' target='Agg1'/>"),
+        expect![[r#"
         error[unknown-window]: edge target `Agg1` is not a window of query `q`
          --> p.xml:7:28
           |
@@ -123,8 +129,11 @@ fn edges() {
           = help: did you mean `agg1`? it is in line 4; known: src, agg1
 
         1 error, 0 warnings
-    "#]]);
-    whole(&project(copy, "<edge source='src scr' target='agg1'/>"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &project(copy, "<edge source='src scr' target='agg1'/>"),
+        expect![[r#"
         error[unknown-window]: edge source `scr` is not a window of query `q`
          --> p.xml:7:19
           |
@@ -134,8 +143,11 @@ fn edges() {
           = help: did you mean `src`? it is in line 3; known: src, agg1
 
         1 error, 0 warnings
-    "#]]);
-    whole(&project(copy, ""), expect![[r#"
+    "#]],
+    );
+    whole(
+        &project(copy, ""),
+        expect![[r#"
         warning[no-output]: no edge starts at source window `src`
          --> p.xml:3:22
           |
@@ -153,8 +165,11 @@ fn edges() {
           = help: add <edge source="..." target="agg1"/> to <edges>
 
         1 error, 1 warning
-    "#]]);
-    whole(&project(copy, "<edge source='src' target='agg1 agg1'/>"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &project(copy, "<edge source='src' target='agg1 agg1'/>"),
+        expect![[r#"
         error[duplicate-edge]: the edge from `src` to `agg1` stands twice
          --> p.xml:7:33
           |
@@ -164,8 +179,11 @@ fn edges() {
           = help: remove one: every event would come twice
 
         1 error, 0 warnings
-    "#]]);
-    whole(&project(copy, "<edge source='src' target='agg1'/><edge source='agg1' target='src'/>"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &project(copy, "<edge source='src' target='agg1'/><edge source='agg1' target='src'/>"),
+        expect![[r#"
         error[edge-to-source]: `src` is a source window, an edge cannot lead to it
          --> p.xml:7:63
           |
@@ -175,7 +193,8 @@ fn edges() {
           = help: use a copy window to pass events on
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
     let two = "<window-copy name='a'/><window-copy name='b'/>";
     whole(
         &project(two, "<edge source='src' target='a'/>\n<edge source='a' target='b'/>\n<edge source='b' target='a'/>"),
@@ -191,7 +210,9 @@ fn edges() {
             1 error, 0 warnings
         "#]],
     );
-    whole(&project(copy, "<edge source='src' target='agg1' role='dta'/>"), expect![[r#"
+    whole(
+        &project(copy, "<edge source='src' target='agg1' role='dta'/>"),
+        expect![[r#"
         error[bad-value]: `role` is `dta`, expected an edge role
          --> p.xml:7:40
           |
@@ -201,8 +222,11 @@ fn edges() {
           = help: did you mean `data`? known: data, model, left, right, position, geometry, request
 
         1 error, 0 warnings
-    "#]]);
-    whole(&project(copy, "<edge source='src' target='agg1' slot='1'/>"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &project(copy, "<edge source='src' target='agg1' slot='1'/>"),
+        expect![[r#"
         error[not-supported]: not supported yet: an edge slot, because windows have no splitter yet
          --> p.xml:7:40
           |
@@ -212,8 +236,11 @@ fn edges() {
           = help: filter after the window: one filter window per slot
 
         1 error, 0 warnings
-    "#]]);
-    whole(&project(copy, "<edge source='src' target='agg1' roel='data'/>"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &project(copy, "<edge source='src' target='agg1' roel='data'/>"),
+        expect![[r#"
         warning[unknown-attribute]: `edge` has no attribute `roel`, it is ignored
          --> p.xml:7:34
           |
@@ -223,9 +250,13 @@ fn edges() {
           = help: did you mean `role`? known: source, target, role, slot
 
         0 errors, 1 warning
-    "#]]);
-    let other = "<window-source name='s2'><schema-string>id*:int64</schema-string></window-source><window-copy name='w'/>";
-    whole(&project(other, "<edge source='src s2' target='w'/>"), expect![[r#"
+    "#]],
+    );
+    let other =
+        "<window-source name='s2'><schema-string>id*:int64</schema-string></window-source><window-copy name='w'/>";
+    whole(
+        &project(other, "<edge source='src s2' target='w'/>"),
+        expect![[r#"
         error[different-inputs]: inputs `src` and `s2` of window `w` have different schemas
          --> p.xml:4:101
           |
@@ -235,12 +266,15 @@ fn edges() {
           = help: `src` has id*:int64,temp:double,name:string,at:stamp, `s2` has id*:int64
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn windows_that_are_not_there() {
-    window("<window-fliter name='w'/>", expect![[r#"
+    window(
+        "<window-fliter name='w'/>",
+        expect![[r#"
         error[unknown-window-type]: there is no window type `window-fliter`
          --> p.xml:4:2
           |
@@ -250,8 +284,11 @@ fn windows_that_are_not_there() {
           = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-join name='w'><join type='inner'/></window-join>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-join name='w'><join type='inner'/></window-join>",
+        expect![[r#"
         error[not-supported]: not supported yet: window-join, because joins come with a later version
          --> p.xml:4:2
           |
@@ -261,8 +298,11 @@ fn windows_that_are_not_there() {
           = help: join outside and publish the joined events
 
         1 error, 0 warnings
-    "#]]);
-    window("<windowcopy name='w'/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<windowcopy name='w'/>",
+        expect![[r#"
         error[unknown-window-type]: there is no window type `windowcopy`
          --> p.xml:4:2
           |
@@ -272,8 +312,11 @@ fn windows_that_are_not_there() {
           = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate
 
         1 error, 0 warnings
-    "#]]);
-    whole(&project("<window-copy name='src'/>", ""), expect![[r#"
+    "#]],
+    );
+    whole(
+        &project("<window-copy name='src'/>", ""),
+        expect![[r#"
         error[duplicate-name]: window `src` stands twice
          --> p.xml:4:20
           |
@@ -283,8 +326,11 @@ fn windows_that_are_not_there() {
           = help: the first is in line 3; give one of them another name
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy/>",
+        expect![[r#"
         error[missing-attribute]: `window-copy` has no attribute `name`
          --> p.xml:4:2
           |
@@ -294,8 +340,11 @@ fn windows_that_are_not_there() {
           = help: add name="..."
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy name='w.x'/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w.x'/>",
+        expect![[r#"
         error[bad-name]: window name `w.x` holds `.`, expected letters, digits, `_` and `-`
          --> p.xml:4:21
           |
@@ -313,8 +362,11 @@ fn windows_that_are_not_there() {
           = help: known: src, w.x
 
         2 errors, 0 warnings
-    "#]]);
-    window("<window-copy name='w' indx='pi_HASH'/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w' indx='pi_HASH'/>",
+        expect![[r#"
         warning[unknown-attribute]: `window-copy` has no attribute `indx`, it is ignored
          --> p.xml:4:23
           |
@@ -324,8 +376,11 @@ fn windows_that_are_not_there() {
           = help: did you mean `index`? known: name, index, pubsub, pubsub-index, output-insert-only, collapse-updates, pulse-interval, exp-max-string, id, layout, queue-height
 
         0 errors, 1 warning
-    "#]]);
-    window("<window-copy name='w' index='pi_HSAH'/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w' index='pi_HSAH'/>",
+        expect![[r#"
         error[bad-value]: `index` is `pi_HSAH`, expected an index type
          --> p.xml:4:30
           |
@@ -335,8 +390,11 @@ fn windows_that_are_not_there() {
           = help: did you mean `pi_HASH`? known: pi_RBTREE, pi_HASH, pi_EMPTY, pi_LN_HASH, pi_CL_HASH, pi_FW_HASH, pi_HLEVELDB, pi_LEVELDB
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy name='w'><retenton type='bycount_sliding'>1</retenton></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w'><retenton type='bycount_sliding'>1</retenton></window-copy>",
+        expect![[r#"
         warning[unknown-element]: `retenton` is not an element of `window-copy`, it is ignored
          --> p.xml:4:24
           |
@@ -346,8 +404,11 @@ fn windows_that_are_not_there() {
           = help: did you mean `retention`? known: schema, schema-string, retention, splitter-expr
 
         0 errors, 1 warning
-    "#]]);
-    window("<window-copy name='w' output-insert-only='true'/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w' output-insert-only='true'/>",
+        expect![[r#"
         error[not-supported]: not supported yet: output-insert-only="true", because windows send what their rule says
          --> p.xml:4:23
           |
@@ -357,7 +418,8 @@ fn windows_that_are_not_there() {
           = help: remove the attribute, or set `collapse` on the subscribe connector
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -368,7 +430,9 @@ fn sources() {
              <schema-string>{schema}</schema-string></window-source></windows></contquery>"
         )
     };
-    whole(&source("autogen-key='true'", "id*:int64,v:double"), expect![[r#"
+    whole(
+        &source("autogen-key='true'", "id*:int64,v:double"),
+        expect![[r#"
         error[autogen-key]: autogen-key needs insert-only="true"
          --> p.xml:1:71
           |
@@ -378,8 +442,11 @@ fn sources() {
           = help: add insert-only="true": an event with a new key can only be an insert
 
         1 error, 0 warnings
-    "#]]);
-    whole(&source("autogen-key='true' insert-only='true'", "id*:int32,v:double"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &source("autogen-key='true' insert-only='true'", "id*:int32,v:double"),
+        expect![[r#"
         error[autogen-key]: autogen-key needs one key field of type int64 or string, found id:int32
          --> p.xml:1:71
           |
@@ -389,8 +456,11 @@ fn sources() {
           = help: make the key `id*:int64`, or let the publisher send the key
 
         1 error, 0 warnings
-    "#]]);
-    whole(&source("autogen-key='true' insert-only='true'", "id*:int64,v*:string"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &source("autogen-key='true' insert-only='true'", "id*:int64,v*:string"),
+        expect![[r#"
         error[autogen-key]: autogen-key needs one key field of type int64 or string, found id:int64, v:string
          --> p.xml:1:71
           |
@@ -400,8 +470,11 @@ fn sources() {
           = help: make the key `id*:int64`, or let the publisher send the key
 
         1 error, 0 warnings
-    "#]]);
-    whole(&source("", "id:int64,v:double"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &source("", "id:int64,v:double"),
+        expect![[r#"
         error[no-key]: the schema of window `s` has no key
          --> p.xml:1:73
           |
@@ -411,8 +484,11 @@ fn sources() {
           = help: mark at least one field as key: key="true", or `*` behind its name in a schema string
 
         1 error, 0 warnings
-    "#]]);
-    whole(&source("", "id*:int64,v:text,v:double"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &source("", "id*:int64,v:text,v:double"),
+        expect![[r#"
         error[bad-value]: the type of field `v` is `text`, expected a field type
          --> p.xml:1:99
           |
@@ -422,8 +498,11 @@ fn sources() {
           = help: known: int32, int64, double, string, date, stamp, money, blob, array(i32), array(i64), array(dbl)
 
         1 error, 0 warnings
-    "#]]);
-    whole(&source("", "id*:int64,oops"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &source("", "id*:int64,oops"),
+        expect![[r#"
         error[bad-value]: a part of the schema is `oops`, expected `name:type` or `name*:type`
          --> p.xml:1:97
           |
@@ -432,8 +511,11 @@ fn sources() {
           = in: contquery[q]/window-source[s]/schema-string
 
         1 error, 0 warnings
-    "#]]);
-    whole(&source("insert-only='maybe'", "id*:int64"), expect![[r#"
+    "#]],
+    );
+    whole(
+        &source("insert-only='maybe'", "id*:int64"),
+        expect![[r#"
         error[bad-value]: `insert-only` is `maybe`, expected `true` or `false`
          --> p.xml:1:84
           |
@@ -442,12 +524,15 @@ fn sources() {
           = in: contquery[q]/window-source[s]
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn retention() {
-    window("<window-copy name='w'><retention type='bytime_sliding'>30 minuets</retention></window-copy>", expect![[r#"
+    window(
+        "<window-copy name='w'><retention type='bytime_sliding'>30 minuets</retention></window-copy>",
+        expect![[r#"
         error[bad-value]: the retention is `30 minuets`, expected a time such as `30 minutes` (milliseconds, seconds, minutes, hours, days)
          --> p.xml:4:56
           |
@@ -456,8 +541,11 @@ fn retention() {
           = in: project[p]/contquery[q]/window-copy[w]/retention
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy name='w'><retention type='bytime'>1</retention></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w'><retention type='bytime'>1</retention></window-copy>",
+        expect![[r#"
         error[bad-value]: `type` is `bytime`, expected a retention type
          --> p.xml:4:40
           |
@@ -467,8 +555,11 @@ fn retention() {
           = help: known: bytime_sliding, bytime_jumping, bycount_sliding, bycount_jumping
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy name='w'><retention type='bytime_sliding' field='att'>1 h</retention></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w'><retention type='bytime_sliding' field='att'>1 h</retention></window-copy>",
+        expect![[r#"
         error[unknown-field]: `retention` names field `att`, which does not exist
          --> p.xml:4:63
           |
@@ -478,8 +569,11 @@ fn retention() {
           = help: did you mean `at`? known: id, temp, name, at
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy name='w'><retention type='bytime_sliding' field='temp'>1 h</retention></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w'><retention type='bytime_sliding' field='temp'>1 h</retention></window-copy>",
+        expect![[r#"
         error[field-type]: retention field `temp` has type double, expected date or stamp
          --> p.xml:4:63
           |
@@ -489,8 +583,11 @@ fn retention() {
           = help: name a date or stamp field, or leave `field` out to use the clock
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy name='w' index='pi_EMPTY'><retention type='bycount_jumping'>5</retention></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w' index='pi_EMPTY'><retention type='bycount_jumping'>5</retention></window-copy>",
+        expect![[r#"
         error[retention-index]: retention needs rows, but the index is pi_EMPTY
          --> p.xml:4:41
           |
@@ -500,8 +597,11 @@ fn retention() {
           = help: use index="pi_HASH" or index="pi_RBTREE"
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-copy name='w'><retention type='bytime_jumping_lookback'>5</retention></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w'><retention type='bytime_jumping_lookback'>5</retention></window-copy>",
+        expect![[r#"
         error[not-supported]: not supported yet: bytime_jumping_lookback, because its look-back span is not documented well enough
          --> p.xml:4:40
           |
@@ -511,13 +611,17 @@ fn retention() {
           = help: use bytime_jumping or bytime_sliding
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn expressions() {
-    let filter = |expression: &str| format!("<window-filter name='w'>\n  <expression>{expression}</expression></window-filter>");
-    window(&filter("tepm &gt; 5 &amp;&amp; temp"), expect![[r#"
+    let filter =
+        |expression: &str| format!("<window-filter name='w'>\n  <expression>{expression}</expression></window-filter>");
+    window(
+        &filter("tepm &gt; 5 &amp;&amp; temp"),
+        expect![[r#"
         error[expression]: expected a value, found `&`
          --> p.xml:5:32
           |
@@ -527,8 +631,11 @@ fn expressions() {
           = help: logical and is written `and`; `&` joins texts
 
         1 error, 0 warnings
-    "#]]);
-    window(&filter("name &amp; tepm == 'x'"), expect![[r#"
+    "#]],
+    );
+    window(
+        &filter("name &amp; tepm == 'x'"),
+        expect![[r#"
         error[expression]: `tepm` is neither a field nor a variable
          --> p.xml:5:26
           |
@@ -538,8 +645,11 @@ fn expressions() {
           = help: did you mean `temp`? known: id, temp, name, at, ESP_OPCODE, ESP_FLAGS
 
         1 error, 0 warnings
-    "#]]);
-    window(&filter("<![CDATA[ temp > uper(name) ]]>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &filter("<![CDATA[ temp > uper(name) ]]>"),
+        expect![[r#"
         error[expression]: there is no function `uper`
          --> p.xml:5:32
           |
@@ -549,8 +659,11 @@ fn expressions() {
           = help: did you mean `upper`?
 
         1 error, 0 warnings
-    "#]]);
-    window(&filter(""), expect![[r#"
+    "#]],
+    );
+    window(
+        &filter(""),
+        expect![[r#"
         error[no-expression]: `expression` is empty, expected an expression
          --> p.xml:5:4
           |
@@ -559,8 +672,11 @@ fn expressions() {
           = in: project[p]/contquery[q]/window-filter[w]/expression
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-filter name='w'><code>return true</code></window-filter>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-filter name='w'><code>return true</code></window-filter>",
+        expect![[r#"
         error[not-supported]: not supported yet: `code`, because scripts and plug-ins come with a later version
          --> p.xml:4:26
           |
@@ -570,14 +686,17 @@ fn expressions() {
           = help: write the step as an expression (EEL)
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
     let compute = |fields: &str, output: &str| {
         format!(
             "<window-compute name='w'>\n<expr-initialize><initializer type='int64'/></expr-initialize>\
              <schema-string>{fields}</schema-string>\n<output>\n{output}\n</output></window-compute>"
         )
     };
-    window(&compute("id*:int64,a:double,b:double", "<field-expr>temp</field-expr>"), expect![[r#"
+    window(
+        &compute("id*:int64,a:double,b:double", "<field-expr>temp</field-expr>"),
+        expect![[r#"
         error[expression-count]: `output` has 1 expression, the schema has 2 non-key fields
          --> p.xml:6:2
           |
@@ -587,8 +706,11 @@ fn expressions() {
           = help: one field-expr per non-key field, in this order: a, b
 
         1 error, 0 warnings
-    "#]]);
-    window(&compute("id*:int64,a:array(dbl)", "<field-expr>temp</field-expr>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &compute("id*:int64,a:array(dbl)", "<field-expr>temp</field-expr>"),
+        expect![[r#"
         error[field-type]: the expression gives real, field `a` has type array(dbl)
          --> p.xml:7:13
           |
@@ -598,8 +720,11 @@ fn expressions() {
           = help: change the type of the field, or convert
 
         1 error, 0 warnings
-    "#]]);
-    window(&compute("id*:int64,a:stamp", "<field-expr>temp > 3</field-expr>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &compute("id*:int64,a:stamp", "<field-expr>temp > 3</field-expr>"),
+        expect![[r#"
         error[field-type]: the expression gives boolean, field `a` has type stamp
          --> p.xml:7:13
           |
@@ -609,8 +734,11 @@ fn expressions() {
           = help: change the type of the field, or convert
 
         1 error, 0 warnings
-    "#]]);
-    window(&compute("key*:int64,a:double", "<field-expr>temp</field-expr>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &compute("key*:int64,a:double", "<field-expr>temp</field-expr>"),
+        expect![[r#"
         error[unknown-key]: key field `key` does not exist in the input
          --> p.xml:5:78
           |
@@ -620,8 +748,11 @@ fn expressions() {
           = help: known: id, temp, name, at
 
         1 error, 0 warnings
-    "#]]);
-    window(&compute("id*:int32,a:double", "<field-expr>temp</field-expr>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &compute("id*:int32,a:double", "<field-expr>temp</field-expr>"),
+        expect![[r#"
         error[field-type]: key field `id` has type int32, but int64 in the input
          --> p.xml:5:78
           |
@@ -631,8 +762,11 @@ fn expressions() {
           = help: give it type int64: keys are copied
 
         1 error, 0 warnings
-    "#]]);
-    window(&compute("id*:int64,a:double", "<field-expr name='b'>temp</field-expr>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &compute("id*:int64,a:double", "<field-expr name='b'>temp</field-expr>"),
+        expect![[r#"
         error[expression-order]: this expression is for field `a`, but is named `b`
          --> p.xml:7:19
           |
@@ -642,10 +776,13 @@ fn expressions() {
           = help: expressions stand in schema order, one per non-key field
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
     let counting = compute("id*:int64,a:double", "<field-expr>temp</field-expr>")
         .replace("<initializer type='int64'/>", "<initializer type='int64'>integer n n=0</initializer>");
-    window(&counting, expect![[r#"
+    window(
+        &counting,
+        expect![[r#"
         error[not-supported]: not supported yet: `initializer` in `expr-initialize`, because expressions keep nothing from one event to the next yet
          --> p.xml:5:19
           |
@@ -655,7 +792,8 @@ fn expressions() {
           = help: declare the variables inside the expressions; count with eventCounter() in a functional window
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -666,7 +804,9 @@ fn functions() {
              {functions}\n</functions></function-context></window-functional>"
         )
     };
-    window(&functional("id*:int64,n:int64", "<function name='m'>eventCounter()</function>"), expect![[r#"
+    window(
+        &functional("id*:int64,n:int64", "<function name='m'>eventCounter()</function>"),
+        expect![[r#"
         error[unknown-field]: `function` names field `m`, which does not exist
          --> p.xml:6:17
           |
@@ -676,8 +816,11 @@ fn functions() {
           = help: did you mean `n`? known: id, n
 
         1 error, 0 warnings
-    "#]]);
-    window(&functional("id*:int64,n:string", "<function name='n'>eventCounter()</function>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &functional("id*:int64,n:string", "<function name='n'>eventCounter()</function>"),
+        expect![[r#"
         error[field-type]: eventCounter() counts in int64, field `n` has type string
          --> p.xml:6:20
           |
@@ -687,8 +830,11 @@ fn functions() {
           = help: give the field type int64
 
         1 error, 0 warnings
-    "#]]);
-    window(&functional("id*:int64,n:int64", "<function name='n'>timeCurrent()</function>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &functional("id*:int64,n:int64", "<function name='n'>timeCurrent()</function>"),
+        expect![[r#"
         error[expression]: function `timeCurrent` is unknown or not supported yet
          --> p.xml:6:20
           |
@@ -698,8 +844,11 @@ fn functions() {
           = help: supported: abs, ceiling, floor, round, min, max, integer, long, number, string, boolean, isNull, toUpper, toLower, trim, stringLength, length, replace, eventCounter, sum, diff, product, quotient, mod, neg, mean, concat, concatDelim, equals, nequals, gt, gte, lt, lte, between, and, or, not, if, isNotNull, true, false, contains
 
         1 error, 0 warnings
-    "#]]);
-    window(&functional("id*:int64,n:int64", "<function name='n'>sum($temp,$tmp,)</function>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &functional("id*:int64,n:int64", "<function name='n'>sum($temp,$tmp,)</function>"),
+        expect![[r#"
         error[expression]: `tmp` is neither a field nor a variable
          --> p.xml:6:31
           |
@@ -709,8 +858,11 @@ fn functions() {
           = help: did you mean `temp`? known: id, temp, name, at, ESP_OPCODE, ESP_FLAGS
 
         1 error, 0 warnings
-    "#]]);
-    window(&functional("id*:int64,n:int64,temp:int32", "<function name='n'>1</function>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &functional("id*:int64,n:int64,temp:int32", "<function name='n'>1</function>"),
+        expect![[r#"
         error[field-type]: field `temp` has type int32, but is copied from a field of type double
          --> p.xml:4:62
           |
@@ -720,8 +872,11 @@ fn functions() {
           = help: give it type double, or convert it in a compute window
 
         1 error, 0 warnings
-    "#]]);
-    window(&functional("id*:int64,n:int64,humid:double", "<function name='n'>1</function>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &functional("id*:int64,n:int64,humid:double", "<function name='n'>1</function>"),
+        expect![[r#"
         warning[empty-field]: nothing fills field `humid`, it will always be null
          --> p.xml:4:62
           |
@@ -731,10 +886,13 @@ fn functions() {
           = help: compute it, or name it like the input field it copies; known: id, temp, name, at
 
         0 errors, 1 warning
-    "#]]);
+    "#]],
+    );
     let loops = "<window-functional name='w'><schema-string>id*:int64</schema-string>\
         <event-loops><event-loop-json name='l'/></event-loops></window-functional>";
-    window(loops, expect![[r#"
+    window(
+        loops,
+        expect![[r#"
         error[not-supported]: not supported yet: `event-loops`, because a functional window gives one event per event so far
          --> p.xml:4:70
           |
@@ -744,7 +902,8 @@ fn functions() {
           = help: publish one event per item, or drop events with a filter window
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -758,7 +917,9 @@ fn summary() {
         )
     };
     let mean = "<property name='meanOut'>mean</property>";
-    window(&summary("many", "temp", mean), expect![[r#"
+    window(
+        &summary("many", "temp", mean),
+        expect![[r#"
         error[bad-value]: `windowLength` is `many`, expected a number of events from 0 (= since the start) to 10000000
          --> p.xml:5:55
           |
@@ -767,8 +928,11 @@ fn summary() {
           = in: project[p]/contquery[q]/window-calculate[w]/parameters/property[windowLength]
 
         1 error, 0 warnings
-    "#]]);
-    window(&summary("20", "temperature", mean), expect![[r#"
+    "#]],
+    );
+    window(
+        &summary("20", "temperature", mean),
+        expect![[r#"
         error[unknown-field]: `input` names field `temperature`, which does not exist
          --> p.xml:6:47
           |
@@ -778,8 +942,11 @@ fn summary() {
           = help: known: id, temp, name, at
 
         1 error, 0 warnings
-    "#]]);
-    window(&summary("20", "name", mean), expect![[r#"
+    "#]],
+    );
+    window(
+        &summary("20", "name", mean),
+        expect![[r#"
         error[field-type]: Summary needs a number, field `name` has type string
          --> p.xml:6:47
           |
@@ -789,8 +956,11 @@ fn summary() {
           = help: name a field of type int32, int64, double or money
 
         1 error, 0 warnings
-    "#]]);
-    window(&summary("20", "temp", "<property name='meanOt'>mean</property>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &summary("20", "temp", "<property name='meanOt'>mean</property>"),
+        expect![[r#"
         error[unknown-statistic]: Summary has no output `meanOt`
          --> p.xml:7:41
           |
@@ -800,8 +970,11 @@ fn summary() {
           = help: did you mean `meanOut`? known: nOut, nmissOut, minOut, maxOut, sumOut, meanOut, stdOut, varOut, cssOut, ussOut, stderrOut, cvOut
 
         1 error, 0 warnings
-    "#]]);
-    window(&summary("20", "temp", "<property name='skewnessOut'>mean</property>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &summary("20", "temp", "<property name='skewnessOut'>mean</property>"),
+        expect![[r#"
         error[not-supported]: not supported yet: statistic `skewnessOut`, because it comes with a later version
          --> p.xml:7:41
           |
@@ -811,8 +984,11 @@ fn summary() {
           = help: map another statistic, for example meanOut and stderrOut
 
         1 error, 0 warnings
-    "#]]);
-    window(&summary("20", "temp", "<property name='meanOut'>maen</property>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &summary("20", "temp", "<property name='meanOut'>maen</property>"),
+        expect![[r#"
         error[unknown-field]: `meanOut` names field `maen`, which does not exist
          --> p.xml:7:50
           |
@@ -822,8 +998,11 @@ fn summary() {
           = help: did you mean `mean`? known: id, mean
 
         1 error, 0 warnings
-    "#]]);
-    window(&summary("20", "temp", "<property name='meanOut'>id</property>"), expect![[r#"
+    "#]],
+    );
+    window(
+        &summary("20", "temp", "<property name='meanOut'>id</property>"),
+        expect![[r#"
         error[field-type]: a statistic cannot be put into field `id`, which is a key
          --> p.xml:7:50
           |
@@ -833,8 +1012,11 @@ fn summary() {
           = help: use a non-key field of type double, int64, int32 or money
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-calculate name='w' algorithm='KMEANS'/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-calculate name='w' algorithm='KMEANS'/>",
+        expect![[r#"
         error[no-schema]: window `w` has no schema
          --> p.xml:4:2
           |
@@ -844,8 +1026,11 @@ fn summary() {
           = help: add <schema-string>id*:int64,value:double</schema-string> (`*` marks the key)
 
         1 error, 0 warnings
-    "#]]);
-    window("<window-calculate name='w' algorithm='Sumary'/>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-calculate name='w' algorithm='Sumary'/>",
+        expect![[r#"
         error[no-schema]: window `w` has no schema
          --> p.xml:4:2
           |
@@ -855,7 +1040,8 @@ fn summary() {
           = help: add <schema-string>id*:int64,value:double</schema-string> (`*` marks the key)
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -869,7 +1055,9 @@ fn connectors() {
         )
     };
     let good = [("hotfailover", "true"), ("kafkatype", "binary"), ("zookeeperhostport", "zk:2181")];
-    window(&kafka(&[("hotfailover", "true"), ("kafkatype", "binary")]), expect![[r#"
+    window(
+        &kafka(&[("hotfailover", "true"), ("kafkatype", "binary")]),
+        expect![[r#"
         error[failover]: hotfailover needs zookeeperhostport
          --> p.xml:6:17
           |
@@ -879,8 +1067,11 @@ fn connectors() {
           = help: add <property name="zookeeperhostport">host:2181</property>
 
         1 error, 0 warnings
-    "#]]);
-    window(&kafka(&[("hotfailover", "true"), ("kafkatype", "CSV"), ("zookeeperhostport", "zk:2181")]), expect![[r#"
+    "#]],
+    );
+    window(
+        &kafka(&[("hotfailover", "true"), ("kafkatype", "CSV"), ("zookeeperhostport", "zk:2181")]),
+        expect![[r#"
         error[failover]: hotfailover needs kafkatype=binary, found CSV
          --> p.xml:6:17
           |
@@ -890,38 +1081,39 @@ fn connectors() {
           = help: only binary event blocks carry message ids; set kafkatype to binary
 
         1 error, 0 warnings
-    "#]]);
-    window(&kafka(&[good[0], good[1], good[2], ("kafkaconsumergroupid", "g")]), expect![[r#"
-        warning[unused-property]: `kafkaconsumergroupid` means nothing for this direction of a kafka connector, it is ignored
-         --> p.xml:9:17
-          |
-        9 | <property name='kafkaconsumergroupid'>g</property>
-          |                 ^^^^^^^^^^^^^^^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/connector[out]/property[kafkaconsumergroupid]
-          = help: move it to the other connector
+    "#]],
+    );
+    window(
+        &kafka(&[good[0], good[1], good[2], ("kafkaconsumergroupid", "g")]),
+        expect![[r#"
+            error[failover]: kafkaconsumergroupid cannot be used with hotfailover
+             --> p.xml:9:17
+              |
+            9 | <property name='kafkaconsumergroupid'>g</property>
+              |                 ^^^^^^^^^^^^^^^^^^^^
+              = in: project[p]/contquery[q]/window-copy[w]/connector[out]/property[kafkaconsumergroupid]
+              = help: remove it: every engine reads the whole topic, so they cannot share it as a consumer group
 
-        error[failover]: kafkaconsumergroupid cannot be used with hotfailover
-         --> p.xml:9:17
-          |
-        9 | <property name='kafkaconsumergroupid'>g</property>
-          |                 ^^^^^^^^^^^^^^^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/connector[out]/property[kafkaconsumergroupid]
-          = help: remove it: every engine reads the whole topic, so they cannot share it as a consumer group
+            1 error, 0 warnings
+        "#]],
+    );
+    window(
+        &kafka(&[("kafkahostprot", "@BROKERS@")]),
+        expect![[r#"
+            warning[unknown-property-name]: kafka connectors have no property `kafkahostprot`, it is ignored
+             --> p.xml:6:17
+              |
+            6 | <property name='kafkahostprot'>@BROKERS@</property>
+              |                 ^^^^^^^^^^^^^
+              = in: project[p]/contquery[q]/window-copy[w]/connector[out]/property[kafkahostprot]
+              = help: did you mean `kafkahostport`? known: type, kafkahostport, kafkatopic, kafkapartition, kafkatype, urlhostport, dateformat, protofile, protomsg, useclientmsgid, kafkaconsumergroupid, configfilesection, kafkaglobalconfig, kafkatopicconfig, avroschemaregistryurl, avroschemanoopcode, kafkatransport, project, continuousquery, window, ...
 
-        1 error, 1 warning
-    "#]]);
-    window(&kafka(&[("kafkahostprot", "@BROKERS@")]), expect![[r#"
-        warning[unknown-property-name]: kafka connectors have no property `kafkahostprot`, it is ignored
-         --> p.xml:6:17
-          |
-        6 | <property name='kafkahostprot'>@BROKERS@</property>
-          |                 ^^^^^^^^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/connector[out]/property[kafkahostprot]
-          = help: did you mean `kafkahostport`? known: type, kafkahostport, kafkatopic, kafkapartition, kafkatype, urlhostport, dateformat, protofile, protomsg, useclientmsgid, configfilesection, kafkaglobalconfig, kafkatopicconfig, avroschemaregistryurl, avroschemanoopcode, kafkatransport, project, continuousquery, window, host, ...
-
-        0 errors, 1 warning
-    "#]]);
-    window(&kafka(&[("kafkahostport", "@BROKER@")]), expect![[r#"
+            0 errors, 1 warning
+        "#]],
+    );
+    window(
+        &kafka(&[("kafkahostport", "@BROKER@")]),
+        expect![[r#"
         warning[unknown-property]: property `BROKER` is not defined, `@BROKER@` stays as it is
          --> p.xml:6:32
           |
@@ -931,8 +1123,11 @@ fn connectors() {
           = help: did you mean `BROKERS`? define it in <properties>, or pass it when the project is deployed (BROKER=...); known: BROKERS
 
         0 errors, 1 warning
-    "#]]);
-    window(&kafka(&[("numbufferedmsgs", "lots"), ("kafkapartition", "3")]), expect![[r#"
+    "#]],
+    );
+    window(
+        &kafka(&[("numbufferedmsgs", "lots"), ("kafkapartition", "3")]),
+        expect![[r#"
         error[bad-value]: `numbufferedmsgs` is `lots`, expected a number from 1
          --> p.xml:6:34
           |
@@ -948,8 +1143,11 @@ fn connectors() {
           = in: project[p]/contquery[q]/window-copy[w]/connector[out]/property[kafkapartition]
 
         2 errors, 0 warnings
-    "#]]);
-    window(&kafka(&good).replace("'sub'", "'x'").replace(">sub<", ">x<"), expect![[r#"
+    "#]],
+    );
+    window(
+        &kafka(&good).replace("'sub'", "'x'").replace(">sub<", ">x<"),
+        expect![[r#"
         error[bad-value]: `type` is `x`, expected `publish` or `subscribe`
          --> p.xml:5:23
           |
@@ -958,11 +1156,17 @@ fn connectors() {
           = in: project[p]/contquery[q]/window-copy[w]/connector[out]
 
         1 error, 0 warnings
-    "#]]);
-    window(&kafka(&[("hotfailover", "true")]).replace("name='out'", "name='out' active='false'"), expect![[r#"
+    "#]],
+    );
+    window(
+        &kafka(&[("hotfailover", "true")]).replace("name='out'", "name='out' active='false'"),
+        expect![[r#"
         0 errors, 0 warnings
-    "#]]);
-    window("<window-copy name='w'><connectors><connector class='fs' name='f' type='subscribe'/></connectors></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w'><connectors><connector class='fs' name='f' type='subscribe'/></connectors></window-copy>",
+        expect![[r#"
         warning[connector-not-started]: connector `f` of class `fs` is not started: engines start kafka connectors only
          --> p.xml:4:53
           |
@@ -972,8 +1176,11 @@ fn connectors() {
           = help: read the window's output topic with a subscriber adapter; active="false" silences this
 
         0 errors, 1 warning
-    "#]]);
-    window("<window-copy name='w'><connectors><connector class='kafka' name='f' type='publish'/></connectors></window-copy>", expect![[r#"
+    "#]],
+    );
+    window(
+        "<window-copy name='w'><connectors><connector class='kafka' name='f' type='publish'/></connectors></window-copy>",
+        expect![[r#"
         error[connector-direction]: a publish connector on a window that is no source
          --> p.xml:4:36
           |
@@ -983,7 +1190,8 @@ fn connectors() {
           = help: events enter through source windows; move it there, or set type="subscribe"
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -997,7 +1205,9 @@ fn a_group_id_of_the_publish_connector_is_refused_with_failover_anywhere() {
         <property name='kafkatype'>binary</property><property name='zookeeperhostport'>zk:2181</property>\
         <property name='hotfailover'>true</property></properties></connector></connectors></window-copy>";
     let xml = project(out, EDGE).replace(SOURCE, &source);
-    whole(&xml, expect![[r#"
+    whole(
+        &xml,
+        expect![[r#"
         error[failover]: kafkaconsumergroupid cannot be used with hotfailover
          --> p.xml:4:61
           |
@@ -1007,14 +1217,17 @@ fn a_group_id_of_the_publish_connector_is_refused_with_failover_anywhere() {
           = help: remove it: every engine reads the whole topic, so they cannot share it as a consumer group
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
     let off = xml.replace(">true<", ">false<");
     assert!(parse_project(&off, "p.xml", &BTreeMap::new()).is_ok(), "without failover a group is allowed");
 }
 
 #[test]
 fn files_that_are_no_projects() {
-    whole("<project name='p'>\n  <contqueries>\n</project>", expect![[r#"
+    whole(
+        "<project name='p'>\n  <contqueries>\n</project>",
+        expect![[r#"
         error[malformed-xml]: this is not well-formed XML: expected 'contqueries' tag, not 'project'
          --> p.xml:3:1
           |
@@ -1023,8 +1236,11 @@ fn files_that_are_no_projects() {
           = help: every <element> needs its </element>, `&` is written `&amp;` and `<` is written `&lt;` outside CDATA
 
         1 error, 0 warnings
-    "#]]);
-    whole("<projct name='p'/>", expect![[r#"
+    "#]],
+    );
+    whole(
+        "<projct name='p'/>",
+        expect![[r#"
         error[unknown-root]: the root element is `projct`, expected `project`, `engine` or `contquery`
          --> p.xml:1:2
           |
@@ -1034,8 +1250,11 @@ fn files_that_are_no_projects() {
           = help: did you mean `project`? known: project, engine, contquery
 
         1 error, 0 warnings
-    "#]]);
-    whole("<project/>", expect![[r#"
+    "#]],
+    );
+    whole(
+        "<project/>",
+        expect![[r#"
         error[missing-attribute]: `project` has no attribute `name`
          --> p.xml:1:2
           |
@@ -1053,8 +1272,11 @@ fn files_that_are_no_projects() {
           = help: add <contqueries><contquery name="...">...</contquery></contqueries>
 
         2 errors, 0 warnings
-    "#]]);
-    whole("<engine port='1'/>", expect![[r#"
+    "#]],
+    );
+    whole(
+        "<engine port='1'/>",
+        expect![[r#"
         error[no-project]: `engine` holds no project
          --> p.xml:1:2
           |
@@ -1063,8 +1285,11 @@ fn files_that_are_no_projects() {
           = help: add <projects><project name="...">...</project></projects>
 
         1 error, 0 warnings
-    "#]]);
-    whole("<project name='p' heartbeat-interval='0'><contqueries><contquery name='q'/></contqueries></project>", expect![[r#"
+    "#]],
+    );
+    whole(
+        "<project name='p' heartbeat-interval='0'><contqueries><contquery name='q'/></contqueries></project>",
+        expect![[r#"
         error[bad-value]: `heartbeat-interval` is `0`, expected a number of seconds from 0.001 to 86400
          --> p.xml:1:39
           |
@@ -1081,8 +1306,11 @@ fn files_that_are_no_projects() {
           = help: add <windows><window-source name="...">...</window-source></windows>
 
         2 errors, 0 warnings
-    "#]]);
-    whole("", expect![[r#"
+    "#]],
+    );
+    whole(
+        "",
+        expect![[r#"
         error[malformed-xml]: this is not well-formed XML: the document does not have a root node
          --> p.xml:1:1
           |
@@ -1091,8 +1319,11 @@ fn files_that_are_no_projects() {
           = help: every <element> needs its </element>, `&` is written `&amp;` and `<` is written `&lt;` outside CDATA
 
         1 error, 0 warnings
-    "#]]);
-    whole("<!DOCTYPE x [<!ENTITY a 'b'>]><project name='p'/>", expect![[r#"
+    "#]],
+    );
+    whole(
+        "<!DOCTYPE x [<!ENTITY a 'b'>]><project name='p'/>",
+        expect![[r#"
         error[malformed-xml]: this is not well-formed XML: XML with DTD detected
          --> p.xml:1:1
           |
@@ -1101,9 +1332,15 @@ fn files_that_are_no_projects() {
           = help: remove the <!DOCTYPE ...>: projects do not need one
 
         1 error, 0 warnings
-    "#]]);
-    let script = format!("<project name='p'><python-modules><python-module name='m'/></python-modules>{}", &project("", "")[18..]);
-    whole(&script, expect![[r#"
+    "#]],
+    );
+    let script = format!(
+        "<project name='p'><python-modules><python-module name='m'/></python-modules>{}",
+        &project("", "")[18..]
+    );
+    whole(
+        &script,
+        expect![[r#"
         error[not-supported]: not supported yet: `python-modules`, because window kinds run compiled expressions
          --> p.xml:1:20
           |
@@ -1113,7 +1350,8 @@ fn files_that_are_no_projects() {
           = help: express the step with EEL in a compute window
 
         1 error, 0 warnings
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
