@@ -3,7 +3,7 @@
 
 mod support;
 
-use mesh_event::{Block, FieldType, Flags, Opcode, Value};
+use mesh_event::{Block, Flags, Opcode, Value};
 use mesh_model::{
     Edge, EdgeRole, FunctionalField, Index, Retention, RetentionKind, SummaryField, SummaryStat, Window, WindowKind,
 };
@@ -11,56 +11,8 @@ use mesh_windows::{Executor, OutputBlock};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::Arc;
+use support::random::{SCHEMA, Step, retention, steps};
 use support::{Row, autogen_source, block_of, copy, digests, insert_source, project, rows_of, schema, source, window};
-
-const SCHEMA: &str = "id*:int64,name:string,at:stamp,x:double";
-
-#[derive(Debug, Clone)]
-enum Step {
-    Block(Vec<Row>),
-    Tick(i64),
-}
-
-fn value(ty: FieldType) -> BoxedStrategy<Value> {
-    let some = match ty {
-        FieldType::Int64 => (0..8i64).prop_map(Value::Int64).boxed(),
-        FieldType::String => "[a-c]{0,3}".prop_map(|text| Value::String(text.into())).boxed(),
-        FieldType::Stamp => (0..60i64).prop_map(Value::Stamp).boxed(),
-        _ => (-20..20i32).prop_map(|x| Value::Double(f64::from(x) / 7.0)).boxed(),
-    };
-    prop_oneof![1 => Just(Value::Null), 9 => some].boxed()
-}
-
-fn row() -> impl Strategy<Value = Row> {
-    let opcode = prop_oneof![
-        6 => Just(Opcode::Insert), 2 => Just(Opcode::Update), 2 => Just(Opcode::Upsert), 2 => Just(Opcode::Delete),
-        1 => Just(Opcode::SafeDelete), 1 => Just(Opcode::UpdateBlock)
-    ];
-    let flags = prop_oneof![8 => Just(Flags::NORMAL), 1 => Just(Flags::PARTIAL), 1 => Just(Flags::RETENTION)];
-    let values = (value(FieldType::Int64), value(FieldType::String), value(FieldType::Stamp), value(FieldType::Double));
-    (opcode, flags, values).prop_map(|(opcode, flags, (a, b, c, d))| (opcode, flags, vec![a, b, c, d]))
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        9 => vec(row(), 0..7).prop_map(Step::Block),
-        2 => (0..8i64).prop_map(Step::Tick)
-    ];
-    vec(step, 1..40)
-}
-
-fn retention() -> impl Strategy<Value = Retention> {
-    let kind = prop_oneof![
-        (1..9u64).prop_map(|n| RetentionKind::ByCountSliding { n }),
-        (1..9u64).prop_map(|n| RetentionKind::ByCountJumping { n }),
-        (1..20i64).prop_map(|us| RetentionKind::ByTimeSliding { us }),
-        (1..20i64).prop_map(|us| RetentionKind::ByTimeJumping { us }),
-    ];
-    (kind, any::<bool>()).prop_map(|(kind, field)| {
-        let by_time = matches!(kind, RetentionKind::ByTimeSliding { .. } | RetentionKind::ByTimeJumping { .. });
-        Retention { kind, field: (field && by_time).then_some(2) }
-    })
-}
 
 /// source -> copy with retention -> eventCounter -> { Summary, copy by count }; every leaf is an output.
 fn windows(entry: u8, retention: Retention) -> Arc<mesh_model::Project> {
@@ -135,7 +87,7 @@ fn run(project: &Arc<mesh_model::Project>, steps: &[Step], cut: impl Fn(usize) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn grouping_changes_nothing(

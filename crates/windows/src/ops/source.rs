@@ -115,12 +115,14 @@ impl Ingest {
     }
 
     /// Drops and counts events that a source does not take: a null key, and anything but inserts into an insert-only
-    /// source (an upsert of a key that cannot be there is an insert).
+    /// source (an upsert of a key that cannot be there is an insert; with nothing to update, no insert is partial).
     fn check(&mut self, run: Run) -> Run {
         let block = &run.block;
         let keys = if self.autogen.is_some() { &[][..] } else { self.schema.keys() };
         let keys_fine = keys.iter().all(|&key| block.columns[key].nulls.is_empty());
-        let opcodes_fine = !self.insert_only || block.opcodes.iter().all(|&opcode| opcode == Opcode::Insert);
+        let opcodes_fine = !self.insert_only
+            || block.opcodes.iter().all(|&opcode| opcode == Opcode::Insert)
+                && !block.flags.iter().any(|flags| flags.contains(Flags::PARTIAL));
         if keys_fine && opcodes_fine {
             return run;
         }
@@ -130,7 +132,7 @@ impl Ingest {
             for row in std::mem::replace(&mut row, end)..end {
                 let at = row as usize;
                 let (mut opcode, mut flags) = (block.opcodes[at], block.flags[at]);
-                if self.insert_only && opcode == Opcode::Upsert {
+                if self.insert_only && matches!(opcode, Opcode::Insert | Opcode::Upsert) {
                     (opcode, flags) = (Opcode::Insert, Flags(flags.0 & !Flags::PARTIAL.0));
                 }
                 let taken = !self.insert_only || opcode == Opcode::Insert;

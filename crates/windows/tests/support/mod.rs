@@ -1,6 +1,7 @@
 //! Projects without XML, and blocks as text: `I 1 a 2.5`, one event a line; `D/R` is a delete by retention, `.` is null.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod random;
 pub mod weather;
 
 use std::collections::BTreeMap;
