@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use mesh_adapter::SchemaLookupError;
-use mesh_adapter::target::TargetError;
 use mesh_bus::{AdminError, ReadError, WriteError};
 use mesh_event::csv::{CsvError, CsvSetupError};
+use mesh_event::topic::TopicError;
 use mesh_replication::adapter::Stop;
 use mesh_service::Kind;
 
@@ -15,7 +15,7 @@ use mesh_service::Kind;
 pub enum PublishError {
     /// The url names no window.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Target(#[from] TopicError),
     /// The window's schema is not known.
     #[error(transparent)]
     Schema(#[from] SchemaLookupError),

@@ -140,7 +140,7 @@ fn options_that_do_not_fit_the_schema_are_refused() {
     let mut bad = options(&source(dir.path(), "in.csv", 1), "");
     bad.common.url = "dfESP://h/p".into();
     let error = Publisher::new(bad, Arc::new(bus.clone()), 0.0).run(&AtomicBool::new(false)).unwrap_err();
-    says(&error, &["dfESP://h/p", "expected dfESP://host:port/project/query/window"]);
+    says(&error, &["dfESP://h/p", "parts behind"]);
 }
 
 #[test]

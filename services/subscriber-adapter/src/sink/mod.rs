@@ -1,0 +1,68 @@
+//! Sinks: a file with its position beside it, a socket, the standard output.
+
+mod file;
+mod stream;
+
+use mesh_replication::adapter::SinkPosition;
+
+pub use file::FileSink;
+pub use stream::StreamSink;
+
+use crate::error::SubscribeError;
+
+/// Where events go.
+pub trait Sink: Send {
+    /// Writes bytes that end with the block described by `mark`, and keeps the position if the sink can.
+    fn write(&mut self, bytes: &[u8], mark: Mark) -> Result<(), SubscribeError>;
+
+    /// Where it stood when it was opened; `None`: it is new, or cannot know.
+    fn position(&self) -> Option<&SinkPosition>;
+}
+
+/// What is in the sink after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Offset to read next.
+    pub next_offset: u64,
+    /// Sequence of the last block.
+    pub sequence: u64,
+    /// Events of this write.
+    pub events: u64,
+}
+
+/// What the option `fsname` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// A file.
+    File(String),
+    /// A listener to connect to.
+    Connect(String),
+    /// The standard output.
+    Stdout,
+}
+
+impl Name {
+    /// `host:port` connects, `-` is the standard output, all else is a file.
+    pub fn parse(fsname: &str) -> Name {
+        match fsname.rsplit_once(':') {
+            _ if fsname == "-" => Name::Stdout,
+            Some((host, port)) if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() => {
+                Name::Connect(fsname.to_owned())
+            }
+            _ => Name::File(fsname.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        assert_eq!(Name::parse("out.csv"), Name::File("out.csv".into()));
+        assert_eq!(Name::parse("/out/10:30"), Name::File("/out/10:30".into()));
+        assert_eq!(Name::parse("localhost:5000"), Name::Connect("localhost:5000".into()));
+        assert_eq!(Name::parse("-"), Name::Stdout);
+    }
+}
