@@ -6,7 +6,7 @@
 //! - [`port`]: the traits, records, options
 //! - [`error`]: what a caller must do next, decided where the error is born
 //! - [`memory`]: the same semantics inside one process; `kafka` (feature `kafka`): rdkafka and the fast fence
-//! - `contract`: the tests that every implementation passes
+//! - `contract` (feature `contract`, or own tests): the tests that every implementation passes
 //!
 //! **Invariant:** rdkafka and kafka-protocol are used nowhere else (`cargo xtask check-layers`).
 //! **Invariant:** one partition per topic; order exists only inside a partition.

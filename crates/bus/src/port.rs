@@ -51,7 +51,7 @@ pub struct OutRecord {
 pub enum StartAt {
     /// At the oldest record there is.
     Oldest,
-    /// Behind the newest record there is now.
+    /// Behind the newest record that the reader may see now: open transactions that commit later are still to come.
     Newest,
     /// At this offset; [`ReadError::Gone`] when the topic no longer holds it.
     Offset(u64),
@@ -203,7 +203,8 @@ pub trait Writer: Send {
     /// Gives the open transaction up; none of its records will be seen.
     fn abort(&mut self, deadline: Duration) -> Result<(), WriteError>;
 
-    /// Waits until the last commit is complete at the bus, so that the next `begin` does not wait. True when it is.
+    /// Waits until the last commit is complete at the bus, so that the next `begin` does not wait. True when it is (or
+    /// when this bus cannot be asked: then `begin` and `send` wait by themselves). Complete also means: visible.
     /// Call it while there is nothing to commit.
     fn settle(&mut self, deadline: Duration) -> Result<bool, WriteError>;
 }

@@ -53,7 +53,7 @@ macro_rules! contract_tests {
     ($harness:path) => {
         $crate::contract_tests!($harness; order_and_content, ends_are_reported, newest_starts_behind_what_is_there,
             pause_and_resume_lose_nothing, seek_goes_on_elsewhere, retention_is_an_error_not_a_jump,
-            deleted_or_missing_topics_are_named, several_topics_each_get_their_turn, a_poll_waits_for_a_commit,
+            deleted_or_missing_topics_are_named, several_topics_each_get_their_turn, a_lost_topic_is_reported_while_another_flows, a_poll_waits_for_a_commit,
             aborted_records_are_never_seen, open_transactions_hold_readers_back, a_large_transaction_is_atomic,
             a_missing_topic_aborts, unknown_commit_outcome, calls_out_of_order_are_refused, empty_transactions_pass,
             fenced_writer_is_refused, an_idle_fenced_writer_is_refused, two_fences_in_a_race, a_silent_writer_is_fenced,

@@ -125,9 +125,11 @@ impl KafkaReader {
 
     /// Takes what is ready, at most `max`.
     fn drain(&mut self, max: usize, into: &mut Vec<Polled>) -> Result<(), ReadError> {
-        let (count, mut left) = (self.flows.len(), max);
+        let (count, first, mut left) = (self.flows.len(), self.first, max);
+        // Moved on even when a topic fails: it comes first some time, and its failure is reported then.
+        self.first = (first + 1) % count.max(1);
         for turn in 0..count {
-            let index = (self.first + turn) % count;
+            let index = (first + turn) % count;
             // A fair share for each topic, and what the others leave.
             let mut share = left.div_ceil(count - turn);
             while share > 0 && !self.flows[index].paused {
@@ -157,7 +159,6 @@ impl KafkaReader {
                 left -= 1;
             }
         }
-        self.first = (self.first + 1) % count.max(1);
         Ok(())
     }
 

@@ -121,3 +121,52 @@ impl Connection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+    use std::net::TcpListener;
+
+    const API: Api = Api { name: "FindCoordinator", key: 10, version: 4 };
+
+    /// A call to a broker that reads the request, writes `answer` and keeps the connection as long as it is told.
+    fn call_to(answer: Vec<u8>, keep: Duration) -> (io::Error, Duration) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let broker = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut size = [0; 4];
+            stream.read_exact(&mut size).unwrap();
+            let mut request = vec![0; u32::from_be_bytes(size) as usize];
+            stream.read_exact(&mut request).unwrap();
+            stream.write_all(&answer).unwrap();
+            std::thread::sleep(keep);
+        });
+        let start = Instant::now();
+        let until = start + Duration::from_millis(300);
+        let mut connection = Connection::open(&address, "test", until).unwrap();
+        let called: io::Result<FindCoordinatorResponse> =
+            connection.call(API, &FindCoordinatorRequest::default(), until);
+        let took = start.elapsed();
+        broker.join().unwrap();
+        (called.unwrap_err(), took)
+    }
+
+    #[test]
+    fn a_silent_broker_costs_the_deadline_and_no_more() {
+        let (error, took) = call_to(Vec::new(), Duration::from_millis(600));
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(took < Duration::from_millis(550), "took {took:?}");
+    }
+
+    #[test]
+    fn a_closed_connection_is_told_from_an_answer_that_makes_no_sense() {
+        assert_eq!(call_to(Vec::new(), Duration::ZERO).0.kind(), ErrorKind::UnexpectedEof);
+        // 2 GB announced; then another request's answer; then cut short inside.
+        for answer in [&b"\x7f\xff\xff\xff"[..], b"\0\0\0\x05\0\0\0\x63\0", b"\0\0\0\x06\0\0\0\x01\0\0"] {
+            let (error, _) = call_to(answer.to_vec(), Duration::ZERO);
+            assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+        }
+    }
+}

@@ -58,9 +58,11 @@ impl MemoryReader {
     }
 
     fn collect(&mut self, state: &State, max: usize, into: &mut Vec<Polled>) -> Result<(), ReadError> {
-        let (count, mut left) = (self.cursors.len(), max);
+        let (count, first, mut left) = (self.cursors.len(), self.first, max);
+        // Moved on even when a topic fails: it comes first some time, and its failure is reported then.
+        self.first = (first + 1) % count.max(1);
         for turn in 0..count {
-            let cursor = &mut self.cursors[(self.first + turn) % count];
+            let cursor = &mut self.cursors[(first + turn) % count];
             if cursor.paused {
                 continue;
             }
@@ -89,7 +91,6 @@ impl MemoryReader {
                 left -= 1;
             }
         }
-        self.first = (self.first + 1) % count.max(1);
         Ok(())
     }
 }
