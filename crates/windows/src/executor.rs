@@ -198,7 +198,7 @@ impl Executor {
         for target in 0..self.nodes[node].targets.len() {
             let target = self.nodes[node].targets[target];
             debug_assert!(target > node, "windows stand in topological order");
-            self.nodes[target].pending = Some(run.clone());
+            self.nodes[target].receive(run.clone());
         }
         if let Some(output) = self.nodes[node].output {
             let parts = run.parts(kinds, first);

@@ -23,8 +23,9 @@ pub(crate) struct Node {
     ingest: Option<Ingest>,
     operator: Box<dyn Operator>,
     digest: Digest,
-    /// Input that waits. Every window so far has one input; windows with two (union, join) will get runs of one event
-    /// each, so that all paths of an event arrive before the next event does.
+    /// Input that waits. Paths that fork and meet again meet here, block by block: what an input block caused on one
+    /// path, then what it caused on the next. Windows that tell their inputs apart (union, join) will need them event
+    /// by event; the executor will then give a project with such a window runs of one event.
     pub pending: Option<Run>,
     /// Nodes that get the output.
     pub targets: Vec<usize>,
@@ -36,6 +37,14 @@ impl Node {
     /// The run of a source's input blocks; `None` when the window takes no blocks.
     pub(crate) fn ingest(&mut self, blocks: &[Block]) -> Option<Run> {
         self.ingest.as_mut().map(|ingest| ingest.run(blocks))
+    }
+
+    /// Adds to what waits.
+    pub(crate) fn receive(&mut self, run: Run) {
+        self.pending = Some(match self.pending.take() {
+            Some(waiting) => waiting.meet(&run),
+            None => run,
+        });
     }
 
     /// Works off what waits.
@@ -79,6 +88,13 @@ struct Stream {
     insert_only: bool,
     /// No key is inserted twice.
     unique: bool,
+}
+
+impl Stream {
+    /// Two streams as one: each may bring keys that the other has, whatever it says of itself.
+    fn met_by(self, other: Stream) -> Stream {
+        Stream { insert_only: self.insert_only && other.insert_only, unique: false }
+    }
 }
 
 /// The windows of a project.
@@ -125,13 +141,13 @@ impl Plan {
 fn plan_query(project: &str, query: &Query, first: usize, nodes: &mut Vec<Node>) {
     let mut streams: Vec<Stream> = Vec::with_capacity(query.windows.len());
     for (position, window) in query.windows.iter().enumerate() {
-        let mut sources = query.edges.iter().filter(|edge| edge.target == position).map(|edge| streams[edge.source]);
+        let sources = query.edges.iter().filter(|edge| edge.target == position).map(|edge| streams[edge.source]);
         let input = match &window.kind {
             WindowKind::Source { insert_only, autogen_key } => {
                 Stream { insert_only: *insert_only, unique: *autogen_key }
             }
             // A window without an edge gets no events: whatever is assumed of them holds.
-            _ => sources.next().unwrap_or(Stream { insert_only: true, unique: true }),
+            _ => sources.reduce(Stream::met_by).unwrap_or(Stream { insert_only: true, unique: true }),
         };
         let (operator, coverage, stream) = plan_window(window, input);
         let ingest = match &window.kind {

@@ -41,6 +41,24 @@ impl Run {
         Run { block: Block::concat(&blocks), ends }
     }
 
+    /// Two runs of the same causes that meet in one window: for each cause the events of `self`, then those of `later`.
+    pub(crate) fn meet(&self, later: &Run) -> Run {
+        let runs = [self, later];
+        let mut out = Emitter::with_capacity(self.block.len() + later.block.len());
+        let mut next = [0, 0];
+        for ends in self.ends.iter().zip(later.ends.iter()) {
+            for (source, end) in [*ends.0, *ends.1].into_iter().enumerate() {
+                for row in std::mem::replace(&mut next[source], end)..end {
+                    let block = &runs[source].block;
+                    let (opcode, flags) = (block.opcodes[row as usize], block.flags[row as usize]);
+                    out.push(opcode, flags, RowRef { source: source as u32, row });
+                }
+            }
+            out.end_cause();
+        }
+        out.finish(&self.block.schema, &[&self.block.columns, &later.block.columns], None)
+    }
+
     /// The rows of each cause that has any; `first` is the number of the run's first cause.
     pub(crate) fn parts(&self, kinds: &[BlockKind], first: usize) -> Vec<OutputPart> {
         let mut start = 0;

@@ -362,3 +362,23 @@ fn a_filter_with_an_index_makes_raw_events_exact() {
         &[("P 1 20; P 1 30; P 1 5; P 1 6; U 1 40; D 1 0; D 2 0", "I 1 20; UB 1 30; D 1 20; D 1 30; I 1 40; D 1 40")],
     );
 }
+
+#[test]
+fn paths_that_fork_meet_again_block_by_block() {
+    use mesh_model::{Edge, EdgeRole};
+    let schema = schema("id*:int64,x:double");
+    let windows = vec![
+        autogen_source(&schema),
+        filter("low", Index::None, &schema, "x < 10"),
+        filter("odd", Index::None, &schema, "x <> 2"),
+        window("all", Index::Hash, &schema, WindowKind::Copy),
+    ];
+    let edge = |source, target| Edge { source, target, role: EdgeRole::Data, slot: None };
+    let edges = vec![edge(0, 1), edge(0, 2), edge(1, 3), edge(2, 3)];
+    let mut executor = mesh_windows::Executor::new(support::project(windows, edges));
+    let mut sink = Vec::new();
+    executor.apply(0, &[block(&schema, "I . 1; I . 2"), block(&schema, "I . 30; I . 4")], &mut sink);
+    let got: Vec<_> = sink.iter().map(|out| (out.cause, pretty(&out.block))).collect();
+    assert_eq!(got, [(0, "I 0 1; I 1 2".to_owned()), (1, "I 3 4; I 2 30".to_owned())]);
+    assert_eq!(executor.stats()[3].bad_events, 2, "keys that come on both paths are duplicates");
+}
