@@ -1,86 +1,57 @@
 //! The older command line, `-k pub -h "dfESP://..." -f in.csv -t csv -b 1 -d FORMAT -Q -A -O -F normal`.
 
-use crate::settings::{Place, Problem, Refused, Setting};
+/// An old letter, the key that it stands for, and the value of those that take none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Letter {
+    /// The letter.
+    pub letter: char,
+    /// The key.
+    pub key: &'static str,
+    /// The value, for a letter that takes none.
+    pub fixed: Option<&'static str>,
+}
 
-/// The old letters, the keys that they stand for, and the value of those that take none.
-/// Which of `-A` and `-O` is noautogenfield and which addcsvopcode is not public; the samples give both or none.
-const LETTERS: &[(char, &str, Option<&str>)] = &[
-    ('k', "type", None),
-    ('h', "url", None),
-    ('f', "fsname", None),
-    ('t', "fstype", None),
-    ('b', "blocksize", None),
-    ('d', "dateformat", None),
-    ('F', "addcsvflags", None),
-    ('Q', "quiesceproject", Some("true")),
-    ('A', "noautogenfield", Some("true")),
-    ('O', "addcsvopcode", Some("true")),
+const fn letter(letter: char, key: &'static str, fixed: Option<&'static str>) -> Letter {
+    Letter { letter, key, fixed }
+}
+
+/// The old letters. Which of `-A` and `-O` is noautogenfield and which addcsvopcode is not public; the samples give
+/// both or none.
+pub const LETTERS: &[Letter] = &[
+    letter('k', "type", None),
+    letter('h', "url", None),
+    letter('f', "fsname", None),
+    letter('t', "fstype", None),
+    letter('b', "blocksize", None),
+    letter('d', "dateformat", None),
+    letter('F', "addcsvflags", None),
+    letter('Q', "quiesceproject", Some("true")),
+    letter('A', "noautogenfield", Some("true")),
+    letter('O', "addcsvopcode", Some("true")),
 ];
 
-/// True when these arguments are an old command line: the first one is one of the old letters.
-pub fn is_legacy(arguments: &[String]) -> bool {
-    arguments.first().is_some_and(|first| letter_of(first).is_some())
-}
-
-/// Settings of an old command line.
-pub fn parse(arguments: &[String]) -> Result<Vec<Setting>, Refused> {
-    let mut settings = Vec::new();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let Some((_, key, fixed)) = letter_of(argument) else {
-            return Err(refused(format!(
-                "`{argument}` is not an option of the old command line; use -C key=value,..."
-            )));
-        };
-        let value = match (fixed, rest.as_slice().first()) {
-            (Some(value), _) => (*value).to_owned(),
-            (None, Some(value)) => {
-                rest.next();
-                value.clone()
-            }
-            (None, None) => {
-                return Err(refused(format!("`{argument}` needs a value, it stands for `{key}=...`")));
-            }
-        };
-        settings.push(Setting { key: (*key).to_owned(), value, place: Place::Line });
-    }
-    Ok(settings)
-}
-
-fn letter_of(argument: &str) -> Option<&'static (char, &'static str, Option<&'static str>)> {
-    let mut letters = argument.strip_prefix('-')?.chars();
-    let letter = letters.next()?;
-    letters.next().is_none().then(|| LETTERS.iter().find(|(known, _, _)| *known == letter)).flatten()
-}
-
-fn refused(message: String) -> Refused {
-    Refused { problems: vec![Problem { place: Place::Line, message }] }
+/// The `-C` line that means the same; `given` holds keys and values in order.
+pub fn to_line(given: &[(&str, String)]) -> String {
+    let part = |(key, value): &(&str, String)| format!("{key}=\"{}\"", value.replace('"', ""));
+    given.iter().map(part).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn arguments(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
-    }
+    use crate::line;
 
     #[test]
-    fn the_old_sample_means_the_new_keys() {
-        let old = arguments("-k pub -h dfESP://h:1/p/q/w -f in.csv -t csv -b 1 -d %d/%b -Q -A -O -F normal");
-        assert!(is_legacy(&old));
-        let pairs: Vec<String> = parse(&old).unwrap().iter().map(|s| format!("{}={}", s.key, s.value)).collect();
-        assert_eq!(
-            pairs.join(","),
-            "type=pub,url=dfESP://h:1/p/q/w,fsname=in.csv,fstype=csv,blocksize=1,dateformat=%d/%b,quiesceproject=true,\
-             noautogenfield=true,addcsvopcode=true,addcsvflags=normal"
+    fn the_old_letters_mean_the_new_keys() {
+        let given =
+            [("type", "pub".to_owned()), ("dateformat", "%d, %b:%H".to_owned()), ("addcsvopcode", "true".into())];
+        let settings = line::parse(&to_line(&given)).unwrap();
+        let pairs: Vec<(&str, String)> = settings.iter().map(|s| (s.key.as_str(), s.value.clone())).collect();
+        assert_eq!(pairs, given);
+        assert!(
+            LETTERS
+                .iter()
+                .all(|known| crate::table::line_keys(crate::table::Side::Publisher).iter().any(|k| k.key == known.key))
         );
-    }
-
-    #[test]
-    fn a_missing_value_and_an_unknown_letter_are_refused() {
-        assert!(parse(&arguments("-k")).unwrap_err().to_string().contains("needs a value"));
-        assert!(parse(&arguments("-k pub -z 1")).unwrap_err().to_string().contains("`-z`"));
-        assert!(!is_legacy(&arguments("-C type=pub")));
     }
 }

@@ -86,6 +86,11 @@ impl Subscriber {
         Arc::clone(&self.progress)
     }
 
+    /// The topic that it reads.
+    pub fn topic(&self) -> Result<String, SubscribeError> {
+        Ok(Target::parse(&self.options.common.url)?.output_topic())
+    }
+
     /// Writes until it is stopped, has `maxevents`, or finds something wrong. Blocks.
     pub fn run(self, stop: &AtomicBool) -> Result<Summary, SubscribeError> {
         let progress = self.progress();

@@ -1,0 +1,210 @@
+//! The process around a publisher: status over gRPC, metrics, announcement, drain.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mesh_adapter::PublisherOptions;
+use mesh_bus::Bus;
+use mesh_proto::adapter::adapter_server::{Adapter, AdapterServer};
+use mesh_proto::adapter::{StatusRequest, StatusResponse};
+use mesh_proto::coordinator::AnnounceRequest;
+use mesh_service::grpc::Server;
+use mesh_service::{Drain, Failure, Scope, announce};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::config::PublisherConfig;
+use crate::error::PublishError;
+use crate::progress::{Progress, State};
+use crate::publisher::{Publisher, Summary};
+
+/// A watcher hears from the adapter this often; metrics are brought up to date as often.
+const EVERY: Duration = Duration::from_millis(500);
+/// Answers that may wait for a slow watcher.
+const WATCH_QUEUE: usize = 4;
+
+/// Where the process is reached.
+#[derive(Debug)]
+pub struct Place {
+    /// Name of this instance.
+    pub name: String,
+    /// gRPC.
+    pub listener: TcpListener,
+    /// `host:port` of the gRPC server.
+    pub address: String,
+    /// `host:port` of the admin server.
+    pub admin_address: String,
+}
+
+/// Publishes until the source ends or the drain starts.
+pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope: Scope) -> Result<(), Failure> {
+    let checked = PublisherOptions::from_line(&config.line).map_err(Failure::config)?;
+    for warning in &checked.warnings {
+        tracing::warn!(place = %warning.place, "{}", warning.message);
+    }
+    let publisher = Publisher::new(checked.options.clone(), bus, config.base.trace_ratio);
+    let view = View {
+        name: place.name.clone(),
+        source: checked.options.common.fsname.clone(),
+        topic: publisher.topic().map_err(failure)?,
+        progress: publisher.progress(),
+        error: Arc::default(),
+    };
+    // the servers go on until the publisher has ended, whoever ends it
+    let servers = Drain::new();
+    let announcement = AnnounceRequest {
+        name: place.name,
+        kind: "publisher".to_owned(),
+        address: place.address,
+        admin_address: place.admin_address,
+        rest_port: 0,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let announcing = tokio::spawn(announce::run(config.base.coordinators.clone(), announcement, servers.clone()));
+    let metering = tokio::spawn(meter(view.clone(), scope.clone(), servers.clone()));
+    let serving = tokio::spawn(
+        Server::new(&config.base)
+            .add(AdapterServer::new(Api { view: view.clone(), drain: servers.clone() }))
+            .serve(place.listener, servers.clone()),
+    );
+    let ended = work(publisher, scope.drain.clone()).await;
+    if let Err(error) = &ended {
+        *view.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error.to_string();
+    }
+    servers.start("publisher ended");
+    let _ = tokio::join!(announcing, metering, serving);
+    ended.map(|_| ())
+}
+
+fn failure(error: PublishError) -> Failure {
+    Failure::of(error.kind(), error)
+}
+
+/// Runs the publisher on a thread of its own.
+async fn work(publisher: Publisher, drain: Drain) -> Result<Summary, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (done, ended) = oneshot::channel();
+    let thread_stop = Arc::clone(&stop);
+    std::thread::Builder::new()
+        .name("publisher-write".to_owned())
+        .spawn(move || {
+            let _ = done.send(publisher.run(&thread_stop));
+        })
+        .map_err(|error| Failure::fault(format!("starting the publishing thread: {error}")))?;
+    let mut ended = ended;
+    let result = tokio::select! {
+        result = &mut ended => result,
+        () = drain.started() => {
+            stop.store(true, Ordering::Relaxed);
+            ended.await
+        }
+    };
+    match result {
+        Ok(result) => result.map_err(failure),
+        Err(_) => {
+            Err(Failure::fault("the publishing thread panicked, see the log; start again, it goes on where it was"))
+        }
+    }
+}
+
+/// What status and metrics are made of.
+#[derive(Clone)]
+struct View {
+    name: String,
+    source: String,
+    topic: String,
+    progress: Arc<Progress>,
+    error: Arc<Mutex<String>>,
+}
+
+impl View {
+    fn status(&self) -> StatusResponse {
+        let seen = self.progress.snapshot();
+        StatusResponse {
+            name: self.name.clone(),
+            kind: "publisher".to_owned(),
+            state: seen.state.as_str().to_owned(),
+            source: self.source.clone(),
+            topic: self.topic.clone(),
+            events: seen.events,
+            blocks: seen.blocks,
+            source_bytes: seen.source_bytes,
+            sequence: 0,
+            bad_events: seen.bad_events,
+            error: self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// Brings the metrics up to date, and says when the adapter is ready.
+async fn meter(view: View, scope: Scope, drain: Drain) {
+    let metrics = &scope.metrics;
+    let labels = [("topic", view.topic.as_str())];
+    let counter = |name, help| metrics.counter(name, help, &labels);
+    let events = counter("esp_publisher_events", "Events committed to the input topic");
+    let blocks = counter("esp_publisher_blocks", "Blocks committed to the input topic");
+    let bytes = counter("esp_publisher_bytes", "Bytes of blocks committed to the input topic");
+    let bad = counter("esp_publisher_bad_events", "Lines that could not be read and were skipped");
+    let transactions = counter("esp_publisher_transactions", "Transactions committed");
+    let doubts = counter("esp_publisher_doubts", "Transactions whose outcome had to be looked up");
+    let commit_ms = counter("esp_publisher_commit_milliseconds", "Time of all transactions together");
+    let source_bytes = metrics.gauge("esp_publisher_source_bytes", "Bytes of the source published", &labels);
+    let queued = metrics.gauge("esp_publisher_queued_bytes", "Bytes read ahead", &labels);
+    let mut latch = Some(scope.ready.latch("schema and position"));
+    loop {
+        let seen = view.progress.snapshot();
+        let total = |counter: &mesh_service::metrics::Counter, now: u64| {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        };
+        total(&events, seen.events);
+        total(&blocks, seen.blocks);
+        total(&bytes, seen.bytes);
+        total(&bad, seen.bad_events);
+        total(&transactions, seen.transactions);
+        total(&doubts, seen.doubts);
+        total(&commit_ms, seen.commit_time.as_millis() as u64);
+        source_bytes.set(seen.source_bytes as i64);
+        queued.set(seen.queued_bytes as i64);
+        if seen.state != State::Starting {
+            latch.take();
+        }
+        tokio::select! {
+            () = drain.started() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// The gRPC service.
+struct Api {
+    view: View,
+    drain: Drain,
+}
+
+#[tonic::async_trait]
+impl Adapter for Api {
+    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        Ok(Response::new(self.view.status()))
+    }
+
+    type WatchStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<StatusResponse, Status>> + Send>>;
+
+    async fn watch(&self, _request: Request<StatusRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (sender, receiver) = tokio::sync::mpsc::channel(WATCH_QUEUE);
+        let (view, drain) = (self.view.clone(), self.drain.clone());
+        tokio::spawn(async move {
+            while sender.send(Ok(view.status())).await.is_ok() {
+                tokio::select! {
+                    () = drain.started() => return,
+                    () = tokio::time::sleep(EVERY) => {}
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}

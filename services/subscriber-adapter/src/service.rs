@@ -1,0 +1,206 @@
+//! The process around a subscriber: status over gRPC, metrics, announcement, drain.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mesh_adapter::SubscriberOptions;
+use mesh_bus::Bus;
+use mesh_proto::adapter::adapter_server::{Adapter, AdapterServer};
+use mesh_proto::adapter::{StatusRequest, StatusResponse};
+use mesh_proto::coordinator::AnnounceRequest;
+use mesh_service::grpc::Server;
+use mesh_service::{Drain, Failure, Scope, announce};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::config::SubscriberConfig;
+use crate::error::SubscribeError;
+use crate::progress::{Progress, State};
+use crate::subscriber::{Subscriber, Summary};
+
+/// A watcher hears from the adapter this often; metrics are brought up to date as often.
+const EVERY: Duration = Duration::from_millis(500);
+/// Answers that may wait for a slow watcher.
+const WATCH_QUEUE: usize = 4;
+
+/// Where the process is reached.
+#[derive(Debug)]
+pub struct Place {
+    /// Name of this instance.
+    pub name: String,
+    /// gRPC.
+    pub listener: TcpListener,
+    /// `host:port` of the gRPC server.
+    pub address: String,
+    /// `host:port` of the admin server.
+    pub admin_address: String,
+}
+
+/// Writes until the drain starts.
+pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scope: Scope) -> Result<(), Failure> {
+    let checked = SubscriberOptions::from_line(&config.line).map_err(Failure::config)?;
+    for warning in &checked.warnings {
+        tracing::warn!(place = %warning.place, "{}", warning.message);
+    }
+    let subscriber = Subscriber::new(checked.options.clone(), bus);
+    let view = View {
+        name: place.name.clone(),
+        source: checked.options.common.fsname.clone(),
+        topic: subscriber.topic().map_err(failure)?,
+        progress: subscriber.progress(),
+        error: Arc::default(),
+    };
+    // the servers go on until the subscriber has ended, whoever ends it
+    let servers = Drain::new();
+    let announcement = AnnounceRequest {
+        name: place.name,
+        kind: "subscriber".to_owned(),
+        address: place.address,
+        admin_address: place.admin_address,
+        rest_port: 0,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let announcing = tokio::spawn(announce::run(config.base.coordinators.clone(), announcement, servers.clone()));
+    let metering = tokio::spawn(meter(view.clone(), scope.clone(), servers.clone()));
+    let serving = tokio::spawn(
+        Server::new(&config.base)
+            .add(AdapterServer::new(Api { view: view.clone(), drain: servers.clone() }))
+            .serve(place.listener, servers.clone()),
+    );
+    let ended = work(subscriber, scope.drain.clone()).await;
+    if let Err(error) = &ended {
+        *view.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error.to_string();
+    }
+    servers.start("subscriber ended");
+    let _ = tokio::join!(announcing, metering, serving);
+    ended.map(|_| ())
+}
+
+fn failure(error: SubscribeError) -> Failure {
+    Failure::of(error.kind(), error)
+}
+
+/// Runs the subscriber on a thread of its own.
+async fn work(subscriber: Subscriber, drain: Drain) -> Result<Summary, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (done, ended) = oneshot::channel();
+    let thread_stop = Arc::clone(&stop);
+    std::thread::Builder::new()
+        .name("subscriber".to_owned())
+        .spawn(move || {
+            let _ = done.send(subscriber.run(&thread_stop));
+        })
+        .map_err(|error| Failure::fault(format!("starting the subscribing thread: {error}")))?;
+    let mut ended = ended;
+    let result = tokio::select! {
+        result = &mut ended => result,
+        () = drain.started() => {
+            stop.store(true, Ordering::Relaxed);
+            ended.await
+        }
+    };
+    match result {
+        Ok(result) => result.map_err(failure),
+        Err(_) => {
+            Err(Failure::fault("the subscribing thread panicked, see the log; start again, it goes on where it was"))
+        }
+    }
+}
+
+/// What status and metrics are made of.
+#[derive(Clone)]
+struct View {
+    name: String,
+    source: String,
+    topic: String,
+    progress: Arc<Progress>,
+    error: Arc<Mutex<String>>,
+}
+
+impl View {
+    fn status(&self) -> StatusResponse {
+        let seen = self.progress.snapshot();
+        StatusResponse {
+            name: self.name.clone(),
+            kind: "subscriber".to_owned(),
+            state: seen.state.as_str().to_owned(),
+            source: self.source.clone(),
+            topic: self.topic.clone(),
+            events: seen.events,
+            blocks: seen.blocks,
+            source_bytes: 0,
+            sequence: seen.sequence,
+            bad_events: 0,
+            error: self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// Brings the metrics up to date, and says when the adapter is ready.
+async fn meter(view: View, scope: Scope, drain: Drain) {
+    let metrics = &scope.metrics;
+    let labels = [("topic", view.topic.as_str())];
+    let counter = |name, help| metrics.counter(name, help, &labels);
+    let events = counter("esp_subscriber_events", "Events written to the sink");
+    let blocks = counter("esp_subscriber_blocks", "Blocks written to the sink");
+    let bytes = counter("esp_subscriber_bytes", "Bytes written to the sink");
+    let breaches = counter("esp_subscriber_breaches", "Blocks lost, doubled or reordered in the output topic");
+    let flushes = counter("esp_subscriber_flushes", "Writes to the sink");
+    let sequence = metrics.gauge("esp_subscriber_sequence", "Sequence of the last block in the sink", &labels);
+    let next_offset = metrics.gauge("esp_subscriber_next_offset", "Offset to read next", &labels);
+    let mut latch = Some(scope.ready.latch("schema and position"));
+    loop {
+        let seen = view.progress.snapshot();
+        let total = |counter: &mesh_service::metrics::Counter, now: u64| {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        };
+        total(&events, seen.events);
+        total(&blocks, seen.blocks);
+        total(&bytes, seen.bytes);
+        total(&breaches, seen.breaches);
+        total(&flushes, seen.flushes);
+        sequence.set(seen.sequence as i64);
+        next_offset.set(seen.next_offset as i64);
+        if seen.state != State::Starting {
+            latch.take();
+        }
+        tokio::select! {
+            () = drain.started() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// The gRPC service.
+struct Api {
+    view: View,
+    drain: Drain,
+}
+
+#[tonic::async_trait]
+impl Adapter for Api {
+    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        Ok(Response::new(self.view.status()))
+    }
+
+    type WatchStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<StatusResponse, Status>> + Send>>;
+
+    async fn watch(&self, _request: Request<StatusRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (sender, receiver) = tokio::sync::mpsc::channel(WATCH_QUEUE);
+        let (view, drain) = (self.view.clone(), self.drain.clone());
+        tokio::spawn(async move {
+            while sender.send(Ok(view.status())).await.is_ok() {
+                tokio::select! {
+                    () = drain.started() => return,
+                    () = tokio::time::sleep(EVERY) => {}
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
