@@ -4,7 +4,7 @@
 //! the last one, as long as that is young enough to be true.
 //!
 //! Code map:
-//! - [`config`]: settings
+//! - [`config`] has the settings
 //! - `mesh`: the watched status
 //! - `rest`: the resources, one file each (what engines share is in `mesh_service::rest`)
 //! - `page`: the page at `/`

@@ -149,7 +149,7 @@ impl Coordinator for Api {
         let mesh = self.mesh.clone();
         let drain = self.drain.clone();
         let mut groups = mesh.elections.changed();
-        let mut members = mesh.known.members.clone();
+        let mut members = mesh.members.changed();
         let (sender, receiver) = mpsc::channel(STREAM_MAX);
         tokio::spawn(async move {
             loop {

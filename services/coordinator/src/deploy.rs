@@ -37,9 +37,7 @@ pub(crate) async fn deploy(
         .find(|text| !text.is_empty())
         .unwrap_or(&config.url_host_port)
         .to_owned();
-    topics::check_names(&url_host_port, &name, &checked.project)?;
-
-    let specs = topics::specs(&url_host_port, &name, &checked.project, &config.topics);
+    let specs = topics::specs(&url_host_port, &name, &checked.project, &config.topics)?;
     let deadline = config.bus_timeout.0;
     let what = format!("check and create the topics of project `{name}`");
     let ensured = topics::blocking(bus, &what, deadline, move |bus| topics::ensure(bus, &specs, deadline)).await?;

@@ -4,7 +4,7 @@
 //! side by side; everything else is asked from whoever knows it at the time of the question.
 //!
 //! Code map:
-//! - [`config`]: settings
+//! - [`config`] has the settings
 //! - `api`: the gRPC API; `deploy`, `topics`: what it does to projects and topics
 //! - `store`: keys and changes in the registry; `known`: its last known state; `history`: what happened
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer

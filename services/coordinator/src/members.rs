@@ -8,6 +8,7 @@ use mesh_service::{Kind, Refusal};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
@@ -33,6 +34,8 @@ pub(crate) struct Members {
     seen: Arc<Mutex<BTreeMap<String, Seen>>>,
     channels: Arc<Mutex<BTreeMap<String, Channel>>>,
     forget_after: Duration,
+    /// Counts who came or changed.
+    changed: watch::Sender<u64>,
 }
 
 struct Seen {
@@ -53,7 +56,12 @@ pub(crate) struct Polled {
 
 impl Members {
     pub(crate) fn new(forget_after: Duration) -> Self {
-        Members { seen: Arc::default(), channels: Arc::default(), forget_after }
+        Members { seen: Arc::default(), channels: Arc::default(), forget_after, changed: watch::channel(0).0 }
+    }
+
+    /// Tells of everybody who comes or changes.
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// A member says that it is there. The registry is told in the background: announcing works without etcd.
@@ -83,6 +91,7 @@ impl Members {
                 address = announced.address,
                 "member announced"
             );
+            self.changed.send_modify(|count| *count += 1);
         }
         let due = changed || entry.stored.is_none_or(|at| now.duration_since(at) >= STORE_EVERY);
         let store_now = due && !entry.storing;

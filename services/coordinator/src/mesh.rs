@@ -24,7 +24,8 @@ pub(crate) struct Mesh {
 /// An answer, with what it was made from.
 struct Shared {
     at: Instant,
-    election_changes: u64,
+    /// Changes of election and members that it knows of.
+    changes: [u64; 2],
     status: Arc<MeshStatusResponse>,
 }
 
@@ -50,8 +51,8 @@ impl Mesh {
     async fn all(&self) -> Arc<MeshStatusResponse> {
         // whoever comes while it is put together waits for it here, and shares it
         let mut last = self.last.lock().await;
-        let election_changes = *self.elections.changed().borrow();
-        let fresh = |shared: &&Shared| shared.at.elapsed() < SHARED_FOR && shared.election_changes == election_changes;
+        let changes = [*self.elections.changed().borrow(), *self.members.changed().borrow()];
+        let fresh = |shared: &&Shared| shared.at.elapsed() < SHARED_FOR && shared.changes == changes;
         if let Some(shared) = last.as_ref().filter(fresh) {
             return shared.status.clone();
         }
@@ -66,7 +67,7 @@ impl Mesh {
             .map(|(part, reason)| Unavailable { part, reason })
             .collect();
         let status = Arc::new(MeshStatusResponse { members: polled.members, groups: merged.groups, unavailable });
-        *last = Some(Shared { at: Instant::now(), election_changes, status: status.clone() });
+        *last = Some(Shared { at: Instant::now(), changes, status: status.clone() });
         status
     }
 }

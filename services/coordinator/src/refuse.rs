@@ -2,6 +2,7 @@
 
 use mesh_bus::{AdminError, ReadError};
 use mesh_coordination::Error as RegistryError;
+use mesh_event::TopicError;
 use mesh_service::{Kind, Refusal};
 
 const ETCD_WAY_OUT: &str = "running projects go on without etcd; try again when it is back";
@@ -36,6 +37,11 @@ pub(crate) fn read(error: ReadError) -> Refusal {
         ReadError::NoTopic { .. } => Refusal::new(Kind::NotFound, text),
         ReadError::Unavailable { .. } => Refusal::new(Kind::Unavailable, text).way_out(BUS_WAY_OUT),
     }
+}
+
+/// Names that make no topic name.
+pub(crate) fn topic(error: TopicError) -> Refusal {
+    Refusal::invalid(error.to_string()).way_out("`urlhostport` is `<host>_<port>`, such as `esp_31415`")
 }
 
 /// A topic whose order cannot be relied on.

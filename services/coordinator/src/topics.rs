@@ -1,7 +1,9 @@
 //! Which topics a project has, how they are made, and what is wrong with those that exist.
 
 use mesh_bus::{Bus, EndOf, TopicInfo, TopicSpec};
-use mesh_model::Project;
+use mesh_event::topic::{commit_log_topic, metadata_topic};
+use mesh_event::{TopicKind, TopicName};
+use mesh_model::{Endpoint, Project};
 use mesh_proto::coordinator::Topic;
 use mesh_service::{Kind, Refusal};
 use std::collections::BTreeMap;
@@ -19,55 +21,41 @@ const OVERTIME: Duration = Duration::from_secs(1);
 
 /// True for `<host>_<port>`.
 pub(crate) fn is_url_host_port(text: &str) -> bool {
-    text.rsplit_once('_')
-        .is_some_and(|(host, port)| is_topic_part(host) && port.parse::<u16>().is_ok_and(|port| port > 0))
+    metadata_topic(text).is_ok()
 }
 
-/// What Kafka takes in a topic's name.
-fn is_topic_part(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-}
-
-/// Refuses names that would not make topic names which can be read back: they are split at dots from the right.
-pub(crate) fn check_names(url_host_port: &str, name: &str, project: &Project) -> Result<(), Refusal> {
-    if !is_url_host_port(url_host_port) {
-        return Err(Refusal::invalid("first part of the topic names")
-            .expected("`<host>_<port>`, such as `esp_31415`")
-            .found(format!("`{url_host_port}`"))
-            .way_out("set `urlhostport` in the connectors, or name it with the deploy"));
-    }
-    let endpoints = project.inputs().into_iter().chain(project.outputs());
-    let parts = endpoints.flat_map(|endpoint| [("continuous query", endpoint.query), ("window", endpoint.window)]);
-    for (what, part) in std::iter::once(("project", name)).chain(parts) {
-        if !is_topic_part(part) || part.contains('.') {
-            return Err(Refusal::invalid(format!("name of {what} as part of a topic name"))
-                .expected("letters, digits, `_` and `-`")
-                .found(format!("`{part}`"))
-                .way_out(format!("rename the {what}")));
-        }
-    }
-    Ok(())
-}
-
-/// The topics of a project, in the order in which they are made.
-pub(crate) fn specs(url_host_port: &str, name: &str, project: &Project, config: &TopicsConfig) -> Vec<TopicSpec> {
-    let project_part = format!("{url_host_port}.{name}");
+/// The topics of a project, in the order in which they are made. Refuses names that make no topic names.
+pub(crate) fn specs(
+    url_host_port: &str,
+    name: &str,
+    project: &Project,
+    config: &TopicsConfig,
+) -> Result<Vec<TopicSpec>, Refusal> {
+    // recovery replays the log and the inputs from their start, so nothing may be dropped
+    let keep = [("retention.ms", "-1"), ("retention.bytes", "-1")];
+    let compact = [("cleanup.policy", "compact")];
     let mut specs = vec![
-        spec(format!("{url_host_port}.M"), config, &[("cleanup.policy", "compact")]),
-        // recovery replays the log and the inputs from their start, so nothing may be dropped
-        spec(format!("{project_part}.C"), config, &[("retention.ms", "-1"), ("retention.bytes", "-1")]),
+        spec(metadata_topic(url_host_port).map_err(refuse::topic)?, config, &compact),
+        spec(commit_log_topic(url_host_port, name).map_err(refuse::topic)?, config, &keep),
     ];
+    let window = |endpoint: Endpoint<'_>, kind| {
+        let topic = TopicName {
+            host_port: url_host_port.to_owned(),
+            project: name.to_owned(),
+            query: endpoint.query.to_owned(),
+            window: endpoint.window.to_owned(),
+            kind,
+        };
+        topic.checked().map(|topic| topic.to_string()).map_err(refuse::topic)
+    };
     for input in project.inputs() {
-        let topic = format!("{project_part}.{}.{}.I", input.query, input.window);
-        specs.push(spec(topic, config, &[("retention.ms", "-1"), ("retention.bytes", "-1")]));
+        specs.push(spec(window(input, TopicKind::Input)?, config, &keep));
     }
     for output in project.outputs() {
-        specs.push(spec(format!("{project_part}.{}.{}.O", output.query, output.window), config, &[]));
+        specs.push(spec(window(output, TopicKind::Output)?, config, &[]));
     }
-    for topic in &config.adapter_meta {
-        specs.push(spec(topic.clone(), config, &[("cleanup.policy", "compact")]));
-    }
-    specs
+    specs.extend(config.adapter_meta.iter().map(|topic| spec(topic.clone(), config, &compact)));
+    Ok(specs)
 }
 
 fn spec(name: String, config: &TopicsConfig, settings: &[(&str, &str)]) -> TopicSpec {

@@ -3,7 +3,7 @@
 use mesh_bus::{Bus, TopicSpec};
 use mesh_coordination::Registry;
 use mesh_proto::coordinator::{
-    CreateTopicRequest, DeleteTopicRequest, ListProjectsRequest, ListTopicsRequest, UndeployRequest,
+    CreateTopicRequest, DeleteTopicRequest, DeployRequest, ListProjectsRequest, ListTopicsRequest, UndeployRequest,
     WatchProjectsRequest,
 };
 use mesh_service::{Kind, Refusal};
@@ -78,6 +78,21 @@ async fn every_problem_of_a_project_is_told_and_nothing_is_deployed() {
     }
     assert_eq!(host.bus.topics("", Duration::from_secs(1)).unwrap(), []);
     assert_eq!(host.registry.list("").await.unwrap().entries, []);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn names_that_make_no_topic_are_refused() {
+    let host = Host::start(&[]).await;
+    let dotted =
+        PROJECT.replace("window-copy name=\"out\"", "window-copy name=\"o.ut\"").replace("\"out\"/>", "\"o.ut\"/>");
+    let refusal = host.deploy(&dotted).await.unwrap_err();
+    assert_eq!(refusal.kind, Kind::Invalid);
+    assert!(refusal.to_string().contains("`o.ut`"), "{refusal}");
+    let message = DeployRequest { xml: PROJECT.into(), url_host_port: "no port".into(), ..DeployRequest::default() };
+    let status = host.client.clone().deploy(message).await.unwrap_err();
+    assert!(status.message().contains("`no port`"), "{status}");
+    assert_eq!(host.bus.topics("", Duration::from_secs(1)).unwrap(), []);
     host.stop().await;
 }
 
