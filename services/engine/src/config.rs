@@ -67,7 +67,12 @@ impl Config for EngineConfig {
     }
 
     fn validate(&self, problems: &mut Problems) {
-        problems.check(!self.elections.is_empty(), "elections", "at least one `host:port` of an election service", "none");
+        problems.check(
+            !self.elections.is_empty(),
+            "elections",
+            "at least one `host:port` of an election service",
+            "none",
+        );
         problems.check(
             !self.base.coordinators.is_empty(),
             "coordinators",

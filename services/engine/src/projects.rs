@@ -64,7 +64,9 @@ impl Projects {
     pub fn reports(&self, name: &str) -> Vec<ProjectStatus> {
         let running = self.lock();
         let wanted = running.iter().filter(|(project, _)| name.is_empty() || *project == name);
-        wanted.map(|(_, entry)| entry.project.as_ref().map_or_else(|| entry.failed.clone(), |p| p.reports.last())).collect()
+        wanted
+            .map(|(_, entry)| entry.project.as_ref().map_or_else(|| entry.failed.clone(), |p| p.reports.last()))
+            .collect()
     }
 
     /// Tells when a project starts, stops or changes its role.
@@ -194,7 +196,7 @@ fn begin(host: &Arc<Host>, desired: &Desired) -> Result<RunningProject, String> 
     let group = format!("{url_host_port}.{}", project.name);
     let link = |control| candidate::attend(host, group, control);
     RunningProject::start(Arc::new(project), options, host.bus.clone(), &host.scope.metrics, link)
-        .map_err(|error| format!("start of the project's threads: {error}"))
+        .map_err(|error| error.to_string())
 }
 
 async fn stop_all(projects: Vec<RunningProject>) {

@@ -248,6 +248,7 @@ impl Driver {
             Effect::BecameStandby { reason } => {
                 tracing::info!(project = self.identity.project, reason, "became standby");
                 self.lines.standby();
+                self.give(Job::StandBy);
             }
             Effect::StepDown { term, successor, reason } => {
                 tracing::info!(project = self.identity.project, term = term.0, reason, "stepped down");
@@ -276,6 +277,7 @@ impl Driver {
         let answer = match self.channels.jobs.try_send(job) {
             Ok(()) => return,
             Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => match job {
+                Job::StandBy => return, // then the next fence opens it
                 Job::Fence { term } => FromWriter::FenceFailed { term, reason },
                 Job::Commit { record, .. } => {
                     FromWriter::CommitFailed { number: record.number, failure: CommitFailure::Lost { reason } }

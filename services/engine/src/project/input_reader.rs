@@ -145,7 +145,8 @@ impl InputReader {
             }
             for (input, blocks) in batches.into_iter().enumerate() {
                 let news = InputNews::Blocks { input: input as u32, blocks };
-                if !matches!(&news, InputNews::Blocks { blocks, .. } if blocks.is_empty()) && !self.tell(generation, news)
+                if !matches!(&news, InputNews::Blocks { blocks, .. } if blocks.is_empty())
+                    && !self.tell(generation, news)
                 {
                     return Ok(None);
                 }

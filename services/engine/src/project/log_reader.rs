@@ -106,9 +106,8 @@ impl LogReader {
                 let what = match item {
                     Polled::Record(record) => {
                         place.next_offset = record.offset + 1;
-                        let decoded = CommitRecord::decode(&record.payload).map_err(|error| {
-                            format!("topic `{}` offset {}: {error}", self.topic, record.offset)
-                        });
+                        let decoded = CommitRecord::decode(&record.payload)
+                            .map_err(|error| format!("topic `{}` offset {}: {error}", self.topic, record.offset));
                         LogNews::Record { offset: record.offset, record: decoded }
                     }
                     Polled::End { next_offset, .. } => LogNews::Read { next_offset },

@@ -157,6 +157,8 @@ pub enum Job {
         /// For this term.
         term: Term,
     },
+    /// The engine leads no longer: have a fresh writer ready for the next term.
+    StandBy,
     /// Write outputs and record in one transaction.
     Commit {
         /// The record.

@@ -74,6 +74,17 @@ pub struct ProjectOptions {
     pub caught_up_commits: u64,
 }
 
+/// Why a project does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its names do not make topic names.
+    #[error(transparent)]
+    Topic(#[from] mesh_event::topic::TopicError),
+    /// The machine gives no thread.
+    #[error("starting a thread of the project: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
 /// A running project. Dropping it ends its threads without a last commit; [`RunningProject::stop`] is the polite way.
 pub struct RunningProject {
     /// What it shows.
@@ -92,8 +103,8 @@ impl RunningProject {
         bus: Arc<dyn Bus>,
         metrics: &Metrics,
         election: impl FnOnce(Sender<Control>) -> Box<dyn ElectionLink>,
-    ) -> std::io::Result<RunningProject> {
-        let topics = Topics::of(&project, &options.url_host_port);
+    ) -> Result<RunningProject, StartError> {
+        let topics = Topics::of(&project, &options.url_host_port)?;
         let executor = Executor::new(project.clone());
         let gauges: Vec<Arc<InputGauge>> = topics.inputs.iter().map(|_| Arc::default()).collect();
         let (control_to, control) = bounded(CONTROL_QUEUE);

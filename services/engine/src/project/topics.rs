@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mesh_bus::{Header, OutRecord};
-use mesh_event::topic::{self, TopicKind, TopicName};
+use mesh_event::topic::{TopicError, TopicKind, TopicName, commit_log_topic, metadata_topic};
 use mesh_model::Project;
 use mesh_proto::replication::SchemaAnnouncement;
 use mesh_replication::Term;
@@ -29,7 +29,7 @@ pub struct Topics {
 
 impl Topics {
     /// The topics of a project under a host and port (`<host>_<port>`).
-    pub fn of(project: &Project, url_host_port: &str) -> Topics {
+    pub fn of(project: &Project, url_host_port: &str) -> Result<Topics, TopicError> {
         let name = |query: &str, window: &str, kind| {
             let name = TopicName {
                 host_port: url_host_port.to_owned(),
@@ -38,16 +38,16 @@ impl Topics {
                 window: window.to_owned(),
                 kind,
             };
-            Arc::from(name.to_string())
+            name.checked().map(|name| Arc::from(name.to_string()))
         };
         let inputs = project.inputs().into_iter().map(|input| name(input.query, input.window, TopicKind::Input));
         let outputs = project.outputs().into_iter().map(|output| name(output.query, output.window, TopicKind::Output));
-        Topics {
-            log: Arc::from(topic::commit_log(url_host_port, &project.name)),
-            metadata: Arc::from(topic::metadata(url_host_port)),
-            inputs: inputs.collect(),
-            outputs: outputs.collect(),
-        }
+        Ok(Topics {
+            log: Arc::from(commit_log_topic(url_host_port, &project.name)?),
+            metadata: Arc::from(metadata_topic(url_host_port)?),
+            inputs: inputs.collect::<Result<_, _>>()?,
+            outputs: outputs.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Makes the records that tell publishers and subscribers the windows' schemas.

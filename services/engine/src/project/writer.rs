@@ -53,6 +53,8 @@ impl WriterThread {
     /// Works until stopped, or until the driver is gone.
     pub fn run(self) {
         let mut writer: Option<Box<dyn Writer>> = None;
+        // A writer can be fenced in once; for the next term a new one is opened, in the background where possible.
+        let mut used = false;
         let mut told = None;
         while !self.stop.is_set() {
             if writer.is_none() {
@@ -61,6 +63,7 @@ impl WriterThread {
                 let answer = match opened {
                     Ok(opened) => {
                         writer = Some(opened);
+                        used = false;
                         FromWriter::Ready
                     }
                     Err(error) => FromWriter::NotReady { reason: error.to_string() },
@@ -76,8 +79,16 @@ impl WriterThread {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            if used && matches!(job, Job::Fence { .. } | Job::StandBy) {
+                writer = self.bus.writer(self.options.clone(), OPEN_DEADLINE).ok();
+                used = false;
+            }
             let answer = match (job, writer.as_mut()) {
-                (Job::Fence { term }, Some(open)) => self.fence(open.as_mut(), term),
+                (Job::StandBy, _) => continue,
+                (Job::Fence { term }, Some(open)) => {
+                    used = true;
+                    self.fence(open.as_mut(), term)
+                }
                 (Job::Fence { term }, None) => {
                     FromWriter::FenceFailed { term, reason: format!("{} cannot be reached", self.bus.name()) }
                 }
