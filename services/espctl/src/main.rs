@@ -1,2 +1,7 @@
 //! The command-line tool of esp-mesh.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    espctl::main(std::env::args_os())
+}

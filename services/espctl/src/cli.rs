@@ -1,0 +1,233 @@
+//! The command line. One definition feeds parser, help and completions.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Where a coordinator listens unless told otherwise; the same as in its settings.
+pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:50100";
+
+/// Looks at a mesh and changes it; runs a whole one in this process.
+#[derive(Debug, Parser)]
+#[command(
+    name = "espctl",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 done, 1 what was asked for is wrong, 2 our fault or a part that does not answer"
+)]
+pub struct Cli {
+    /// `host:port` of the coordinators; the first that answers is used
+    #[arg(long, global = true, env = "ESP_COORDINATOR", value_delimiter = ',', value_name = "HOST:PORT",
+          default_value = DEFAULT_COORDINATOR)]
+    pub coordinator: Vec<String>,
+    /// Whether to use colour
+    #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
+    color: ColourChoice,
+    /// Without colour
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Whether to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ColourChoice {
+    /// On terminals, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Cli {
+    /// What was said about colour; `None`: what terminal and environment say.
+    pub fn colour(&self) -> Option<bool> {
+        match (self.no_color, self.color) {
+            (true, _) | (false, ColourChoice::Never) => Some(false),
+            (false, ColourChoice::Always) => Some(true),
+            (false, ColourChoice::Auto) => None,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show engines, projects, roles, lag, groups, and what does not answer
+    Status(Status),
+    /// Hand the leadership of a project to another engine, losing and doubling nothing
+    Promote(Promote),
+    /// Look at topics, create and delete them
+    #[command(subcommand)]
+    Topics(Topics),
+    /// Check, deploy, list and stop projects
+    #[command(subcommand)]
+    Project(Project),
+    /// Show what happened: deployments, promotions, leaders
+    History(History),
+    /// Look into event blocks
+    #[command(subcommand)]
+    Events(Events),
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Only this project
+    pub project: Option<String>,
+    /// Show it again at every change, until interrupted
+    #[arg(long, short)]
+    pub watch: bool,
+    /// As JSON; with --watch one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `promote`.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The project
+    pub project: String,
+    /// The engine that shall lead; without: the next one that is caught up
+    pub engine: Option<String>,
+    /// Why; kept in the history
+    #[arg(long, default_value = "espctl promote")]
+    pub reason: String,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with topics.
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// List topics
+    List {
+        /// Only topics whose name starts so
+        #[arg(default_value = "")]
+        prefix: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything about one topic
+    Describe {
+        /// Name of the topic
+        topic: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Create a topic with one partition
+    Create {
+        /// Name of the topic
+        topic: String,
+        /// Copies; without: the coordinator's setting
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+        replication_factor: Option<u32>,
+        /// Setting of the topic, as in `retention.ms=604800000`; may be given several times
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a topic and all that is in it
+    Delete {
+        /// Name of the topic
+        topic: String,
+        /// Really; there is no way back
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What to do with projects.
+#[derive(Debug, Subcommand)]
+pub enum Project {
+    /// Check a project file and show every problem in it, with line, column and way out
+    Check {
+        /// The project file
+        file: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a project, store it as a new version, create its topics, and run it on every engine
+    Deploy {
+        /// The project file
+        file: PathBuf,
+        /// Name; without: the one in the file
+        #[arg(long, default_value = "")]
+        name: String,
+        /// First part of the topic names; without: the one in the file, else the coordinator's setting
+        #[arg(long, default_value = "", value_name = "HOST_PORT")]
+        url_host_port: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the deployed projects
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop a project on every engine; its topics and history stay
+    Undeploy {
+        /// Name of the project
+        project: String,
+    },
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// Only this project
+    pub project: Option<String>,
+    /// At most this many entries
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with event blocks.
+#[derive(Debug, Subcommand)]
+pub enum Events {
+    /// Print binary event blocks as CSV or JSON
+    Decode(Decode),
+}
+
+/// Arguments of `events decode`.
+#[derive(Debug, Args)]
+pub struct Decode {
+    /// File with one block, raw or as hex digits; without, or `-`: standard input
+    pub file: Option<PathBuf>,
+    /// Schema of the events, as in `id*:int64,name:string`
+    #[arg(long, value_name = "SCHEMA", required_unless_present = "header")]
+    pub schema: Option<String>,
+    /// File with many blocks: hex, one a line; or raw, each behind its length as a varint (protobuf's delimited form)
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub from_file: Option<PathBuf>,
+    /// strftime format of dates and stamps in CSV; without: integers since the epoch
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "header"])]
+    pub date_format: Option<String>,
+    /// Only what travels with the events: message ID, cause, sequence, source; needs no schema
+    #[arg(long)]
+    pub header: bool,
+    /// As JSON, one block a line
+    #[arg(long)]
+    pub json: bool,
+}

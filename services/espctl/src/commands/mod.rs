@@ -1,0 +1,39 @@
+//! One file per command. Each takes its arguments and says how it ended.
+
+mod completions;
+mod decode;
+mod history;
+mod project;
+mod promote;
+mod status;
+mod topics;
+
+use std::future::Future;
+
+use crate::cli::{Cli, Command, Events, Project};
+use crate::fail::Fail;
+use crate::mesh::Mesh;
+
+/// Runs the command.
+pub fn run(cli: Cli) -> Result<(), Fail> {
+    let mut mesh = Mesh::new(&cli.coordinator);
+    match cli.command {
+        Command::Status(arguments) => online(status::run(arguments, &mut mesh)),
+        Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),
+        Command::Topics(what) => online(topics::run(what, &mut mesh)),
+        Command::Project(Project::Check { file, json }) => project::check(&file, json),
+        Command::Project(what) => online(project::run(what, &mut mesh)),
+        Command::History(arguments) => online(history::run(arguments, &mut mesh)),
+        Command::Events(Events::Decode(arguments)) => decode::run(&arguments),
+        Command::Completions { shell } => completions::run(shell),
+    }
+}
+
+/// Runs what talks to the mesh.
+fn online(work: impl Future<Output = Result<(), Fail>>) -> Result<(), Fail> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fail::fault(format!("start of the I/O thread: {error}")))?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,264 @@
+//! The status of the mesh for people.
+
+use std::fmt::Write;
+
+use super::view::{Engine, Group, Project, View};
+use crate::out::{self, Column};
+
+/// An announcement older than this is worth showing: members announce themselves every second or two.
+const LATE_MS: u64 = 5_000;
+
+/// The whole view; never empty, and no colour carries a meaning that the words do not.
+pub fn render(view: &View) -> String {
+    let mut text = String::new();
+    for away in &view.unavailable {
+        let _ = writeln!(text, "{}: {}: {}", out::styled(out::WARNING, "unavailable"), away.part, away.reason);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&engines(&view.engines));
+    let troubles: Vec<String> = view.engines.iter().flat_map(troubles).collect();
+    if !troubles.is_empty() {
+        let _ = write!(text, "\n\n{}", troubles.join("\n"));
+    }
+    if !view.groups.is_empty() {
+        let _ = write!(text, "\n\n{}", groups(&view.groups));
+    }
+    if !view.members.is_empty() {
+        let columns = [
+            Column::Text("MEMBER"),
+            Column::Text("KIND"),
+            Column::Text("ADDRESS"),
+            Column::Text("ADMIN"),
+            Column::Text("SEEN"),
+        ];
+        let rows = view.members.iter().map(|other| {
+            let admin = if other.admin_address.is_empty() { "-" } else { &other.admin_address };
+            vec![
+                other.name.clone(),
+                other.kind.clone(),
+                other.address.clone(),
+                admin.to_owned(),
+                seen(other.seen_ms_ago),
+            ]
+        });
+        let _ = write!(text, "\n\n{}", out::table(&columns, rows));
+    }
+    text
+}
+
+fn engines(engines: &[Engine]) -> String {
+    if engines.is_empty() {
+        return "no engines; start one: esp-engine --coordinators HOST:PORT --elections HOST:PORT --kafka HOST:PORT"
+            .to_owned();
+    }
+    let columns = [
+        Column::Text("ENGINE"),
+        Column::Text("PROJECT"),
+        Column::Text("ROLE"),
+        Column::Number("TERM"),
+        Column::Number("COMMIT"),
+        Column::Number("LAG"),
+        Column::Number("IN/S"),
+        Column::Number("OUT/S"),
+        Column::Text("LAST TAKEOVER"),
+    ];
+    let rows = engines.iter().flat_map(|engine| {
+        let bare = |role: String| {
+            let mut row = vec![engine.engine.clone(), "-".to_owned(), role];
+            row.resize(columns.len(), "-".to_owned());
+            row
+        };
+        if !engine.answers {
+            return vec![bare(format!("no answer, seen {}", seen(engine.seen_ms_ago)))];
+        }
+        if engine.projects.is_empty() {
+            return vec![bare("no project".to_owned())];
+        }
+        engine.projects.iter().map(|project| row(engine, project)).collect()
+    });
+    out::table(&columns, rows)
+}
+
+fn row(engine: &Engine, project: &Project) -> Vec<String> {
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
+    let takeover = project.last_takeover.as_ref().map_or_else(
+        || "-".to_owned(),
+        |takeover| format!("term {} in {:.1} ms: {}", takeover.term, takeover.total_ms, takeover.reason),
+    );
+    vec![
+        engine.engine.clone(),
+        project.project.clone(),
+        project.role.to_owned(),
+        project.term.to_string(),
+        project.commit.to_string(),
+        project.lag_commits.to_string(),
+        rate(project.events_in_per_s),
+        rate(project.events_out_per_s),
+        takeover,
+    ]
+}
+
+/// What needs somebody's attention, a line each.
+fn troubles(engine: &Engine) -> Vec<String> {
+    let of = |project: &Project| {
+        let place = format!("{}/{}", engine.engine, project.project);
+        let waits = (!project.waits_for.is_empty()).then(|| format!("{place} waits for {}", project.waits_for));
+        let slow = project
+            .fencing
+            .strip_prefix("fallback")
+            .map(|why| format!("{}: {place}: slow fencing{why}", out::styled(out::WARNING, "warning")));
+        let error = (!project.error.is_empty())
+            .then(|| format!("{}: {place}: {}", out::styled(out::ERROR, "error"), project.error));
+        waits.into_iter().chain(slow).chain(error)
+    };
+    engine.projects.iter().flat_map(of).collect()
+}
+
+fn groups(groups: &[Group]) -> String {
+    let columns = [
+        Column::Text("GROUP"),
+        Column::Number("TERM"),
+        Column::Text("LEADER"),
+        Column::Text("SINCE"),
+        Column::Text("CANDIDATES"),
+        Column::Text("REASON"),
+    ];
+    let rows = groups.iter().map(|group| {
+        let candidates = group.candidates.iter().map(|candidate| match candidate.caught_up {
+            Some(false) => format!("{} (behind)", candidate.candidate),
+            _ => candidate.candidate.clone(),
+        });
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        vec![
+            group.group.clone(),
+            group.term.to_string(),
+            or_dash(group.leader.clone()),
+            if group.since_us == 0 { "-".to_owned() } else { out::time(group.since_us) },
+            or_dash(candidates.collect::<Vec<_>>().join(", ")),
+            or_dash(group.reason.clone()),
+        ]
+    });
+    out::table(&columns, rows)
+}
+
+fn seen(ms_ago: u64) -> String {
+    if ms_ago < LATE_MS { "now".to_owned() } else { format!("{} ago", out::age(ms_ago)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+    use mesh_proto::coordinator::{AnnounceRequest, Member, MeshStatusResponse, Unavailable};
+    use mesh_proto::election::{CandidateStatus, GroupStatus, Progress, Role};
+    use mesh_proto::engine::{ProjectStatus, StatusResponse, TakeoverStatus};
+
+    fn engine(name: &str, uptime_ms: u64, project: Option<ProjectStatus>) -> Member {
+        let answer = StatusResponse {
+            engine: name.to_owned(),
+            uptime_ms,
+            projects: project.into_iter().collect(),
+            ..StatusResponse::default()
+        };
+        let announced =
+            AnnounceRequest { name: name.to_owned(), kind: "engine".to_owned(), ..AnnounceRequest::default() };
+        Member { announced: Some(announced), engine: Some(answer), seen_ms_ago: 300 }
+    }
+
+    fn weather(role: Role, term: u64, events: u64) -> ProjectStatus {
+        let takeover = TakeoverStatus {
+            term,
+            fence_us: 2_000,
+            read_us: 500,
+            open_us: 9_500,
+            reason: "engine-b is gone".to_owned(),
+        };
+        ProjectStatus {
+            project: "weather".to_owned(),
+            role: role.into(),
+            term,
+            commit_number: 1234,
+            events_in: events,
+            events_out: events * 2,
+            takeovers: if role == Role::Active { vec![takeover] } else { Vec::new() },
+            ..ProjectStatus::default()
+        }
+    }
+
+    fn mesh(uptime_ms: u64, events: u64) -> MeshStatusResponse {
+        let mut gone = engine("engine-b", 0, None);
+        gone.engine = None;
+        gone.seen_ms_ago = 12_300;
+        let mut behind = weather(Role::Recovering, 7, events / 2);
+        behind.lag_commits = 3;
+        behind.waits_for = "the commit log".to_owned();
+        let candidate = |name: &str, caught_up| CandidateStatus {
+            candidate: name.to_owned(),
+            progress: Some(Progress { caught_up, ..Progress::default() }),
+            ..CandidateStatus::default()
+        };
+        MeshStatusResponse {
+            members: vec![
+                engine("engine-a", uptime_ms, Some(weather(Role::Active, 7, events))),
+                gone,
+                engine("engine-c", uptime_ms, Some(behind)),
+                Member {
+                    announced: Some(AnnounceRequest {
+                        name: "coordinator-1".to_owned(),
+                        kind: "coordinator".to_owned(),
+                        address: "127.0.0.1:50100".to_owned(),
+                        ..AnnounceRequest::default()
+                    }),
+                    ..Member::default()
+                },
+            ],
+            groups: vec![GroupStatus {
+                group: "esp_31415.weather".to_owned(),
+                term: 7,
+                leader: "engine-a".to_owned(),
+                reason: "engine-b is gone".to_owned(),
+                since_us: 1_764_000_000_000_000,
+                candidates: vec![candidate("engine-a", true), candidate("engine-c", false)],
+            }],
+            unavailable: vec![Unavailable { part: "etcd".to_owned(), reason: "no answer in 2s".to_owned() }],
+        }
+    }
+
+    #[test]
+    fn people_see_roles_rates_and_what_is_away() {
+        let view = View::new(&mesh(20_500, 3_000), Some(&mesh(20_000, 1_000)));
+        let text = anstream::adapter::strip_str(&render(&view)).to_string();
+        expect![[r#"
+            unavailable: etcd: no answer in 2s
+
+            ENGINE    PROJECT  ROLE                        TERM  COMMIT  LAG  IN/S  OUT/S  LAST TAKEOVER
+            engine-a  weather  active                         7    1234    0  4000   8000  term 7 in 12.0 ms: engine-b is gone
+            engine-b  -        no answer, seen 12.3 s ago     -       -    -     -      -  -
+            engine-c  weather  recovering                     7    1234    3  2000   4000  -
+
+            engine-c/weather waits for the commit log
+
+            GROUP              TERM  LEADER    SINCE                     CANDIDATES                   REASON
+            esp_31415.weather     7  engine-a  2025-11-24T16:00:00.000Z  engine-a, engine-c (behind)  engine-b is gone
+
+            MEMBER         KIND         ADDRESS          ADMIN  SEEN
+            coordinator-1  coordinator  127.0.0.1:50100  -      now"#]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn a_rate_needs_two_looks_at_the_same_process() {
+        let first = View::new(&mesh(20_500, 3_000), None);
+        assert_eq!(first.engines[0].projects[0].events_in_per_s, None);
+        let restarted = View::new(&mesh(100, 3_000), Some(&mesh(20_000, 1_000)));
+        assert_eq!(restarted.engines[0].projects[0].events_in_per_s, None);
+    }
+
+    #[test]
+    fn an_empty_mesh_says_what_to_do_next() {
+        let text = render(&View::new(&MeshStatusResponse::default(), None));
+        assert!(text.starts_with("no engines; start one: esp-engine "), "{text}");
+    }
+}
