@@ -101,3 +101,32 @@ fn calls_of_any_size_give_the_same_stream_and_digests() {
     let alone = outputs(|_| true);
     assert_eq!(outputs(|_| false), alone);
 }
+
+/// The project file of the examples runs as well, and nothing of it is a bad event.
+#[test]
+fn the_example_project_file_runs() {
+    let xml =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/weather/project.xml")).unwrap();
+    let checked = mesh_model::parse_project(&xml, "project.xml", &Default::default()).unwrap();
+    let mut executor = Executor::new(std::sync::Arc::new(checked.project));
+    let mut sink = Vec::new();
+    executor.tick(0, &mut sink);
+    executor.apply(0, &blocks_with_times(512), &mut sink);
+    executor.tick(RETENTION_US, &mut sink);
+    let rows: usize = sink.iter().map(|out| out.block.len()).sum();
+    assert_eq!(rows, 2 * 26_115, "every observation comes, and leaves after 30 minutes");
+    assert!(executor.stats().iter().all(|stats| (stats.rows, stats.bad_events, stats.expression_errors) == (0, 0, 0)));
+}
+
+/// The observations with `time_hour` as a stamp, as the example's source has it.
+fn blocks_with_times(rows: usize) -> Vec<mesh_event::Block> {
+    use mesh_event::{Block, Column, ColumnData};
+    let schema = support::schema(&support::weather::INPUT.replace("time_hour:string", "time_hour:stamp"));
+    let times = |block: Block| {
+        let mut columns = block.columns;
+        let hours = (0..block.opcodes.len() as i64).map(|hour| hour * 60 * MINUTE_US).collect();
+        *columns.last_mut().unwrap() = std::sync::Arc::new(Column::new(ColumnData::Stamp(hours)));
+        Block::new(std::sync::Arc::clone(&schema), block.opcodes, block.flags, columns)
+    };
+    blocks(rows, 1).into_iter().map(times).collect()
+}
