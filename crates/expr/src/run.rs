@@ -18,14 +18,16 @@ pub(crate) struct Run<'b> {
     block: &'b Block,
     rows: usize,
     locals: Vec<Vector<'b>>,
-    result: Vector<'b>,
+    /// Nothing until a step gives a value.
+    result: Option<Vector<'b>>,
+    result_type: Type,
     pub errors: RowErrors,
 }
 
 impl<'b> Run<'b> {
     pub fn new(block: &'b Block, locals: &[Type], result: Type) -> Run<'b> {
         let locals = locals.iter().map(|ty| Vector::null(*ty)).collect();
-        Run { block, rows: block.len(), locals, result: Vector::null(result), errors: RowErrors::default() }
+        Run { block, rows: block.len(), locals, result: None, result_type: result, errors: RowErrors::default() }
     }
 
     /// The value of a program in every row.
@@ -35,7 +37,7 @@ impl<'b> Run<'b> {
             return self.node(value, &Active::All);
         }
         self.steps(steps, Active::All);
-        self.result.clone()
+        self.result.take().unwrap_or_else(|| Vector::null(self.result_type))
     }
 
     /// Runs steps for the active rows; gives those that have not returned.
@@ -48,7 +50,7 @@ impl<'b> Run<'b> {
                 Step::Set { slot, value } => {
                     let value = self.node(value, &active);
                     let before = std::mem::replace(&mut self.locals[*slot], Vector::null(Type::Integer));
-                    self.locals[*slot] = chosen(before, value, &active);
+                    self.locals[*slot] = chosen(before, value, &active).shared();
                 }
                 Step::Value(value) => self.set_result(value, &active),
                 Step::Return(value) => {
@@ -70,8 +72,8 @@ impl<'b> Run<'b> {
 
     fn set_result(&mut self, value: &Node, active: &Active) {
         let value = self.node(value, active);
-        let before = std::mem::replace(&mut self.result, Vector::null(Type::Integer));
-        self.result = chosen(before, value, active);
+        let before = self.result.take().unwrap_or_else(|| Vector::null(self.result_type));
+        self.result = Some(chosen(before, value, active));
     }
 
     /// An expression in every row; errors count in active rows only.
@@ -185,13 +187,13 @@ fn chosen<'b>(before: Vector<'b>, value: Vector<'b>, active: &Active) -> Vector<
 fn field<'b>(column: &'b Arc<Column>) -> Vector<'b> {
     let nulls = Shared::Borrowed(&column.nulls);
     let fresh = |data| Vector { data, nulls: nulls.clone(), constant: false };
-    let reals = |values: Vec<f64>| Data::Real(Shared::Owned(Arc::new(values)));
+    let reals = |values: Vec<f64>| Data::Real(Shared::Fresh(values));
     fresh(match &column.data {
         ColumnData::Int64(values) => Data::Integer(Shared::Borrowed(values)),
         ColumnData::Double(values) => Data::Real(Shared::Borrowed(values)),
         ColumnData::String(values) => Data::Text(Shared::Borrowed(values)),
         ColumnData::Int32(values) => {
-            Data::Integer(Shared::Owned(Arc::new(values.iter().map(|value| i64::from(*value)).collect())))
+            Data::Integer(Shared::Fresh(values.iter().map(|value| i64::from(*value)).collect()))
         }
         ColumnData::Money(values) => {
             reals(values.iter().map(|value| *value as f64 / mesh_event::MONEY_SCALE as f64).collect())

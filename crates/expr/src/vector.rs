@@ -1,22 +1,24 @@
 //! The values of an expression for all rows of a block. Constants have one row and stay so through every operator.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use mesh_event::{Bytes2D, NullMask};
 
 use crate::Type;
 
-/// Borrowed from the block, or made by an operator and shared between uses.
+/// Borrowed from the block, made by an operator (most are used once), or shared between uses.
 #[derive(Debug)]
 pub(crate) enum Shared<'b, T> {
     Borrowed(&'b T),
+    Fresh(T),
     Owned(Arc<T>),
 }
 
-impl<T> Clone for Shared<'_, T> {
+impl<T: Clone> Clone for Shared<'_, T> {
     fn clone(&self) -> Self {
         match self {
             Shared::Borrowed(value) => Shared::Borrowed(value),
+            Shared::Fresh(value) => Shared::Fresh(value.clone()),
             Shared::Owned(value) => Shared::Owned(value.clone()),
         }
     }
@@ -26,7 +28,16 @@ impl<T: Clone> Shared<'_, T> {
     pub fn get(&self) -> &T {
         match self {
             Shared::Borrowed(value) => value,
+            Shared::Fresh(value) => value,
             Shared::Owned(value) => value,
+        }
+    }
+
+    /// The same value, cheap to clone from now on.
+    fn shared(self) -> Self {
+        match self {
+            Shared::Fresh(value) => Shared::Owned(Arc::new(value)),
+            other => other,
         }
     }
 
@@ -34,6 +45,7 @@ impl<T: Clone> Shared<'_, T> {
     pub fn take(self) -> T {
         match self {
             Shared::Borrowed(value) => value.clone(),
+            Shared::Fresh(value) => value,
             Shared::Owned(value) => Arc::unwrap_or_clone(value),
         }
     }
@@ -58,20 +70,20 @@ pub(crate) struct Vector<'b> {
 
 impl<'b> Vector<'b> {
     pub fn integers(values: Vec<i64>, nulls: NullMask, constant: bool) -> Vector<'b> {
-        Vector { data: Data::Integer(owned(values)), nulls: owned(nulls), constant }
+        Vector { data: Data::Integer(Shared::Fresh(values)), nulls: mask(nulls), constant }
     }
 
     pub fn reals(values: Vec<f64>, nulls: NullMask, constant: bool) -> Vector<'b> {
-        Vector { data: Data::Real(owned(values)), nulls: owned(nulls), constant }
+        Vector { data: Data::Real(Shared::Fresh(values)), nulls: mask(nulls), constant }
     }
 
     pub fn booleans(values: Vec<bool>, nulls: NullMask, constant: bool) -> Vector<'b> {
-        Vector { data: Data::Boolean(owned(values)), nulls: owned(nulls), constant }
+        Vector { data: Data::Boolean(Shared::Fresh(values)), nulls: mask(nulls), constant }
     }
 
     pub fn text(values: Texts, nulls: NullMask, constant: bool) -> Vector<'b> {
         let rows = Bytes2D { ends: values.ends, bytes: values.text.into_bytes().into() };
-        Vector { data: Data::Text(owned(rows)), nulls: owned(nulls), constant }
+        Vector { data: Data::Text(Shared::Fresh(rows)), nulls: mask(nulls), constant }
     }
 
     /// Null in every row.
@@ -84,6 +96,17 @@ impl<'b> Vector<'b> {
             Type::Boolean => Vector::booleans(vec![false], nulls, true),
             Type::String => Vector::text(Texts::one(""), nulls, true),
         }
+    }
+
+    /// The same vector, cheap to clone from now on: for constants and variables.
+    pub fn shared(self) -> Vector<'b> {
+        let data = match self.data {
+            Data::Integer(values) => Data::Integer(values.shared()),
+            Data::Real(values) => Data::Real(values.shared()),
+            Data::Boolean(values) => Data::Boolean(values.shared()),
+            Data::Text(values) => Data::Text(values.shared()),
+        };
+        Vector { data, nulls: self.nulls.shared(), constant: self.constant }
     }
 
     pub fn is_null(&self, row: usize) -> bool {
@@ -200,8 +223,11 @@ impl<'b> Vector<'b> {
     }
 }
 
-fn owned<'b, T>(value: T) -> Shared<'b, T> {
-    Shared::Owned(Arc::new(value))
+/// The mask of most vectors.
+static NO_NULLS: LazyLock<NullMask> = LazyLock::new(NullMask::default);
+
+fn mask<'b>(nulls: NullMask) -> Shared<'b, NullMask> {
+    if nulls.is_empty() { Shared::Borrowed(&NO_NULLS) } else { Shared::Fresh(nulls) }
 }
 
 fn picked<T: Copy>(mut base: Vec<T>, other: &[T], chosen: &[bool]) -> Vec<T> {

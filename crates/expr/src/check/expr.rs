@@ -19,9 +19,11 @@ impl Checker<'_> {
             ExprKind::Integer(value) => constant(integer(*value), Type::Integer),
             ExprKind::Real(value) => constant(real(*value), Type::Real),
             ExprKind::Date(value) => constant(real(*value), Type::Date),
-            ExprKind::Text(value) => constant(Vector::text(Texts::one(value), NullMask::default(), true), Type::String),
+            ExprKind::Text(value) => {
+                constant(Vector::text(Texts::one(value), NullMask::default(), true).shared(), Type::String)
+            }
             ExprKind::Boolean(value) => {
-                constant(Vector::booleans(vec![*value], NullMask::default(), true), Type::Boolean)
+                constant(Vector::booleans(vec![*value], NullMask::default(), true).shared(), Type::Boolean)
             }
             ExprKind::Name(name) => self.name(name, &expr.span),
             ExprKind::Unary(op, inner) => self.unary(*op, inner, &expr.span),
@@ -202,9 +204,9 @@ fn listed(names: &[&str]) -> String {
 }
 
 pub(super) fn integer(value: i64) -> Vector<'static> {
-    Vector::integers(vec![value], NullMask::default(), true)
+    Vector::integers(vec![value], NullMask::default(), true).shared()
 }
 
 fn real(value: f64) -> Vector<'static> {
-    Vector::reals(vec![value], NullMask::default(), true)
+    Vector::reals(vec![value], NullMask::default(), true).shared()
 }

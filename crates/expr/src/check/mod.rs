@@ -187,7 +187,7 @@ impl Checker<'_> {
 /// `node` as `to`; nothing to do when it has that type, and dates are reals already.
 pub(crate) fn cast(node: Node, from: Option<Type>, to: Type, site: Site) -> Node {
     match from {
-        None => Node::Constant(Vector::null(to)),
+        None => Node::Constant(Vector::null(to).shared()),
         Some(from) if from == to => node,
         Some(Type::Date) if to == Type::Real => node,
         Some(Type::Real) if to == Type::Date => node,
