@@ -2,13 +2,14 @@
 //! end-to-end tests use [`stack`] to kill, pause and restart real brokers.
 //!
 //! Code map, one module per command: [`stack`] the real Kafka, ZooKeeper, etcd and Jaeger on loopback;
-//! [`run_tests`] all tests; [`layers`] which crate may use which; [`tidy`] what no lint looks at;
+//! [`run_tests`] all tests; [`bench`] all figures; [`layers`] which crate may use which; [`tidy`] what no lint looks at;
 //! [`codegen`] Rust from `.proto` files. Shared: [`workspace`] where things are; [`shell`] other programs
 //! and packages.
 //!
 //! Invariants: nothing is signalled that we did not start ([`stack::Process`]); every wait has a limit;
 //! data goes to stdout, progress to stderr.
 
+pub mod bench;
 pub mod codegen;
 pub mod layers;
 pub mod run_tests;

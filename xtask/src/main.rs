@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, layers, run_tests, stack, tidy};
+use xtask::{bench, codegen, layers, run_tests, stack, tidy};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Stack(stack::cli::StackArgs),
     /// Every test: unit, contract, end to end on the real stack (brought up if it is not)
     Test(run_tests::TestArgs),
+    /// Measure takeover, latency, throughput, memory, csv on the real stack
+    Bench(bench::BenchArgs),
     /// Check the directions between crates and who may use which dependency
     CheckLayers,
     /// Check that every file is documented, short and finished
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Stack(args) => stack::cli::run(&args),
         Command::Test(args) => run_tests::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::CheckLayers => layers::run(),
         Command::Tidy => tidy::run(),
         Command::Codegen(args) => codegen::run(&args),

@@ -49,6 +49,11 @@ pub struct TestArgs {
     args: Vec<String>,
 }
 
+/// Builds every program of the workspace in release.
+pub fn build_services(graph: &Graph) -> Result<()> {
+    build::services(graph)
+}
+
 /// Runs the tests; true if all passed.
 pub fn run(args: &TestArgs) -> Result<bool> {
     let mut report = Report::default();

@@ -1,0 +1,82 @@
+//! The gap in the output when the active is killed, or frozen.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use mesh_event::topic::TopicKind;
+use mesh_tests::figures::{percentile, result, round};
+use mesh_tests::load::{Load, weather_payloads};
+use mesh_tests::watch::Watch;
+use mesh_tests::{verify, wait_for};
+use serde_json::json;
+
+/// Blocks of ten events: 2,000 events a second, so the load itself adds 5 ms at most to a gap.
+const BLOCKS_PER_S: f64 = 200.0;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Kills and freezes the active in turn.
+pub fn run(runs: u64) -> Result<()> {
+    for fault in ["sigkill", "sigstop"] {
+        measure(fault, runs)?;
+    }
+    Ok(())
+}
+
+fn measure(fault: &str, runs: u64) -> Result<()> {
+    let mut mesh = super::mesh("takeover", "weather")?;
+    let payloads = weather_payloads(mesh.project.inputs()[0].schema, 10)?;
+    let watch = Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), true);
+    let load = Load::start(mesh.bus.clone(), &mesh.topic(TopicKind::Input), payloads, BLOCKS_PER_S);
+    let mut steps: [Vec<f64>; 3] = Default::default();
+    for run in 1..=runs {
+        let before = wait_for("the first output", LIMIT, || watch.last())?.term;
+        let active = mesh.wait_healthy()?;
+        match fault {
+            "sigkill" => mesh.engines[active].process.kill()?,
+            _ => mesh.engines[active].process.signal("STOP")?,
+        }
+        wait_for("output of the next term", LIMIT, || (watch.last()?.term > before).then_some(()))?;
+        if let Some(takeover) = mesh.status(1 - active)?.takeovers.last() {
+            for (into, us) in steps.iter_mut().zip([takeover.fence_us, takeover.read_us, takeover.open_us]) {
+                into.push(us as f64 / 1000.0);
+            }
+        }
+        match fault {
+            "sigkill" => mesh.engines[active].process.restart()?,
+            _ => mesh.engines[active].process.signal("CONT")?,
+        }
+        eprintln!("{fault} {run}/{runs}: gap {:.1} ms", watch.gaps().last().map_or(0.0, |gap| gap.wall_ms));
+    }
+    mesh.wait_healthy()?;
+    let sent = load.stop()?.len();
+    let expected = wait_for("all input to be committed", LIMIT, || {
+        let (expected, applied) = verify::expected_output(&mesh).ok()?;
+        (applied >= sent).then_some(expected)
+    })?;
+    wait_for("the reader to see everything", LIMIT, || (watch.count() >= expected.len()).then_some(()))?;
+    verify::check_seen(&mesh, &watch.records(), &expected)?;
+    let (faults, gaps) = (watch.faults(), watch.gaps());
+    let wall: Vec<f64> = gaps.iter().map(|gap| gap.wall_ms).collect();
+    let kafka: Vec<f64> = gaps.iter().map(|gap| gap.kafka_ms as f64).collect();
+    let at = |p: f64| round(percentile(&wall, p));
+    println!(
+        "takeover after {fault}: {} runs, gap p50 {} ms, p99 {} ms, max {} ms; by Kafka's timestamps p50 {} ms, max {} ms",
+        gaps.len(),
+        at(50.0),
+        at(99.0),
+        at(100.0),
+        percentile(&kafka, 50.0),
+        percentile(&kafka, 100.0)
+    );
+    let step = |i: usize| round(percentile(&steps[i], 50.0));
+    println!("  of it in the new active (p50): fence {} ms, read {} ms, open {} ms", step(0), step(1), step(2));
+    result(&json!({
+        "name": "takeover", "fault": fault, "runs": gaps.len(),
+        "p50_ms": at(50.0), "p99_ms": at(99.0), "max_ms": at(100.0),
+        "kafka_p50_ms": percentile(&kafka, 50.0), "kafka_max_ms": percentile(&kafka, 100.0),
+        "fence_p50_ms": step(0), "read_p50_ms": step(1), "open_p50_ms": step(2),
+        "lost": faults.lost, "doubled": faults.doubled, "reordered": faults.reordered,
+    }));
+    ensure!(faults == mesh_tests::watch::Faults::default(), "{faults:?}");
+    Ok(())
+}

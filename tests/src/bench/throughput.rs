@@ -1,0 +1,85 @@
+//! Events per second from Kafka to Kafka, on a backlog: the input is full before the engines start.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use mesh_event::topic::TopicKind;
+use mesh_tests::figures::{result, round};
+use mesh_tests::load::{publish_all, weather_payloads};
+use mesh_tests::verify::read_all;
+use mesh_tests::watch::Watch;
+use mesh_tests::wait_for;
+use serde_json::json;
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Measures blocks of 512 events, and a tenth of the events in blocks of 1.
+pub fn run(events: u64) -> Result<()> {
+    measure(512, events)?;
+    measure(1, events / 10)
+}
+
+fn measure(block_events: usize, events: u64) -> Result<()> {
+    let mut mesh = super::mesh("throughput", "weather")?;
+    for engine in &mut mesh.engines {
+        engine.process.kill()?;
+    }
+    let payloads = weather_payloads(mesh.project.inputs()[0].schema, block_events)?;
+    let rows = 26_115_u64;
+    let rounds = events.div_ceil(rows);
+    let (events, blocks) = (rounds * rows, rounds as usize * payloads.len());
+    let all = payloads.iter().cycle().take(blocks).cloned();
+    publish_all(mesh.bus.as_ref(), &mesh.topic(TopicKind::Input), all, (65_536 / block_events).max(64))?;
+    eprintln!("backlog of {events} events in {blocks} blocks of {block_events}");
+    for engine in &mut mesh.engines {
+        engine.process.restart()?;
+    }
+    // One output block for each input block; the commit log's timestamps tell how long it took.
+    let mut active = None;
+    let mut cpu_before = None;
+    wait_for("the backlog to be done", LIMIT, || {
+        active = active.or_else(|| mesh.active());
+        let status = mesh.status(active?).ok()?;
+        if cpu_before.is_none() {
+            cpu_before = mesh.engines[active?].process.cpu_seconds();
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+        (status.outputs.first()?.sequence >= blocks as u64).then_some(())
+    })?;
+    let active = active.expect("the backlog is done by somebody");
+    let cpu = mesh.engines[active].process.cpu_seconds().unwrap_or_default();
+    let caught_up = Instant::now();
+    let standby = 1 - active;
+    wait_for("the standby to have it too", LIMIT, || {
+        (mesh.status(standby).ok()?.outputs.first()?.sequence >= blocks as u64).then_some(())
+    })?;
+    let standby_behind = caught_up.elapsed();
+    let log = read_all(&mesh, &mesh.log_topic())?;
+    let term_opened = log.len() - log.iter().rev().take_while(|record| has_steps(record)).count();
+    let began = log[term_opened.saturating_sub(1)].timestamp_ms;
+    let ended = log.last().map_or(began, |record| record.timestamp_ms);
+    let seconds = (ended - began).max(1) as f64 / 1000.0;
+    let watch = Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), false);
+    wait_for("the reader to see everything", LIMIT, || (watch.count() >= blocks).then_some(()))?;
+    let faults = watch.faults();
+    let per_s = events as f64 / seconds;
+    let cpu_per_million = cpu / (events as f64 / 1e6);
+    println!(
+        "throughput, blocks of {block_events}: {events} events in {seconds:.2} s = {per_s:.0} events/s, \
+         {cpu_per_million:.2} CPU s per million in the active, {} commits, standby {:.0} ms behind",
+        log.len(),
+        standby_behind.as_secs_f64() * 1000.0
+    );
+    result(&json!({
+        "name": "throughput", "block_events": block_events, "events": events, "events_per_s": per_s.round(),
+        "cpu_s_per_million": round(cpu_per_million), "seconds": round(seconds), "commits": log.len(),
+        "standby_behind_ms": round(standby_behind.as_secs_f64() * 1000.0),
+        "lost": faults.lost, "doubled": faults.doubled, "reordered": faults.reordered,
+    }));
+    ensure!(faults == mesh_tests::watch::Faults::default(), "{faults:?}");
+    Ok(())
+}
+
+fn has_steps(record: &mesh_bus::Record) -> bool {
+    mesh_replication::CommitRecord::decode(&record.payload).is_ok_and(|record| !record.steps.is_empty())
+}

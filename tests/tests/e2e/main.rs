@@ -1,0 +1,55 @@
+//! End to end on real Kafka, ZooKeeper, etcd and Jaeger: one binary, one module a theme, one test at a time.
+
+mod bad_input;
+mod outages;
+mod reference_run;
+mod takeover;
+mod traces;
+
+use std::time::Duration;
+
+use mesh_event::topic::TopicKind;
+use mesh_tests::mesh::example;
+use mesh_tests::watch::Watch;
+use mesh_tests::{Mesh, MeshOptions, verify, wait_for};
+
+/// How long anything may take that is not a start.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn mesh(name: &'static str, example_name: &str, engines: usize, elections: usize) -> Mesh {
+    let xml = example(example_name).expect("the example is in the repository");
+    let engine_settings = Vec::new();
+    Mesh::start(MeshOptions { name, xml, engines, elections, trace_ratio: 0.0, engine_settings }).expect("the mesh starts")
+}
+
+/// The `-C` line that publishes the weather file.
+fn weather_line(mesh: &Mesh, file: &std::path::Path, more: &str) -> String {
+    format!(
+        "type=pub,url={},fsname={},fstype=csv,transport=kafka,header=1,addcsvopcode=true,addcsvflags=normal,\
+         noautogenfield=true,naisnull=true,dateformat='%Y-%m-%dT%H:%M:%SZ'{more}",
+        mesh.url(TopicKind::Input),
+        file.display()
+    )
+}
+
+fn subscriber_line(mesh: &Mesh, file: &std::path::Path) -> String {
+    format!(
+        "type=sub,url={}?snapshot=false,fsname={},fstype=csv,transport=kafka",
+        mesh.url(TopicKind::Output),
+        file.display()
+    )
+}
+
+/// Waits until everything published has come out, then compares it with one engine that never failed.
+fn check_all_out(mesh: &Mesh, watch: &Watch, blocks: usize) -> Vec<mesh_event::Block> {
+    let input = |expected: usize| wait_for("all input to be applied", LIMIT, || {
+        let (outputs, applied) = verify::expected_output(mesh).ok()?;
+        (applied >= expected).then_some(outputs)
+    });
+    let expected = input(blocks).expect("every published block is committed");
+    wait_for("the reader to see everything", LIMIT, || (watch.count() >= expected.len()).then_some(()))
+        .expect("the reader sees every committed block");
+    assert_eq!(watch.faults(), mesh_tests::watch::Faults::default());
+    verify::check_seen(mesh, &watch.records(), &expected).expect("the output is that of one engine that never failed");
+    expected
+}
