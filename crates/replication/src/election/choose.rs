@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::failures::Standing;
-use super::group::{Group, Writing};
+use super::group::{Group, Local, Writing};
 use super::judge::Evidence;
 use super::{CandidateRole, Effect, LeaderRecord, Note};
 use crate::Term;
@@ -19,16 +19,17 @@ pub(super) struct Eligible {
 }
 
 impl Group {
+    /// A candidate that is held here, shows life, and is caught up.
+    pub(super) fn could_lead(&self, local: &Local) -> bool {
+        local.attachment.is_some() && local.says_caught_up() && local.pulse.is_alive(self.now, self.timing.hang)
+    }
+
     /// Who is alive, has a node and is caught up (E4), in the order of the nodes.
     pub(super) fn eligible(&self) -> Vec<Eligible> {
         let mut found: Vec<Eligible> = self
             .locals
             .values()
-            .filter(|local| {
-                local.attachment.is_some()
-                    && local.says_caught_up()
-                    && !local.pulse.is_silent(self.now, self.timing.hang)
-            })
+            .filter(|local| self.could_lead(local))
             .filter_map(|local| {
                 let active = local.progress.filter(|progress| progress.role == CandidateRole::Active);
                 Some(Eligible {
@@ -39,7 +40,10 @@ impl Group {
                 })
             })
             .collect();
-        for node in self.seen.iter().flatten() {
+        // after an outage, other instances need a moment to say how their candidates are now
+        let restored_at = self.session.restored_at;
+        let settled = restored_at.is_zero() || self.now.saturating_sub(restored_at) >= self.timing.hang;
+        for node in self.seen.iter().flatten().filter(|_| settled) {
             let newest = self.newest_of(&node.data.candidate).is_some_and(|newest| newest.znode == node.znode);
             // a node of ours without a candidate of ours is about to go
             let of_others = node.data.instance != self.instance;
@@ -130,10 +134,9 @@ impl Group {
 
     /// E2: above everything that anybody knows of.
     fn next_term(&self) -> Term {
-        let record = self.led.as_ref().map_or(Term(0), |led| led.record.term);
         let locals = self.locals.values().map(|local| local.join.known_term);
         let nodes = self.seen.iter().flatten().map(|node| node.data.term);
-        let highest = locals.chain(nodes).fold(record, Term::max);
+        let highest = locals.chain(nodes).fold(self.highest, Term::max);
         Term(highest.0.saturating_add(1))
     }
 }

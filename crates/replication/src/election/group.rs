@@ -11,7 +11,7 @@ use super::judge::{Deposed, Evidence};
 use super::nodes::Node;
 use super::promote::Promotion;
 use super::pulse::Pulse;
-use super::timing::{CONFLICT_PAUSE, PROBE_PAUSE, RETRY_PAUSE};
+use super::timing::{CONFLICT_PAUSE, DISTRUST, PROBE_PAUSE, RETRY_PAUSE};
 use super::{
     AttachmentId, Effect, Input, Join, LeaderRecord, Message, Note, Probe, Progress, Seen, SetLeader, Timing, Version,
 };
@@ -39,6 +39,8 @@ pub struct Group {
     pub(super) ghosts: BTreeMap<String, Duration>,
     pub(super) deposed: Option<Deposed>,
     pub(super) absent_since: Option<Duration>,
+    /// Until then, signs of life may have waited in a queue while this instance stood still.
+    distrust_until: Duration,
     /// When the first candidate of the group was noticed.
     pub(super) first_candidate: Option<Duration>,
     /// The record that is being written.
@@ -46,6 +48,8 @@ pub struct Group {
     pub(super) retry_at: Duration,
     lost_in_a_row: u32,
     pub(super) failures: Failures,
+    /// Highest term that was ever in the record.
+    pub(super) highest: Term,
     pub(super) promotion: Option<Promotion>,
     pub(super) nobody_noted: bool,
 }
@@ -56,6 +60,8 @@ pub(super) struct Session {
     pub number: u64,
     /// When it was connected last.
     pub back_at: Duration,
+    /// When it was connected again after it had been lost; before the first loss: the start.
+    pub restored_at: Duration,
 }
 
 /// A write of the record that has no answer yet.
@@ -83,6 +89,7 @@ pub(super) struct Local {
     pub join: Join,
     /// `None`: the stream is broken, and it is not yet clear what that means.
     pub attachment: Option<AttachmentId>,
+    pub attached_at: Duration,
     pub node: Node,
     pub pulse: Pulse,
     pub progress: Option<Progress>,
@@ -114,6 +121,7 @@ impl Local {
         Self {
             join,
             attachment: Some(attachment),
+            attached_at: now,
             node: Node::Wanted { not_before: Duration::ZERO },
             pulse: Pulse::new(now),
             progress: None,
@@ -138,7 +146,7 @@ impl Group {
             instance: instance.into(),
             timing,
             now,
-            session: Session { connected: false, number: 0, back_at: now },
+            session: Session { connected: false, number: 0, back_at: now, restored_at: Duration::ZERO },
             led: None,
             shown: None,
             seen: None,
@@ -146,11 +154,13 @@ impl Group {
             ghosts: BTreeMap::new(),
             deposed: None,
             absent_since: None,
+            distrust_until: Duration::ZERO,
             first_candidate: None,
             in_flight: None,
             retry_at: Duration::ZERO,
             lost_in_a_row: 0,
             failures: Failures::default(),
+            highest: Term(0),
             promotion: None,
             nobody_noted: false,
         }
@@ -210,6 +220,7 @@ impl Group {
             local.behind_since = local.behind_since.map(|_| now);
         }
         self.absent_since = self.absent_since.map(|_| now);
+        self.distrust_until = now + DISTRUST;
         let millis = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
         effects.push(Effect::Note(Note::Stalled { millis }));
     }
@@ -221,6 +232,9 @@ impl Group {
             }
         }
         if connected && !self.session.connected {
+            if self.session.number != 0 {
+                self.session.restored_at = self.now;
+            }
             self.session.back_at = self.now;
             self.retry_at = self.now;
             effects.push(Effect::Note(Note::SessionBack));
@@ -260,6 +274,7 @@ impl Group {
             self.absent_since = None;
             self.nobody_noted = false;
         }
+        self.highest = self.highest.max(record.term);
         self.led = Some(Led { record, version, since, wish_since });
     }
 
@@ -328,6 +343,9 @@ impl Group {
                 }
                 local.join = join;
                 local.pulse.beat(now);
+                local.attached_at = now;
+                // what it said on the old stream may not be true any more
+                local.progress = None;
                 local.told = Told::default();
                 return;
             }
@@ -350,7 +368,11 @@ impl Group {
     fn hear_progress(&mut self, attachment: AttachmentId, progress: Progress) {
         let now = self.now;
         if let Some(local) = self.locals.values_mut().find(|local| local.attachment == Some(attachment)) {
-            local.pulse.beat(now);
+            if now < self.distrust_until {
+                local.pulse.forgive(now);
+            } else {
+                local.pulse.beat(now);
+            }
             local.progress = Some(progress);
             local.join.known_term = local.join.known_term.max(progress.term);
             local.behind_since = if progress.caught_up { None } else { local.behind_since.or(Some(now)) };

@@ -137,7 +137,7 @@ impl Group {
             .progress
             .is_some_and(|progress| progress.role == CandidateRole::Active && progress.term >= led.record.term);
         if !leads {
-            let waited = self.now.saturating_sub(led.since);
+            let waited = self.now.saturating_sub(led.since.max(local.attached_at));
             let late = waited >= self.timing.takeover && self.could_replace(name);
             return late
                 .then(|| (format!("`{name}` has not taken over for {} ms", waited.as_millis()), Evidence::Suspicion));

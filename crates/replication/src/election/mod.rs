@@ -30,6 +30,9 @@ mod pulse;
 mod timing;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use group::Group;
 pub use io::{
     AttachmentId, CandidateRole, Effect, Input, Join, LeaderRecord, Message, NodeData, Note, Probe, Progress, Promoted,

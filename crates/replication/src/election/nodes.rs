@@ -61,7 +61,7 @@ impl Group {
             instance: self.instance.clone(),
             incarnation: local.join.incarnation,
             term: local.join.known_term.max(told),
-            caught_up: local.says_caught_up(),
+            caught_up: self.could_lead(local),
         }
     }
 

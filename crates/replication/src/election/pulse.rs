@@ -12,13 +12,16 @@ const PAST_EIGHTHS: u32 = 7;
 /// When a candidate last showed life, and how often it usually does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pulse {
+    /// Start of the silence that counts against it.
     last: Duration,
+    /// The last true sign of life.
+    beat: Duration,
     usual: Duration,
 }
 
 impl Pulse {
     pub fn new(now: Duration) -> Self {
-        Self { last: now, usual: Duration::ZERO }
+        Self { last: now, beat: now, usual: Duration::ZERO }
     }
 
     /// A sign of life.
@@ -26,9 +29,10 @@ impl Pulse {
         let interval = now.saturating_sub(self.last);
         self.usual = (self.usual * PAST_EIGHTHS + interval) / (PAST_EIGHTHS + 1);
         self.last = now;
+        self.beat = now;
     }
 
-    /// What was missed until now is nobody's fault.
+    /// What was missed until now is nobody's fault. It is no sign of life either.
     pub fn forgive(&mut self, now: Duration) {
         self.last = now;
     }
@@ -43,6 +47,12 @@ impl Pulse {
         (self.usual * INTERVALS).clamp(configured, configured * LIMIT_GROWTH_MOST)
     }
 
+    /// True when it has shown life lately, so that something can be built on it.
+    pub fn is_alive(&self, now: Duration, configured: Duration) -> bool {
+        now.saturating_sub(self.beat) < self.limit(configured)
+    }
+
+    /// True when its silence means a hang.
     pub fn is_silent(&self, now: Duration, configured: Duration) -> bool {
         self.silence(now) >= self.limit(configured)
     }
@@ -69,6 +79,9 @@ mod tests {
         assert!(pulse.is_silent(at(1980 + 400), LIMIT));
         pulse.forgive(at(5000));
         assert!(!pulse.is_silent(at(5399), LIMIT));
+        assert!(!pulse.is_alive(at(5000), LIMIT), "forgiven, but nobody knows whether it lives");
+        pulse.beat(at(5100));
+        assert!(pulse.is_alive(at(5499), LIMIT));
     }
 
     #[test]

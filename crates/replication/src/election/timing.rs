@@ -60,3 +60,5 @@ pub(super) const CONFLICT_PAUSE: Duration = Duration::from_millis(40);
 pub(super) const UPDATE_PAUSE: Duration = Duration::from_millis(50);
 /// A node of ours that belongs to no candidate of ours is removed after this time.
 pub(super) const GHOST_AGE: Duration = Duration::from_secs(2);
+/// After this instance stood still, signs of life that come within this time may be old: nothing is built on them.
+pub(super) const DISTRUST: Duration = Duration::from_millis(50);

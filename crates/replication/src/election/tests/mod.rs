@@ -1,0 +1,5 @@
+//! The rules one by one, and all of them in seeded random runs.
+
+mod random;
+mod rules;
+mod world;
