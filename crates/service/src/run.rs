@@ -191,3 +191,35 @@ fn fail(failure: &Failure) -> ExitCode {
     eprintln!("{prefix}{}", text.trim_end());
     ExitCode::from(failure.exit_code())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Kind;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_does_not_heed_the_drain_is_given_up_in_time() {
+        let drain = Drain::new();
+        drain.start("SIGTERM");
+        let began = tokio::time::Instant::now();
+        let ended = within_grace(std::future::pending(), &drain, Duration::from_secs(10)).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(7_500), "the rest is for spans");
+        let failure = ended.unwrap_err();
+        assert_eq!(failure.kind(), Kind::Fault);
+        assert!(failure.to_string().contains("drain (SIGTERM)"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn work_that_ends_gives_its_own_result() {
+        let ended =
+            within_grace(async { Err(Failure::unavailable("kafka")) }, &Drain::new(), Duration::from_secs(10)).await;
+        assert_eq!(ended.unwrap_err().exit_code(), 75);
+    }
+
+    #[test]
+    fn others_are_told_an_address_they_can_reach() {
+        assert_eq!(reachable("0.0.0.0:0", 7), "127.0.0.1:7");
+        assert_eq!(reachable("[::]:0", 7), "127.0.0.1:7");
+        assert_eq!(reachable("engine-1:5000", 5000), "engine-1:5000");
+    }
+}

@@ -1,8 +1,10 @@
 //! The program itself: exit codes, settings, signals. What it shows holds for every service, they share `main`.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 fn gateway(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_esp-gateway"));
@@ -46,25 +48,58 @@ fn a_port_that_is_taken_ends_with_75() {
     assert!(err.contains("setting `listen`") && err.contains("name a free port, or 0"), "{err}");
 }
 
-#[test]
-fn sigterm_drains_and_ends_with_0() {
+/// A gateway that runs; its gRPC address, the lines of its log.
+fn running() -> (Child, String, Lines<BufReader<ChildStderr>>) {
     let arguments = ["--coordinators", "127.0.0.1:1", "--rest-listen", "127.0.0.1:0", "--log-format", "json"];
     let mut child = gateway(&arguments).spawn().unwrap();
-    let log = BufReader::new(child.stderr.take().unwrap());
-    let mut lines = log.lines();
-    let started = lines.by_ref().map_while(Result::ok).find(|line| line.contains("starting HTTP server"));
-    assert!(started.is_some_and(|line| line.starts_with('{')), "the log is JSON lines");
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let started = wait_for(&mut lines, "\"message\":\"started\"");
+    let (_, rest) = started.split_once("\"address\":\"").unwrap();
+    let address = rest.split('"').next().unwrap().to_owned();
+    wait_for(&mut lines, "starting HTTP server");
+    (child, address, lines)
+}
+
+/// The first line that has this text.
+fn wait_for(lines: &mut Lines<BufReader<ChildStderr>>, text: &str) -> String {
+    let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains(text));
+    let line = line.unwrap_or_else(|| panic!("the log ended without {text}"));
+    assert!(line.starts_with('{'), "the log is JSON lines: {line}");
+    line
+}
+
+fn send(signal: &str, child: &Child) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+fn exit_code(child: &mut Child) -> Option<i32> {
     let until = Instant::now() + Duration::from_secs(20);
-    let code = loop {
+    loop {
         if let Some(status) = child.try_wait().unwrap() {
-            break status.code();
+            return status.code();
         }
         assert!(Instant::now() < until, "it did not end");
         std::thread::sleep(Duration::from_millis(10));
-    };
-    assert_eq!(code, Some(0));
-    let rest: Vec<String> = lines.map_while(Result::ok).collect();
-    assert!(rest.iter().any(|line| line.contains("\"reason\":\"SIGTERM\"")), "{rest:?}");
+    }
+}
+
+#[test]
+fn sigterm_drains_and_ends_with_0() {
+    let (mut child, _, mut lines) = running();
+    send("-TERM", &child);
+    assert_eq!(exit_code(&mut child), Some(0));
+    wait_for(&mut lines, "\"reason\":\"SIGTERM\"");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let (mut child, address, mut lines) = running();
+    // a stream that does not end by itself holds the drain up
+    let channel = mesh_service::grpc::connect(&address).unwrap();
+    let watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await.unwrap();
+    send("-TERM", &child);
+    wait_for(&mut lines, "\"message\":\"draining\"");
+    send("-INT", &child);
+    assert_eq!(exit_code(&mut child), Some(130));
+    drop(watch);
 }
