@@ -73,6 +73,10 @@ pub enum Command {
     /// Look into event blocks
     #[command(subcommand)]
     Events(Events),
+    /// Run a whole mesh in this process, kill its active engine again and again under load, and check the output
+    Demo(Demo),
+    /// Run a project in this process: lines of a file in, lines of its output window to the standard output
+    Dev(Dev),
     /// Print the completion script of a shell
     Completions {
         /// The shell
@@ -201,6 +205,47 @@ pub struct History {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How often the active engine is killed
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub kills: u32,
+    /// Decides when and where engines die; without: another one each time
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Keep running afterwards, to look around with curl and espctl
+    #[arg(long)]
+    pub stay: bool,
+}
+
+impl Demo {
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        self.seed.unwrap_or_else(|| u64::from(now().subsec_nanos()))
+    }
+}
+
+/// Arguments of `dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// The project file
+    pub file: PathBuf,
+    /// File with events to publish; without: runs until Ctrl-C
+    #[arg(long, value_name = "FILE.csv")]
+    pub input: Option<PathBuf>,
+    /// Window that takes the events, as `query/window`; without: the first
+    #[arg(long, value_name = "QUERY/WINDOW")]
+    pub into: Option<String>,
+    /// Window whose output is printed, as `query/window`; without: the first
+    #[arg(long, value_name = "QUERY/WINDOW")]
+    pub output: Option<String>,
+    /// Options of the publisher adapter, as in `header=1,addcsvopcode=true,blocksize=64`
+    #[arg(short = 'C', value_name = "KEY=VALUE,...", default_value = "")]
+    pub options: String,
 }
 
 /// What to do with event blocks.

@@ -6,6 +6,7 @@
 //! Code map:
 //! - `cli`: the command line; one definition feeds parser, help and completions
 //! - `commands`: one file per command; `status`: the mesh as people and as programs read it
+//! - `local`: a whole mesh in this process; `demo`: one whose engines are killed, and the proof that nothing was lost
 //! - `mesh`: calls to the coordinator; `fail`: how a command ends; `out`: printing, tables, times
 //!
 //! **Invariant:** data goes to stdout, everything else to stderr; a reader that went away ends the command quietly.
@@ -14,7 +15,9 @@
 
 mod cli;
 mod commands;
+mod demo;
 mod fail;
+mod local;
 mod mesh;
 mod out;
 mod status;

@@ -2,6 +2,7 @@
 
 mod completions;
 mod decode;
+mod dev;
 mod history;
 mod project;
 mod promote;
@@ -9,8 +10,10 @@ mod status;
 mod topics;
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::cli::{Cli, Command, Events, Project};
+use crate::demo;
 use crate::fail::Fail;
 use crate::mesh::Mesh;
 
@@ -25,6 +28,8 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
         Command::Project(what) => online(project::run(what, &mut mesh)),
         Command::History(arguments) => online(history::run(arguments, &mut mesh)),
         Command::Events(Events::Decode(arguments)) => decode::run(&arguments),
+        Command::Demo(arguments) => in_one_process(demo::run(arguments)),
+        Command::Dev(arguments) => in_one_process(dev::run(arguments)),
         Command::Completions { shell } => completions::run(shell),
     }
 }
@@ -36,4 +41,18 @@ fn online(work: impl Future<Output = Result<(), Fail>>) -> Result<(), Fail> {
         .build()
         .map_err(|error| Fail::fault(format!("start of the I/O thread: {error}")))?;
     runtime.block_on(work)
+}
+
+/// How long what still runs may take at the end.
+const END: Duration = Duration::from_secs(1);
+
+/// Runs what starts services in this process.
+fn in_one_process(work: impl Future<Output = Result<(), Fail>>) -> Result<(), Fail> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fail::fault(format!("start of the services' threads: {error}")))?;
+    let ended = runtime.block_on(work);
+    runtime.shutdown_timeout(END);
+    ended
 }
