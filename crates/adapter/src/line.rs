@@ -55,7 +55,7 @@ pub fn parse(line: &str) -> Result<Vec<Setting>, LineError> {
 /// Cuts at the commas that stand outside of double quotes. Single quotes are no brackets here: the public samples hold
 /// date formats with a leading one only.
 fn split_outside_quotes(line: &str) -> Vec<&str> {
-    let balanced = line.matches('"').count() % 2 == 0;
+    let balanced = line.matches('"').count().is_multiple_of(2);
     let mut parts = Vec::new();
     let (mut start, mut quoted) = (0, false);
     for (at, c) in line.char_indices() {

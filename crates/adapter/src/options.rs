@@ -166,6 +166,12 @@ impl PublisherOptions {
             transaction_fill_wait: line.milliseconds("transactionms", 0),
             common,
         };
+        if options.common.fresh && options.common.transport.failover.is_some() {
+            line.refuse(
+                &Place::Line,
+                "`fresh` with `hotfailover=true`: every member would begin anew when its turn comes; publish once with fresh=true and hotfailover=false",
+            );
+        }
         if options.growing && options.repeats > 0 {
             line.refuse(
                 &Place::Line,

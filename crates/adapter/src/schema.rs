@@ -47,17 +47,13 @@ pub struct Announced {
 pub enum SchemaLookupError {
     /// Nobody announced the window in time.
     #[error(
-        "looking for window `{project}/{query}/{window}` on topic `{topic}`: not announced within {waited:?} ({found}); \
+        "looking for window `{window}` on topic `{topic}`: not announced within {waited:?} ({found}); \
          deploy the project to an engine of this mesh, check the url, or raise schemawait"
     )]
     NotAnnounced {
         /// Metadata topic.
         topic: String,
-        /// Project.
-        project: String,
-        /// Query.
-        query: String,
-        /// Window.
+        /// `project/query/window`.
         window: String,
         /// How long was waited.
         waited: Duration,
@@ -227,13 +223,6 @@ impl Search<'_> {
             (None, 0) => "the topic announces no window".to_owned(),
             (None, others) => format!("the topic announces {others} other windows"),
         };
-        SchemaLookupError::NotAnnounced {
-            topic: self.wanted.topic.clone(),
-            project: self.wanted.project.clone(),
-            query: self.wanted.query.clone(),
-            window: self.wanted.window.clone(),
-            waited,
-            found,
-        }
+        SchemaLookupError::NotAnnounced { topic: self.wanted.topic.clone(), window: self.key, waited, found }
     }
 }

@@ -7,7 +7,7 @@ use mesh_service::{Base, Config, Problems};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a publisher adapter as a process.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublisherConfig {
     /// What every service has.
@@ -21,18 +21,6 @@ pub struct PublisherConfig {
     pub kafka_settings: String,
     /// `host:port` of the election instances; needed with `hotfailover=true`.
     pub elections: Vec<String>,
-}
-
-impl Default for PublisherConfig {
-    fn default() -> Self {
-        PublisherConfig {
-            base: Base::default(),
-            line: String::new(),
-            kafka: String::new(),
-            kafka_settings: String::new(),
-            elections: Vec::new(),
-        }
-    }
 }
 
 impl Config for PublisherConfig {

@@ -30,8 +30,8 @@ pub(crate) struct Ready {
     pub payload: Bytes,
     pub events: u64,
     pub end: SourcePosition,
-    /// From the read to the commit; empty when this block is not traced.
-    pub span: BlockSpan,
+    /// From the read to the commit, if this block is traced.
+    pub span: Option<Box<BlockSpan>>,
 }
 
 /// What comes out of the reading thread.
@@ -170,6 +170,7 @@ impl Feed<'_> {
             span.set(Attribute::number("line", end.lines));
             span.set(Attribute::number("events", events));
         }
+        let span = span.is_recording().then(|| Box::new(span));
         let payload = encode_block(&block, &BlockHeader { source: Some(end.clone()), ..BlockHeader::default() });
         let bytes = payload.len();
         let pushed = self.queue.push(Fed::Block(Ready { payload, events, end, span }), bytes);

@@ -7,7 +7,7 @@
 //! - [`publisher`]: carries out what `mesh_replication::adapter::PublisherRole` decides
 //! - [`source`]: files, packed and growing ones, sockets; `feed`: the reading thread
 //! - [`queue`]: blocks read ahead; `locate`: the last position in the topics
-//! - [`progress`], [`error`]: what others see of it; [`config`], [`service`]: the process around it
+//! - [`progress`], [`error`]: what others see of it; [`config`], [`service`], `group`: the process around it
 //!
 //! **Invariant:** a block's source position is in the block itself, so position and data cannot part.
 //! **Invariant:** memory is bounded: one queue (`numbufferedmsgs` blocks, twice `transactionbytes`) and one transaction.
@@ -15,6 +15,7 @@
 pub mod config;
 pub mod error;
 mod feed;
+mod group;
 mod locate;
 pub mod progress;
 pub mod publisher;

@@ -17,6 +17,7 @@ pub struct Progress {
     commit_us: AtomicU64,
     commit_us_max: AtomicU64,
     queued_bytes: AtomicU64,
+    turns: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -102,6 +103,15 @@ impl Progress {
 
     pub(crate) fn set_state(&self, state: State) {
         *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state;
+    }
+
+    /// Turns of the publishing loop; stands still when it hangs.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn turned(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn committed(&self, blocks: u64, events: u64, bytes: u64) {

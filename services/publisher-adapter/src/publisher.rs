@@ -30,7 +30,7 @@ const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that the client library may hold unsent beyond one transaction.
 const WRITER_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 /// How long one wait for blocks lasts.
-const TAKE_WAIT: Duration = Duration::from_millis(100);
+const TAKE_WAIT: Duration = Duration::from_millis(40);
 /// Waits between tries while the bus does not answer: doubled from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How long asking for a topic's shape may take.
@@ -252,6 +252,7 @@ impl Session<'_> {
 
     fn publish(&mut self, queue: &Queue<Fed>) -> Result<Next, PublishError> {
         loop {
+            self.publisher.progress.turned();
             if self.batch.is_empty() && !self.fill(queue) {
                 return Ok(Next::Done);
             }
@@ -321,7 +322,7 @@ impl Session<'_> {
         let writer = self.writer.as_mut().expect("the role publishes only after a fence");
         writer.begin(SEND_WAIT)?;
         for ready in &self.batch {
-            let traceparent = ready.span.traceparent();
+            let traceparent = ready.span.as_ref().and_then(|span| span.traceparent());
             let headers = traceparent.map(|text| Header { key: "traceparent", value: text.into() });
             let record = OutRecord {
                 topic: Arc::clone(&self.topic),

@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mesh_adapter::PublisherOptions;
 use mesh_bus::Bus;
+use mesh_candidate::CandidateOptions;
 use mesh_proto::adapter::adapter_server::{Adapter, AdapterServer};
 use mesh_proto::adapter::{StatusRequest, StatusResponse};
 use mesh_proto::coordinator::AnnounceRequest;
@@ -20,6 +21,7 @@ use tonic::{Request, Response, Status};
 
 use crate::config::PublisherConfig;
 use crate::error::PublishError;
+use crate::group;
 use crate::progress::{Progress, State};
 use crate::publisher::{Publisher, Summary};
 
@@ -55,6 +57,14 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
         progress: publisher.progress(),
         error: Arc::default(),
     };
+    let member = checked.options.common.transport.failover.as_ref().map(|failover| CandidateOptions {
+        group: format!("adapters.{}", failover.group),
+        candidate: place.name.clone(),
+        address: place.address.clone(),
+        incarnation: new_incarnation(),
+        endpoints: config.elections.clone(),
+        heartbeat: group::HEARTBEAT,
+    });
     // the servers go on until the publisher has ended, whoever ends it
     let servers = Drain::new();
     let announcement = AnnounceRequest {
@@ -72,16 +82,25 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
             .add(AdapterServer::new(Api { view: view.clone(), drain: servers.clone() }))
             .serve(place.listener, servers.clone()),
     );
-    let ended = work(publisher, scope.drain.clone()).await;
+    let ended = match member {
+        Some(member) => group::run(publisher, member, scope.drain.clone()).await,
+        None => work(publisher, scope.drain.clone()).await.map(|_| ()),
+    };
     if let Err(error) = &ended {
         *view.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error.to_string();
     }
     servers.start("publisher ended");
     let _ = tokio::join!(announcing, metering, serving);
-    ended.map(|_| ())
+    ended
 }
 
-fn failure(error: PublishError) -> Failure {
+/// A number that no earlier start of this process has had.
+fn new_incarnation() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX) ^ u64::from(std::process::id()).rotate_left(48)
+}
+
+pub(crate) fn failure(error: PublishError) -> Failure {
     Failure::of(error.kind(), error)
 }
 

@@ -1,4 +1,5 @@
 //! Growing files and sockets.
+#![allow(clippy::unwrap_used)] // a test stops at its first surprise
 
 mod common;
 

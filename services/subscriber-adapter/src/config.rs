@@ -7,7 +7,7 @@ use mesh_service::{Base, Config, Problems};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a subscriber adapter as a process.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SubscriberConfig {
     /// What every service has.
@@ -19,17 +19,6 @@ pub struct SubscriberConfig {
     pub kafka: String,
     /// Further librdkafka settings, `k=v;k=v`, stronger than `globalconfig` of the transport file.
     pub kafka_settings: String,
-}
-
-impl Default for SubscriberConfig {
-    fn default() -> Self {
-        SubscriberConfig {
-            base: Base::default(),
-            line: String::new(),
-            kafka: String::new(),
-            kafka_settings: String::new(),
-        }
-    }
 }
 
 impl Config for SubscriberConfig {

@@ -1,4 +1,5 @@
 //! Whatever happens to the subscriber, the file holds each block once and in order.
+#![allow(clippy::unwrap_used)] // a test stops at its first surprise
 
 mod common;
 

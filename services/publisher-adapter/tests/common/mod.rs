@@ -1,5 +1,5 @@
 //! A memory bus with a window announced, and a bus that fails on purpose.
-#![allow(dead_code, unreachable_pub, missing_docs)] // each test file uses its part of it
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)] // each test file uses its part of it
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -99,9 +99,13 @@ pub fn run(bus: &(impl Bus + Clone), path: &Path, more: &str) -> Result<Summary,
 
 /// Ids of all committed events, in order.
 pub fn published(bus: &dyn Bus) -> Vec<i64> {
+    published_in(bus, INPUT)
+}
+
+pub fn published_in(bus: &dyn Bus, topic: &str) -> Vec<i64> {
     let schema = Arc::new(Schema::parse(SCHEMA).unwrap());
     let mut ids = Vec::new();
-    for record in records(bus, INPUT) {
+    for record in records(bus, topic) {
         let (header, block) = decode_block(record.payload, &schema).unwrap();
         assert!(header.source.is_some());
         for row in 0..block.len() {
@@ -147,14 +151,18 @@ pub enum Fault {
 /// A bus whose writers fail at the n-th call.
 #[derive(Clone)]
 pub struct FaultyBus {
-    pub inner: MemoryBus,
+    pub inner: Arc<dyn Bus>,
     pub fault: Fault,
     pub calls_left: Arc<AtomicI64>,
 }
 
 impl FaultyBus {
-    pub fn new(inner: &MemoryBus, fault: Fault, after: i64) -> FaultyBus {
-        FaultyBus { inner: inner.clone(), fault, calls_left: Arc::new(AtomicI64::new(after)) }
+    pub fn on(inner: &MemoryBus, fault: Fault, after: i64) -> FaultyBus {
+        FaultyBus::new(Arc::new(inner.clone()), fault, after)
+    }
+
+    pub fn new(inner: Arc<dyn Bus>, fault: Fault, after: i64) -> FaultyBus {
+        FaultyBus { inner, fault, calls_left: Arc::new(AtomicI64::new(after)) }
     }
 
     fn due(&self) -> bool {

@@ -1,5 +1,5 @@
 //! A memory bus with an output topic of numbered blocks.
-#![allow(dead_code, unreachable_pub, missing_docs)] // each test file uses its part of it
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)] // each test file uses its part of it
 
 use std::path::Path;
 use std::sync::Arc;
