@@ -42,13 +42,11 @@ fn subscriber_line(mesh: &Mesh, file: &std::path::Path) -> String {
 
 /// Waits until everything published has come out, then compares it with one engine that never failed.
 fn check_all_out(mesh: &Mesh, watch: &Watch, blocks: usize) -> Vec<mesh_event::Block> {
-    let input = |expected: usize| wait_for("all input to be applied", LIMIT, || {
+    let expected = wait_for("every block to be committed and seen by the reader", LIMIT, || {
         let (outputs, applied) = verify::expected_output(mesh).ok()?;
-        (applied >= expected).then_some(outputs)
-    });
-    let expected = input(blocks).expect("every published block is committed");
-    wait_for("the reader to see everything", LIMIT, || (watch.count() >= expected.len()).then_some(()))
-        .expect("the reader sees every committed block");
+        (applied >= blocks && watch.count() == outputs.len()).then_some(outputs)
+    })
+    .expect("nothing is lost");
     assert_eq!(watch.faults(), mesh_tests::watch::Faults::default());
     verify::check_seen(mesh, &watch.records(), &expected).expect("the output is that of one engine that never failed");
     expected

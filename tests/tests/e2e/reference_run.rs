@@ -22,6 +22,12 @@ fn run(mesh: &Mesh, more: &str) -> Vec<mesh_event::Block> {
     let mut publisher = mesh.publisher("publisher", &line).unwrap();
     let ended = publisher.wait_end(LIMIT).unwrap();
     assert!(ended.success(), "{}", publisher.log());
+    wait_for("rows that live two seconds to be gone", LIMIT, || {
+        let status = mesh.status(mesh.active()?).ok()?;
+        let settled = !more.contains("rate") || status.windows.iter().all(|window| window.rows == 0);
+        (settled && status.outputs[0].sequence >= ROWS.div_ceil(BLOCK) as u64).then_some(())
+    })
+    .unwrap();
     let expected = check_all_out(mesh, &watch, ROWS.div_ceil(BLOCK));
     let text = verify::as_csv(&expected);
     wait_for("the subscriber to write everything", LIMIT, || {

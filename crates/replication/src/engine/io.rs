@@ -76,6 +76,8 @@ pub enum Input {
     },
     /// The stable end of the commit log, asked for after a fence.
     LogEnd {
+        /// The term it was asked for: an answer to an earlier question is none.
+        term: Term,
         /// Offset behind the last stable record.
         offset: u64,
     },
@@ -135,7 +137,10 @@ pub enum Effect {
         term: Term,
     },
     /// Ask the bus for the stable end of the commit log; answer `LogEnd`.
-    AskLogEnd,
+    AskLogEnd {
+        /// The term it is for.
+        term: Term,
+    },
     /// Read the input topics from these offsets (`None`: from the oldest there is); answer `InputsStarted`.
     StartInputs {
         /// One offset per input topic.

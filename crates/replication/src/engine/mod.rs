@@ -20,6 +20,7 @@
 
 mod active;
 mod io;
+mod outputs;
 mod replica;
 mod takeover;
 
@@ -27,6 +28,7 @@ mod takeover;
 mod tests;
 
 pub use io::{CommitFailure, Effect, Effects, Input, MachineState, Now};
+pub use outputs::{KeptOutputs, Sequenced};
 
 use std::time::Duration;
 
@@ -150,7 +152,7 @@ impl EngineRole {
             Input::HandOver { term, successor } => self.on_hand_over(term, successor),
             Input::Fenced { term } => self.on_fenced(term, effects),
             Input::FenceFailed { term, reason } => self.on_fence_failed(term, reason, effects),
-            Input::LogEnd { offset } => self.on_log_end(offset),
+            Input::LogEnd { term, offset } => self.on_log_end(term, offset),
             Input::LogRecord { offset, record } => self.on_log_record(offset, record, effects),
             Input::LogRead { next_offset } => self.replica.log_read_to(next_offset),
             Input::InputsStarted { state } => self.replica.inputs_started(state),

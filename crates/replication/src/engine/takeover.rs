@@ -83,7 +83,7 @@ impl EngineRole {
             && matches!(takeover.phase, Phase::Fencing)
         {
             takeover.phase = Phase::AskingEnd;
-            effects.push(Effect::AskLogEnd);
+            effects.push(Effect::AskLogEnd { term });
         }
     }
 
@@ -100,8 +100,9 @@ impl EngineRole {
         effects.push(Effect::StepDown { term, successor: None, reason });
     }
 
-    pub(super) fn on_log_end(&mut self, offset: u64) {
+    pub(super) fn on_log_end(&mut self, term: Term, offset: u64) {
         if let State::TakingOver(takeover) = &mut self.state
+            && takeover.term == term
             && matches!(takeover.phase, Phase::AskingEnd)
         {
             takeover.phase = Phase::CatchingUp { end: offset };

@@ -14,12 +14,12 @@ use mesh_model::Project;
 use mesh_proto::election::Progress;
 use mesh_proto::engine::TakeoverStatus;
 use mesh_replication::engine::{CommitFailure, Now, RoleName};
-use mesh_replication::{CommitKind, CommitNumber, Effect, Effects, EngineId, EngineRole, Input, Term};
+use mesh_replication::{CommitKind, Effect, Effects, EngineId, EngineRole, Input, Term};
 use mesh_windows::Executor;
 
 use crate::project::election::ElectionLink;
 use crate::project::lines::Lines;
-use crate::project::machine::{KeptOutput, Machine};
+use crate::project::machine::Machine;
 use crate::project::message::{
     Control, FromInputs, FromLog, FromWriter, InputCommand, InputNews, Job, LogCommand, LogNews, StopFlag,
 };
@@ -74,7 +74,6 @@ pub struct Driver {
 struct DriverState {
     pending: VecDeque<Input>,
     effects: Effects,
-    in_flight: Option<(CommitNumber, Arc<Vec<KeptOutput>>)>,
     log_generation: u64,
     input_generation: u64,
     takeover: Option<Takeover>,
@@ -114,7 +113,6 @@ impl Driver {
         let state = DriverState {
             pending: VecDeque::new(),
             effects: Effects::new(),
-            in_flight: None,
             log_generation: 0,
             input_generation: 0,
             takeover: None,
@@ -220,7 +218,7 @@ impl Driver {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Fence { term } => self.give(Job::Fence { term }),
-            Effect::AskLogEnd => self.ask_log(LogCommand::AskEnd),
+            Effect::AskLogEnd { term } => self.ask_log(LogCommand::AskEnd { term }),
             Effect::StartInputs { positions } => {
                 self.state.input_generation += 1;
                 let generation = self.state.input_generation;
@@ -238,11 +236,10 @@ impl Driver {
                 if let (CommitKind::Term, Some(takeover)) = (&record.kind, &mut self.state.takeover) {
                     takeover.read = Instant::now();
                 }
-                let outputs = Arc::new(self.machine.take_kept());
-                self.state.in_flight = Some((record.number, outputs.clone()));
+                let outputs = self.machine.kept().commit(record.number);
                 self.give(Job::Commit { record, outputs });
             }
-            Effect::ForgetOutputs { through } => self.machine.forget(&through),
+            Effect::ForgetOutputs { through } => self.machine.kept().forget(&through),
             Effect::Rebuild { reason } => self.rebuild(&reason),
             Effect::BecameActive { term } => self.became_active(term),
             Effect::BecameStandby { reason } => {
@@ -303,7 +300,6 @@ impl Driver {
         tracing::warn!(project = self.identity.project, reason, "rebuilding the state from the commit log");
         self.state.log_generation += 1;
         self.state.input_generation += 1; // what is still on its way belongs to the state thrown away
-        self.state.in_flight = None;
         self.state.pending.clear();
         self.machine.reset(Executor::new(self.project.clone()));
         self.ask_inputs(InputCommand::Stop);
@@ -389,14 +385,12 @@ impl Driver {
                 self.state.pending.push_back(Input::FenceFailed { term, reason });
             }
             FromWriter::Committed { number, took } => {
-                self.state.in_flight.take_if(|(under_way, _)| *under_way == number);
+                self.machine.kept().committed(number);
                 self.meters.committed(took);
                 self.state.pending.push_back(Input::Committed { number });
             }
             FromWriter::CommitFailed { number, failure } => {
-                if let Some((_, outputs)) = self.state.in_flight.take_if(|(under_way, _)| *under_way == number) {
-                    self.machine.keep_again(Arc::unwrap_or_clone(outputs));
-                }
+                self.machine.kept().failed(number);
                 self.meters.commit_failed(&failure);
                 self.state.pending.push_back(Input::CommitFailed { number, failure });
             }
@@ -411,7 +405,7 @@ impl Driver {
             LogNews::Record { offset, record: Ok(record) } => self.step(Input::LogRecord { offset, record }),
             LogNews::Record { record: Err(reason), .. } => self.fail(reason),
             LogNews::Read { next_offset } => self.step(Input::LogRead { next_offset }),
-            LogNews::End { offset } => self.step(Input::LogEnd { offset }),
+            LogNews::End { term, offset } => self.step(Input::LogEnd { term, offset }),
             LogNews::Failed(error) => self.read_failed(error),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use mesh_bus::{Bus, EndOf, Polled, ReadError, Reader, ReaderOptions, StartAt};
-use mesh_replication::CommitRecord;
+use mesh_replication::{CommitRecord, Term};
 
 use crate::project::message::{FromLog, LogCommand, LogNews, StopFlag};
 
@@ -43,12 +43,23 @@ pub struct LogReader {
 struct Place {
     generation: u64,
     next_offset: u64,
+    /// The end was asked for and not told yet; the question outlives a failed reading.
+    asked: Option<Term>,
+}
+
+impl Place {
+    fn take(&mut self, command: LogCommand) {
+        match command {
+            LogCommand::Restart { generation } => *self = Place { generation, next_offset: 0, asked: None },
+            LogCommand::AskEnd { term } => self.asked = Some(term),
+        }
+    }
 }
 
 impl LogReader {
     /// Reads until stopped, or until the driver is gone.
     pub fn run(self) {
-        let mut place = Place { generation: 0, next_offset: 0 };
+        let mut place = Place { generation: 0, next_offset: 0, asked: None };
         while !self.stop.is_set() {
             let error = match self.open(place.next_offset) {
                 Ok(mut reader) => match self.read(reader.as_mut(), &mut place) {
@@ -60,10 +71,9 @@ impl LogReader {
             if !self.tell(place.generation, LogNews::Failed(error)) {
                 return;
             }
-            // An end that was asked for meanwhile stays unanswered: the takeover that asked is given up by its deadline.
             match self.commands.recv_timeout(RETRY_WAIT) {
-                Ok(LogCommand::Restart { generation }) => place = Place { generation, next_offset: 0 },
-                Ok(LogCommand::AskEnd) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(command) => place.take(command),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -81,17 +91,17 @@ impl LogReader {
         let mut polled = Vec::new();
         loop {
             while let Ok(command) = self.commands.try_recv() {
-                match command {
-                    LogCommand::Restart { generation } => {
-                        *place = Place { generation, next_offset: 0 };
-                        reader.seek(&self.topic, StartAt::Oldest)?;
-                    }
-                    LogCommand::AskEnd => {
-                        let offset = reader.end(&self.topic, EndOf::Stable, END_DEADLINE)?;
-                        if !self.tell(place.generation, LogNews::End { offset }) {
-                            return Ok(());
-                        }
-                    }
+                let restarted = matches!(command, LogCommand::Restart { .. });
+                place.take(command);
+                if restarted {
+                    reader.seek(&self.topic, StartAt::Oldest)?;
+                }
+            }
+            if let Some(term) = place.asked {
+                let offset = reader.end(&self.topic, EndOf::Stable, END_DEADLINE)?;
+                place.asked = None;
+                if !self.tell(place.generation, LogNews::End { term, offset }) {
+                    return Ok(());
                 }
             }
             if self.stop.is_set() {

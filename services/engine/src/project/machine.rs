@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mesh_event::Block;
-use mesh_replication::engine::MachineState;
+use mesh_replication::engine::{KeptOutputs, MachineState, Sequenced};
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 use mesh_windows::{Executor, OutputBlock};
 
@@ -42,6 +42,16 @@ pub struct KeptOutput {
     pub trace: Option<Arc<str>>,
 }
 
+impl Sequenced for KeptOutput {
+    fn output(&self) -> usize {
+        self.output
+    }
+
+    fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
 /// The machine of one project.
 pub struct Machine {
     executor: Executor,
@@ -49,7 +59,7 @@ pub struct Machine {
     gauges: Vec<Arc<InputGauge>>,
     positions: Vec<u64>,
     sequences: Vec<u64>,
-    kept: Vec<KeptOutput>,
+    kept: KeptOutputs<KeptOutput>,
     digests: Vec<u64>,
     blocks: Vec<Block>,
     causes: Vec<(u64, Option<Arc<str>>)>,
@@ -70,7 +80,7 @@ impl Machine {
             gauges,
             positions: vec![0; inputs],
             sequences: vec![0; outputs],
-            kept: Vec::new(),
+            kept: KeptOutputs::new(outputs),
             digests: Vec::new(),
             blocks: Vec::new(),
             causes: Vec::new(),
@@ -167,7 +177,7 @@ impl Machine {
         if keep {
             self.events_out += output.block.len() as u64;
             let sequence = self.sequences[output.output];
-            self.kept.push(KeptOutput { output: output.output, sequence, cause, block: output.block, trace });
+            self.kept.keep(KeptOutput { output: output.output, sequence, cause, block: output.block, trace });
         }
     }
 
@@ -184,20 +194,9 @@ impl Machine {
         }
     }
 
-    /// Hands the kept outputs over to a commit.
-    pub fn take_kept(&mut self) -> Vec<KeptOutput> {
-        std::mem::take(&mut self.kept)
-    }
-
-    /// A commit failed: its outputs are kept again, before those made since.
-    pub fn keep_again(&mut self, mut outputs: Vec<KeptOutput>) {
-        outputs.append(&mut self.kept);
-        self.kept = outputs;
-    }
-
-    /// Forgets kept outputs that are committed.
-    pub fn forget(&mut self, through: &[u64]) {
-        self.kept.retain(|kept| kept.sequence > through[kept.output]);
+    /// The outputs that are not known to be committed.
+    pub fn kept(&mut self) -> &mut KeptOutputs<KeptOutput> {
+        &mut self.kept
     }
 
     /// The executor, to look at.

@@ -83,6 +83,8 @@ pub enum LogNews {
     },
     /// The stable end that was asked for.
     End {
+        /// The term it was asked for.
+        term: Term,
         /// The offset.
         offset: u64,
     },
@@ -99,7 +101,10 @@ pub enum LogCommand {
         generation: u64,
     },
     /// Ask the bus for the stable end.
-    AskEnd,
+    AskEnd {
+        /// For the takeover of this term.
+        term: Term,
+    },
 }
 
 /// From the reader of the input topics.

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{CommitFailure, Effect, EngineRole, Input, Limits, MachineState, Now, RoleName};
+use crate::engine::{
+    CommitFailure, Effect, EngineRole, Input, KeptOutputs, Limits, MachineState, Now, RoleName, Sequenced,
+};
 use crate::{CommitKind, CommitNumber, CommitRecord, EngineId, Step, Term};
 
 pub const HEARTBEAT_US: i64 = 1_000_000;
@@ -56,10 +58,27 @@ impl Machine {
     }
 }
 
+/// An output of the naive machine.
+#[derive(Debug, Clone, Copy)]
+struct Out {
+    sequence: u64,
+    digest: u64,
+}
+
+impl Sequenced for Out {
+    fn output(&self) -> usize {
+        0
+    }
+
+    fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
 #[derive(Debug)]
 enum Job {
     Fence(Term),
-    Commit(CommitRecord, Vec<(u64, u64)>),
+    Commit(CommitRecord, Arc<Vec<Out>>),
 }
 
 /// What the bus does with the next commit of an engine.
@@ -79,7 +98,7 @@ pub struct Engine {
     /// Commits stay with the bus until [`World::writer`] is called.
     pub hold_writer: bool,
     machine: Machine,
-    kept: Vec<(u64, u64)>,
+    kept: KeptOutputs<Out>,
     jobs: VecDeque<Job>,
     epoch: Option<u64>,
     log_read: usize,
@@ -134,7 +153,7 @@ impl World {
             effects_seen: Vec::new(),
             hold_writer: false,
             machine: Machine::default(),
-            kept: Vec::new(),
+            kept: KeptOutputs::new(1),
             jobs: VecDeque::new(),
             epoch: None,
             log_read: 0,
@@ -160,9 +179,9 @@ impl World {
             e.effects_seen.push(effect.clone());
             match effect {
                 Effect::Fence { term } => e.jobs.push_back(Job::Fence(term)),
-                Effect::AskLogEnd => {
+                Effect::AskLogEnd { term } => {
                     let offset = self.log.len() as u64;
-                    self.input(engine, Input::LogEnd { offset });
+                    self.input(engine, Input::LogEnd { term, offset });
                 }
                 Effect::StartInputs { positions } => {
                     let from = positions.map_or(0, |positions| positions[0]);
@@ -178,7 +197,7 @@ impl World {
                         e.machine.position += 1;
                         e.machine.sequence += 1;
                         if keep {
-                            e.kept.push((e.machine.sequence, e.machine.digest));
+                            e.kept.keep(Out { sequence: e.machine.sequence, digest: e.machine.digest });
                         }
                     }
                     let state = e.machine.state();
@@ -192,10 +211,10 @@ impl World {
                     self.input(engine, Input::Applied { events: 0, state });
                 }
                 Effect::Commit { record } => {
-                    let outputs = e.kept.clone();
+                    let outputs = e.kept.commit(record.number);
                     e.jobs.push_back(Job::Commit(record, outputs));
                 }
-                Effect::ForgetOutputs { through } => e.kept.retain(|(sequence, _)| *sequence > through[0]),
+                Effect::ForgetOutputs { through } => e.kept.forget(&through),
                 Effect::Rebuild { .. } => {
                     e.machine = Machine::default();
                     e.kept.clear();
@@ -224,16 +243,18 @@ impl World {
                 let e = &mut self.engines[engine];
                 let outcome = std::mem::replace(&mut e.outcome, Outcome::Commit);
                 if e.epoch != Some(self.epoch) {
+                    e.kept.failed(number);
                     Input::CommitFailed { number, failure: CommitFailure::Fenced }
                 } else {
                     if outcome != Outcome::LostNotCommitted {
-                        self.output.extend(outputs.iter().copied());
+                        self.output.extend(outputs.iter().map(|out| (out.sequence, out.digest)));
                         self.log.push(record);
                     }
                     if outcome == Outcome::Commit {
-                        e.kept.retain(|kept| !outputs.contains(kept));
+                        e.kept.committed(number);
                         Input::Committed { number }
                     } else {
+                        e.kept.failed(number);
                         e.epoch = None; // the driver drops a writer whose outcome is unknown
                         Input::CommitFailed { number, failure: CommitFailure::Lost { reason: "timed out".into() } }
                     }
