@@ -91,13 +91,17 @@ pub enum SchemaLookupError {
         reason: String,
     },
     /// The bus could not be read all that time.
-    #[error("looking for a window on topic `{topic}`")]
+    #[error(
+        "looking for a window on topic `{topic}`: no answer within {waited:?}: {reason}; \
+         check the brokers' address (hostport) and that they run, or raise schemawait"
+    )]
     Bus {
         /// Metadata topic.
         topic: String,
+        /// How long was waited.
+        waited: Duration,
         /// What the bus said last.
-        #[source]
-        source: ReadError,
+        reason: ReadError,
     },
     /// The adapter was told to stop.
     #[error("looking for a window on topic `{topic}`: stopped before it was announced")]
@@ -216,8 +220,8 @@ impl Search<'_> {
 
     fn not_announced(self, waited: Duration, last_error: Option<ReadError>) -> SchemaLookupError {
         let found = match (last_error, self.others) {
-            (Some(source @ ReadError::Unavailable { .. }), _) => {
-                return SchemaLookupError::Bus { topic: self.wanted.topic.clone(), source };
+            (Some(reason @ ReadError::Unavailable { .. }), _) => {
+                return SchemaLookupError::Bus { topic: self.wanted.topic.clone(), waited, reason };
             }
             (Some(error), _) => error.to_string(),
             (None, 0) => "the topic announces no window".to_owned(),

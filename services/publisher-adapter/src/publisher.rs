@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mesh_adapter::{PublisherOptions, Target, lookup};
+use mesh_adapter::{PublisherOptions, SchemaLookupError, Target, lookup};
 use mesh_bus::{AdminError, Bus, Header, OutRecord, Writer, WriterOptions};
 use mesh_event::{Schema, SourcePosition};
 use mesh_replication::adapter::{Effect, Found, Input, PublisherRole, PublisherState};
@@ -93,7 +93,10 @@ impl Publisher {
     fn publish(&self, stop: &AtomicBool) -> Result<Summary, PublishError> {
         let target = Target::parse(&self.options.common.url)?;
         let topic: Arc<str> = target.input_topic().into();
-        let announced = lookup(self.bus.as_ref(), &target.wanted(), self.options.common.schema_wait, stop)?;
+        let announced = match lookup(self.bus.as_ref(), &target.wanted(), self.options.common.schema_wait, stop) {
+            Err(SchemaLookupError::Stopped { .. }) => return Ok(self.summary(&topic, None, false)),
+            announced => announced?,
+        };
         if !announced.input {
             return Err(PublishError::NotInput { window: target.path() });
         }
@@ -116,6 +119,18 @@ impl Publisher {
         };
         session.start();
         session.run()
+    }
+
+    fn summary(&self, topic: &str, position: Option<SourcePosition>, finished: bool) -> Summary {
+        let counted = self.progress.snapshot();
+        Summary {
+            topic: topic.to_owned(),
+            events: counted.events,
+            blocks: counted.blocks,
+            bad_events: counted.bad_events,
+            position,
+            finished,
+        }
     }
 
     /// The input topic must have one partition; the meta topic is optional.
@@ -202,15 +217,8 @@ impl Session<'_> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        let counted = self.publisher.progress.snapshot();
-        let summary = Summary {
-            topic: self.topic.to_string(),
-            events: counted.events,
-            blocks: counted.blocks,
-            bad_events: counted.bad_events,
-            position: self.role.confirmed().cloned(),
-            finished: !self.stop.load(Ordering::Relaxed),
-        };
+        let finished = !self.stop.load(Ordering::Relaxed);
+        let summary = self.publisher.summary(&self.topic, self.role.confirmed().cloned(), finished);
         tracing::info!(topic = %self.topic, events = summary.events, finished = summary.finished, "published");
         Ok(summary)
     }

@@ -158,3 +158,17 @@ fn a_packed_file_is_read_and_resumed() {
     assert_eq!(published(&bus), (0..100).collect::<Vec<_>>());
     says(&run(&bus, &path, ",growinginputfile=true").unwrap_err(), &["growinginputfile", "unpack it"]);
 }
+
+#[test]
+fn a_bus_that_does_not_answer_is_named_and_a_stop_meanwhile_is_no_failure() {
+    let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
+    let path = source(dir.path(), "in.csv", 1);
+    bus.set_unavailable(true);
+    let mut impatient = options(&path, "");
+    impatient.common.schema_wait = std::time::Duration::from_millis(50);
+    let publisher = Publisher::new(impatient, Arc::new(bus.clone()), 0.0);
+    let error = publisher.run(&AtomicBool::new(false)).unwrap_err();
+    says(&error, &["h_1.M", "no answer within", "memory bus", "hostport"]);
+    let stopped = publisher.run(&AtomicBool::new(true)).unwrap();
+    assert!(!stopped.finished);
+}

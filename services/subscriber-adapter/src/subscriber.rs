@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mesh_adapter::{HeaderRow, SubscriberOptions, Target, lookup};
+use mesh_adapter::{HeaderRow, SchemaLookupError, SubscriberOptions, Target, lookup};
 use mesh_bus::{Bus, Polled, ReadError, Reader, ReaderOptions, Record, StartAt};
 use mesh_event::csv::{CsvEncoder, CsvHeader, CsvOutOptions, DateFormat};
 use mesh_event::{Schema, decode_block};
@@ -102,7 +102,10 @@ impl Subscriber {
     fn subscribe(self, stop: &AtomicBool) -> Result<Summary, SubscribeError> {
         let target = Target::parse(&self.options.common.url)?;
         let topic: Arc<str> = target.output_topic().into();
-        let announced = lookup(self.bus.as_ref(), &target.wanted(), self.options.common.schema_wait, stop)?;
+        let announced = match lookup(self.bus.as_ref(), &target.wanted(), self.options.common.schema_wait, stop) {
+            Err(SchemaLookupError::Stopped { .. }) => return Ok(self.progress.summary(&topic)),
+            announced => announced?,
+        };
         if target.flag("snapshot") {
             tracing::warn!(%topic, "snapshot=true has no effect: the topic holds every event since its start");
         }
@@ -186,6 +189,19 @@ struct Work<'a> {
     stop: &'a AtomicBool,
 }
 
+impl Progress {
+    fn summary(&self, topic: &str) -> Summary {
+        let counted = self.snapshot();
+        Summary {
+            topic: topic.to_owned(),
+            events: counted.events,
+            blocks: counted.blocks,
+            sequence: counted.sequence,
+            breaches: counted.breaches,
+        }
+    }
+}
+
 /// What the buffer holds.
 struct Buffered {
     since: Instant,
@@ -205,14 +221,7 @@ impl Work<'_> {
         // what was good before a failure belongs into the sink
         self.flush()?;
         read?;
-        let counted = self.subscriber.progress.snapshot();
-        let summary = Summary {
-            topic: self.topic.to_string(),
-            events: counted.events,
-            blocks: counted.blocks,
-            sequence: counted.sequence,
-            breaches: counted.breaches,
-        };
+        let summary = self.subscriber.progress.summary(&self.topic);
         tracing::info!(topic = %self.topic, events = summary.events, sequence = summary.sequence, "stopped");
         Ok(summary)
     }
