@@ -32,6 +32,14 @@ impl Fail {
         Fail::Fault(text.to_string())
     }
 
+    /// Whose it is, by its kind.
+    pub fn of(kind: Kind, text: impl fmt::Display) -> Fail {
+        match kind {
+            Kind::Invalid | Kind::NotFound | Kind::Conflict => Fail::input(text),
+            Kind::Unavailable | Kind::Deadline | Kind::Exhausted | Kind::Unsupported | Kind::Fault => Fail::fault(text),
+        }
+    }
+
     /// What to tell the user; `None` when there is nothing more to say.
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -52,12 +60,7 @@ impl Fail {
 
 impl From<Refusal> for Fail {
     fn from(refusal: Refusal) -> Fail {
-        match refusal.kind {
-            Kind::Invalid | Kind::NotFound | Kind::Conflict => Fail::Input(refusal.to_string()),
-            Kind::Unavailable | Kind::Deadline | Kind::Exhausted | Kind::Unsupported | Kind::Fault => {
-                Fail::Fault(refusal.to_string())
-            }
-        }
+        Fail::of(refusal.kind, refusal)
     }
 }
 

@@ -113,10 +113,7 @@ async fn sequence(subscriber: &Adapter) -> u64 {
 async fn settle(name: &str, adapter: Adapter) -> Result<(), Fail> {
     match adapter.running.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(failure)) if failure.kind() == mesh_service::Kind::Invalid => {
-            Err(Fail::input(format!("{name}: {failure}")))
-        }
-        Ok(Err(failure)) => Err(Fail::fault(format!("{name}: {failure}"))),
+        Ok(Err(failure)) => Err(Fail::of(failure.kind(), format!("{name}: {failure}"))),
         Err(error) => Err(Fail::fault(format!("{name}: {error}"))),
     }
 }

@@ -22,7 +22,7 @@ use crate::fail::Fail;
 use crate::local::Local;
 use crate::out;
 
-use outputs::Outputs;
+use outputs::{Order, Outputs};
 use screen::Screen;
 use script::Script;
 use verify::{Run, Verdict, verify};
@@ -55,6 +55,7 @@ struct Figures {
     lost: u64,
     doubled: u64,
     reordered: u64,
+    foreign: u64,
     gap_p50_ms: f64,
     gap_max_ms: f64,
     switchover_gap_ms: f64,
@@ -88,7 +89,7 @@ async fn play(arguments: &Demo, screen: &Screen) -> Result<(), Fail> {
     let gaps = script.play(arguments.kills).await?;
     script.finish(LAST_OUTPUT).await?;
 
-    let verdict = check(&script, &csv, &input, &output)?;
+    let verdict = check(&script, &outputs.seen().order, &csv, &input, &output)?;
     report(screen, &verdict, &gaps);
     if !verdict.is_good() {
         let kept = folder.keep();
@@ -119,11 +120,12 @@ fn rate(total: u64, kills: u32) -> u64 {
     (total as f64 / seconds).ceil() as u64
 }
 
-fn check(script: &Script<'_>, csv: &[u8], input: &Path, output: &Path) -> Result<Verdict, Fail> {
+/// The verdict on the subscriber's file, and on the sequences that it read.
+fn check(script: &Script<'_>, order: &Order, csv: &[u8], input: &Path, output: &Path) -> Result<Verdict, Fail> {
     script.say("comparing with the run of one engine that never failed");
     let written = std::fs::read(output)
         .map_err(|error| Fail::fault(format!("read the subscriber's file {}: {error}", output.display())))?;
-    verify(&Run {
+    let mut verdict = verify(&Run {
         bus: &script.local.bus,
         project: &script.project,
         url_host_port: &script.url_host_port,
@@ -132,20 +134,17 @@ fn check(script: &Script<'_>, csv: &[u8], input: &Path, output: &Path) -> Result
         options: verify::csv_options(&input.display().to_string()),
         block_events: BLOCK_EVENTS,
         written: &written,
-    })
+    })?;
+    let (lost, doubled, reordered) = (order.lost(), order.doubled(), order.reordered());
+    if lost + doubled + reordered > 0 {
+        verdict.wrong.push(format!("output sequences: {lost} lost, {doubled} doubled, {reordered} reordered"));
+    }
+    Ok(verdict)
 }
 
 fn report(screen: &Screen, verdict: &Verdict, gaps: &script::Gaps) {
-    let seen = &gaps.seen;
     let lines = &verdict.lines;
-    let mut wrong = verdict.wrong.clone();
-    let order = &seen.order;
-    let (lost, doubled, reordered) = (order.lost(), order.doubled(), order.reordered());
-    if lost + doubled + reordered > 0 {
-        wrong.push(format!("output sequences: {lost} lost, {doubled} doubled, {reordered} reordered"));
-    }
-    let good = verdict.is_good();
-    let word = if good { out::styled(out::GOOD, "equal") } else { out::styled(out::ERROR, "DIFFERENT") };
+    let word = if verdict.is_good() { out::styled(out::GOOD, "equal") } else { out::styled(out::ERROR, "DIFFERENT") };
     screen.say(&format!(
         "{word}: {} events in, {} out, in {} commits of {} terms; lost {}, doubled {}, reordered {}, not expected {}",
         verdict.events_in,
@@ -157,16 +156,17 @@ fn report(screen: &Screen, verdict: &Verdict, gaps: &script::Gaps) {
         lines.reordered,
         lines.foreign
     ));
-    lines.shown.iter().chain(&wrong).for_each(|text| screen.say(&format!("  {text}")));
+    lines.shown.iter().chain(&verdict.wrong).for_each(|text| screen.say(&format!("  {text}")));
     let figures = Figures {
         name: "demo",
         events_in: verdict.events_in,
         events_out: verdict.events_out,
         takeovers: gaps.takeovers.len(),
         switchovers: gaps.switchovers.len(),
-        lost: lines.lost + lost,
-        doubled: lines.doubled + lines.foreign + doubled,
-        reordered: lines.reordered + reordered,
+        lost: lines.lost,
+        doubled: lines.doubled,
+        reordered: lines.reordered,
+        foreign: lines.foreign,
         gap_p50_ms: quantile(&gaps.takeovers, 0.5),
         gap_max_ms: quantile(&gaps.takeovers, 1.0),
         switchover_gap_ms: quantile(&gaps.switchovers, 1.0),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-use super::outputs::{Outputs, Seen};
+use super::outputs::Outputs;
 use super::screen::Screen;
 use super::watch::follow;
 use super::{BLOCK_EVENTS, DATE_FORMAT, ENGINES, PROJECT, PROJECT_FILE};
@@ -46,8 +46,6 @@ pub struct Gaps {
     pub takeovers: Vec<Duration>,
     /// On purpose.
     pub switchovers: Vec<Duration>,
-    /// Everything that the subscriber saw.
-    pub seen: Seen,
 }
 
 /// The demo as it runs.
@@ -174,7 +172,6 @@ impl<'a> Script<'a> {
         self.ended("publisher", publisher, None).await?;
         self.published.store(self.total, Ordering::Relaxed);
         self.say("everything is published");
-        gaps.seen = self.outputs.seen();
         Ok(gaps)
     }
 
@@ -213,9 +210,10 @@ impl<'a> Script<'a> {
     }
 
     fn show(&self) {
-        let seen = self.outputs.seen().blocks * BLOCK_EVENTS as u64;
-        let published = self.published.load(Ordering::Relaxed);
-        self.screen.show(&self.view.borrow(), published, seen.min(self.total), self.total);
+        let out = (self.outputs.seen().blocks * BLOCK_EVENTS as u64).min(self.total);
+        // the publisher is asked now and then; what came out has gone in
+        let published = self.published.load(Ordering::Relaxed).max(out);
+        self.screen.show(&self.view.borrow(), published, out, self.total);
     }
 
     /// Waits until it is time for one of the things that happen.

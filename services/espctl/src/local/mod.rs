@@ -1,8 +1,8 @@
 //! A whole mesh in this process: the real services' code on the memory implementations of their ports, talking gRPC
 //! over loopback. No Java, no Docker, nothing on disk.
 //!
-//! - [`bus`]: what one "process" sees of the bus, and how it dies; [`engine`]: an engine that can be killed
-//! - [`services`]: everything around the engines; [`topics`]: what stands in the topics
+//! - [`bus`] is what one "process" sees of the bus, and how it dies; [`engine`] an engine that can be killed
+//! - [`services`] has everything around the engines; [`topics`] reads what stands in the topics
 
 pub mod bus;
 pub mod engine;
