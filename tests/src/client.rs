@@ -48,11 +48,8 @@ impl Client {
 
     /// Hands the leadership over.
     pub fn promote(&self, coordinator: &str, project: &str, engine: &str) -> Result<PromoteResponse> {
-        let request = PromoteRequest {
-            project: project.to_owned(),
-            engine: engine.to_owned(),
-            reason: "test".to_owned(),
-        };
+        let request =
+            PromoteRequest { project: project.to_owned(), engine: engine.to_owned(), reason: "test".to_owned() };
         self.runtime.block_on(async {
             let mut client = CoordinatorClient::new(Self::channel(coordinator).await?);
             Ok(client.promote(request).await?.into_inner())

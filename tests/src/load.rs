@@ -43,9 +43,10 @@ pub fn weather_payloads(schema: &Arc<Schema>, events: usize) -> Result<Vec<Bytes
     let mut payloads = Vec::new();
     let mut at = 0;
     loop {
-        let progress = decoder.decode(&text[at..], true, events, usize::MAX, &mut |block: mesh_event::csv::CsvBlock| {
-            payloads.push(encode_block(&block.block, &BlockHeader::default()));
-        })?;
+        let progress =
+            decoder.decode(&text[at..], true, events, usize::MAX, &mut |block: mesh_event::csv::CsvBlock| {
+                payloads.push(encode_block(&block.block, &BlockHeader::default()));
+            })?;
         at += progress.consumed;
         if !progress.more {
             return Ok(payloads);

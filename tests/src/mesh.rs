@@ -106,7 +106,12 @@ impl Mesh {
                 ("listen", address.clone()),
                 ("zookeeper.hosts", env.zookeeper.clone()),
             ]);
-            elections.push(Process::start(&folder, &format!("election-{i}"), &env.bin.join("esp-election"), arguments)?);
+            elections.push(Process::start(
+                &folder,
+                &format!("election-{i}"),
+                &env.bin.join("esp-election"),
+                arguments,
+            )?);
             election_addresses.push(address);
         }
         let coordinator_address = free_address()?;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mesh_bus::{EndOf, Polled, Record, StartAt};
+use mesh_event::Block;
 use mesh_event::codec::decode_block;
 use mesh_event::csv::{CsvOutOptions, encode_csv};
 use mesh_event::topic::TopicKind;
-use mesh_event::Block;
 use mesh_replication::{CommitRecord, Step};
 use mesh_windows::Executor;
 
@@ -80,7 +80,11 @@ pub fn check_seen(mesh: &Mesh, seen: &[Seen], expected: &[Block]) -> Result<()> 
         ensure!(header.sequence == i as u64 + 1, "sequence {} at place {}", header.sequence, i + 1);
         ensure!(i == 0 || record.term >= seen[i - 1].term, "terms fall at sequence {}", header.sequence);
         ensure!(block.columns == expected.columns, "block {} differs:\n{block:?}\nexpected:\n{expected:?}", i + 1);
-        ensure!(block.opcodes == expected.opcodes && block.flags == expected.flags, "opcodes of block {} differ", i + 1);
+        ensure!(
+            block.opcodes == expected.opcodes && block.flags == expected.flags,
+            "opcodes of block {} differ",
+            i + 1
+        );
     }
     Ok(())
 }

@@ -39,8 +39,14 @@ pub fn run(minutes: u64) -> Result<()> {
     for ((phase, process), values) in &samples {
         let mib = |bytes: u64| round(bytes as f64 / (1 << 20) as f64);
         let warm = values.get(values.len() / 5).copied().unwrap_or_default();
-        let (last, max) = (values.last().copied().unwrap_or_default(), values.iter().max().copied().unwrap_or_default());
-        println!("{phase:12} {process:16} after warm-up {:7} MiB, last {:7} MiB, max {:7} MiB", mib(warm), mib(last), mib(max));
+        let (last, max) =
+            (values.last().copied().unwrap_or_default(), values.iter().max().copied().unwrap_or_default());
+        println!(
+            "{phase:12} {process:16} after warm-up {:7} MiB, last {:7} MiB, max {:7} MiB",
+            mib(warm),
+            mib(last),
+            mib(max)
+        );
         result(&json!({
             "name": "memory", "phase": phase, "process": process, "events_per_s": EVENTS_PER_S, "blocks_sent": sent,
             "warm_mib": mib(warm), "last_mib": mib(last), "max_mib": mib(max),

@@ -7,8 +7,8 @@ use mesh_event::topic::TopicKind;
 use mesh_tests::figures::{result, round};
 use mesh_tests::load::{publish_all, weather_payloads};
 use mesh_tests::verify::read_all;
-use mesh_tests::watch::Watch;
 use mesh_tests::wait_for;
+use mesh_tests::watch::Watch;
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(300);

@@ -19,7 +19,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn mesh(name: &'static str, example_name: &str, engines: usize, elections: usize) -> Mesh {
     let xml = example(example_name).expect("the example is in the repository");
     let engine_settings = Vec::new();
-    Mesh::start(MeshOptions { name, xml, engines, elections, trace_ratio: 0.0, engine_settings }).expect("the mesh starts")
+    Mesh::start(MeshOptions { name, xml, engines, elections, trace_ratio: 0.0, engine_settings })
+        .expect("the mesh starts")
 }
 
 /// The `-C` line that publishes the weather file.

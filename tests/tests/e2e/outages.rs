@@ -86,7 +86,8 @@ fn election_instance_killed() {
     assert!(watch.longest_silence_ms() < STILL, "output stood still for {} ms", watch.longest_silence_ms());
     let active = mesh.wait_healthy().unwrap();
     mesh.engines[active].process.kill().unwrap();
-    wait_for("the other instance to do the next takeover", LIMIT, || (watch.last()?.term > term).then_some(())).unwrap();
+    wait_for("the other instance to do the next takeover", LIMIT, || (watch.last()?.term > term).then_some(()))
+        .unwrap();
     let sent = load.stop().unwrap().len();
     check_all_out(&mesh, &watch, sent);
 }
@@ -98,7 +99,8 @@ fn broker_killed_and_restarted() {
     let broker = Part::Kafka(2);
     stack.stop(broker, Stop::Kill).unwrap();
     let before = watch.count();
-    let went_on = wait_for("events to go on without the broker", LIMIT, || (watch.count() > before + 500).then_some(()));
+    let went_on =
+        wait_for("events to go on without the broker", LIMIT, || (watch.count() > before + 500).then_some(()));
     stack.start(broker).unwrap();
     stack.wait_ready(broker, LIMIT).unwrap();
     went_on.unwrap();

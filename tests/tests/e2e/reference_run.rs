@@ -42,7 +42,8 @@ fn run(mesh: &Mesh, more: &str) -> Vec<mesh_event::Block> {
 /// Sums of the last 20 temperatures, computed from the file by nothing of ours.
 fn plain_sums() -> Vec<f64> {
     let text = String::from_utf8(weather_csv().unwrap()).unwrap();
-    let temps: Vec<Option<f64>> = text.lines().skip(1).map(|line| line.split(',').nth(5).unwrap().parse().ok()).collect();
+    let temps: Vec<Option<f64>> =
+        text.lines().skip(1).map(|line| line.split(',').nth(5).unwrap().parse().ok()).collect();
     (0..temps.len()).map(|i| temps[i.saturating_sub(19)..=i].iter().flatten().sum()).collect()
 }
 
@@ -78,7 +79,8 @@ fn clock_driven_retention_does_not_diverge() {
     let mesh = mesh("retention", "weather-2s", 2, 1);
     // Slow enough that rows live and die while it runs.
     let expected = run(&mesh, ",rate=5000");
-    let deletes = expected.iter().flat_map(|block| &block.opcodes).filter(|o| **o == mesh_event::Opcode::Delete).count();
+    let deletes =
+        expected.iter().flat_map(|block| &block.opcodes).filter(|o| **o == mesh_event::Opcode::Delete).count();
     assert!(deletes > 0, "rows of two seconds ago were deleted while it ran");
     for engine in 0..2 {
         let status = mesh.status(engine).unwrap();

@@ -48,7 +48,10 @@ fn active_killed_twenty_times_under_load() {
         let before = term(&watch);
         let active = mesh.wait_healthy().unwrap();
         if kill == 0 {
-            assert_eq!((primary_server(&mesh, active), primary_server(&mesh, 1 - active)), ("true".into(), "false".into()));
+            assert_eq!(
+                (primary_server(&mesh, active), primary_server(&mesh, 1 - active)),
+                ("true".into(), "false".into())
+            );
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(Duration::from_millis(seed >> 56)); // a random moment, not a condition
@@ -66,7 +69,10 @@ fn active_killed_twenty_times_under_load() {
     let gaps: Vec<f64> = watch.gaps().iter().map(|gap| gap.wall_ms).collect();
     let kafka: Vec<f64> = watch.gaps().iter().map(|gap| gap.kafka_ms as f64).collect();
     for gap in watch.gaps() {
-        println!("term {:3}: gap {:7.1} ms by the reader's clock, {} ms by Kafka's timestamps", gap.term, gap.wall_ms, gap.kafka_ms);
+        println!(
+            "term {:3}: gap {:7.1} ms by the reader's clock, {} ms by Kafka's timestamps",
+            gap.term, gap.wall_ms, gap.kafka_ms
+        );
     }
     println!(
         "takeover gap p50 {:.0} ms, max {:.0} ms (Kafka's timestamps: p50 {} ms, max {} ms)",

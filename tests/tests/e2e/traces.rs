@@ -38,8 +38,11 @@ fn one_trace_spans_adapters_both_topics_and_the_engine() {
             let services: Vec<&str> =
                 trace["processes"].as_object()?.values().filter_map(|p| p["serviceName"].as_str()).collect();
             let complete = wanted.iter().all(|service| services.contains(service));
-            let spans: Vec<String> =
-                trace["spans"].as_array()?.iter().filter_map(|s| Some(s["operationName"].as_str()?.to_owned())).collect();
+            let spans: Vec<String> = trace["spans"]
+                .as_array()?
+                .iter()
+                .filter_map(|s| Some(s["operationName"].as_str()?.to_owned()))
+                .collect();
             let ours = trace.to_string().contains(&topic) || trace.to_string().contains(&mesh.host_port);
             (complete && ours).then_some(spans)
         })

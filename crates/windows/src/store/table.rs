@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+// order-free: found by key only; whatever is put out follows the order of the rows' links, never of the table.
 use hashbrown::HashTable;
 use mesh_event::{Column, Flags, Opcode, Schema};
 use mesh_model::RetentionKind;
