@@ -4,7 +4,7 @@
 //! calls it and one more that reads.
 //!
 //! Code map:
-//! - [`publisher`]: carries out what `mesh_replication::adapter::PublisherRole` decides
+//! - [`publisher`], `session`: carry out what `mesh_replication::adapter::PublisherRole` decides
 //! - [`source`]: files, packed and growing ones, sockets; `feed`: the reading thread
 //! - [`queue`]: blocks read ahead; `locate`: the last position in the topics
 //! - [`progress`], [`error`]: what others see of it; [`config`], [`service`], `group`: the process around it
@@ -21,6 +21,7 @@ pub mod progress;
 pub mod publisher;
 pub mod queue;
 pub mod service;
+mod session;
 pub mod source;
 
 pub use error::PublishError;
