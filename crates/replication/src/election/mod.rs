@@ -7,7 +7,7 @@
 //!
 //! Code map: `io` is the vocabulary; `timing` every limit; `group` the state and what each input does to it; `judge`
 //! whether the leader is still one; `choose` who is next; `pulse` signs of life; `failures` the hold-off; `nodes` the
-//! candidates' nodes; `promote` planned handover; `view` what others may see.
+//! candidates' nodes; `streams` the candidates' streams; `promote` planned handover; `view` what others may see.
 //!
 //! Invariants, each with a test:
 //! - E1 a term has one winner: a term is only ever written by compare-and-set on the record before it
@@ -27,6 +27,7 @@ mod judge;
 mod nodes;
 mod promote;
 mod pulse;
+mod streams;
 mod timing;
 mod view;
 

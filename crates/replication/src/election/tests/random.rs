@@ -4,7 +4,7 @@ use super::world::World;
 use crate::election::CandidateRole;
 
 /// Runs; each prints its seed when it fails.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 40;
 const FAULTS: u32 = 60;
 
 #[test]
