@@ -7,6 +7,8 @@ use crate::out::{self, Column};
 
 /// An announcement older than this is worth showing: members announce themselves every second or two.
 const LATE_MS: u64 = 5_000;
+/// Groups without candidates that are named.
+const IDLE_GROUPS_MAX: usize = 3;
 
 /// The whole view; never empty, and no colour carries a meaning that the words do not.
 pub fn render(view: &View) -> String {
@@ -22,8 +24,12 @@ pub fn render(view: &View) -> String {
     if !troubles.is_empty() {
         let _ = write!(text, "\n\n{}", troubles.join("\n"));
     }
-    if !view.groups.is_empty() {
-        let _ = write!(text, "\n\n{}", groups(&view.groups));
+    let (served, idle): (Vec<&Group>, Vec<&Group>) = view.groups.iter().partition(|group| !group.candidates.is_empty());
+    if !served.is_empty() {
+        let _ = write!(text, "\n\n{}", groups(&served));
+    }
+    if !idle.is_empty() {
+        let _ = write!(text, "\n\n{}", idle_groups(&idle));
     }
     if !view.members.is_empty() {
         let columns = [
@@ -116,7 +122,15 @@ fn troubles(engine: &Engine) -> Vec<String> {
     engine.projects.iter().flat_map(of).collect()
 }
 
-fn groups(groups: &[Group]) -> String {
+/// Groups of projects that ran once, or whose engines are all gone: named, no more.
+fn idle_groups(groups: &[&Group]) -> String {
+    let shown: Vec<&str> = groups.iter().take(IDLE_GROUPS_MAX).map(|group| group.group.as_str()).collect();
+    let more = groups.len() - shown.len();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more (--json shows all)") };
+    format!("without candidates: {}{more}", shown.join(", "))
+}
+
+fn groups(groups: &[&Group]) -> String {
     let columns = [
         Column::Text("GROUP"),
         Column::Number("TERM"),
@@ -221,7 +235,12 @@ mod tests {
                 reason: "engine-b is gone".to_owned(),
                 since_us: 1_764_000_000_000_000,
                 candidates: vec![candidate("engine-a", true), candidate("engine-c", false)],
-            }],
+            }]
+            .into_iter()
+            .chain(
+                ["a", "b", "c", "d"].map(|name| GroupStatus { group: format!("{name}.old"), ..GroupStatus::default() }),
+            )
+            .collect(),
             unavailable: vec![Unavailable { part: "etcd".to_owned(), reason: "no answer in 2s".to_owned() }],
         }
     }
@@ -242,6 +261,8 @@ mod tests {
 
             GROUP              TERM  LEADER    SINCE                     CANDIDATES                   REASON
             esp_31415.weather     7  engine-a  2025-11-24T16:00:00.000Z  engine-a, engine-c (behind)  engine-b is gone
+
+            without candidates: a.old, b.old, c.old and 1 more (--json shows all)
 
             MEMBER         KIND         ADDRESS          ADMIN  SEEN
             coordinator-1  coordinator  127.0.0.1:50100  -      now"#]]
