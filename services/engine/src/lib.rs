@@ -4,7 +4,7 @@
 //! happens inside one, and `mesh_replication::engine` for the protocol that it follows.
 //!
 //! Code map:
-//! - [`config`]: settings
+//! - [`config`]: what can be set, and the defaults
 //! - [`project`]: one project: its threads (driver, readers, writer) and what they say to each other
 //! - [`candidate`]: the project's side of the election
 //! - [`projects`]: which projects run: what the coordinator desires, started and stopped

@@ -1,5 +1,7 @@
 //! Projects on two engines over the memory bus: the threads, the driver and the real protocol, without a network.
 
+#![allow(clippy::unwrap_used, reason = "tests; clippy knows it only inside of #[test]")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! End to end on real Kafka, ZooKeeper, etcd and Jaeger: one binary, one module a theme, one test at a time.
 
+#![allow(clippy::unwrap_used, reason = "tests; clippy knows it only inside of #[test]")]
+
 mod bad_input;
 mod outages;
 mod reference_run;
