@@ -1,6 +1,6 @@
 //! The gap in the output when the active is killed, or frozen.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use mesh_event::topic::TopicKind;
@@ -13,6 +13,8 @@ use serde_json::json;
 /// Blocks of ten events: 2,000 events a second, so the load itself adds 5 ms at most to a gap.
 const BLOCKS_PER_S: f64 = 200.0;
 const LIMIT: Duration = Duration::from_secs(60);
+/// Age of a term before its leader is killed: above the election's `minimum_term`.
+const TERM_AGE: Duration = Duration::from_millis(1500);
 
 /// Kills and freezes the active in turn.
 pub fn run(runs: u64) -> Result<()> {
@@ -31,6 +33,9 @@ fn measure(fault: &str, runs: u64) -> Result<()> {
     for run in 1..=runs {
         let before = wait_for("the first output", LIMIT, || watch.last())?.term;
         let active = mesh.wait_healthy()?;
+        // The election gives every term its shortest length (1 s by default); a fault before that waits for it.
+        let since = watch.first_of(before).map_or_else(Instant::now, |first| first.at);
+        wait_for("the term to be as old as a term must be", LIMIT, || (since.elapsed() > TERM_AGE).then_some(()))?;
         match fault {
             "sigkill" => mesh.engines[active].process.kill()?,
             _ => mesh.engines[active].process.signal("STOP")?,
