@@ -79,6 +79,8 @@ struct DriverState {
     takeover: Option<Takeover>,
     extras: Extras,
     bus_ready: bool,
+    /// The error shown does not pass with what comes next: a block that nobody can read stays in its topic.
+    error_lasts: bool,
     shown_role: Option<(RoleName, Term)>,
     progress_at: Instant,
     report_at: Instant,
@@ -118,6 +120,7 @@ impl Driver {
             takeover: None,
             extras: Extras::default(),
             bus_ready: false,
+            error_lasts: false,
             shown_role: None,
             progress_at: now,
             report_at: now,
@@ -258,8 +261,15 @@ impl Driver {
 
     fn alarm(&mut self, message: String) {
         if self.state.extras.error != message {
+            self.state.error_lasts = false;
             tracing::error!(project = self.identity.project, "{message}");
             self.state.extras.error = message;
+        }
+    }
+
+    fn error_passed(&mut self) {
+        if !self.state.error_lasts {
+            self.state.extras.error.clear();
         }
     }
 
@@ -328,7 +338,7 @@ impl Driver {
         );
         self.meters.took_over(&status);
         self.state.extras.took_over(status);
-        self.state.extras.error.clear();
+        self.error_passed();
         self.lines.active();
     }
 
@@ -364,7 +374,7 @@ impl Driver {
         match answer {
             FromWriter::Ready => {
                 self.state.bus_ready = true;
-                self.state.extras.error.clear();
+                self.error_passed();
             }
             FromWriter::NotReady { reason } => {
                 self.state.bus_ready = false;
@@ -431,6 +441,7 @@ impl Driver {
             InputNews::BadBlock { error } => {
                 self.meters.bad_block();
                 self.alarm(error);
+                self.state.error_lasts = true;
             }
             InputNews::Failed(error) => self.read_failed(error),
         }
