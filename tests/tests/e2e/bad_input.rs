@@ -37,7 +37,15 @@ fn write_raw(bus: &dyn Bus, topic: &str, payload: &'static [u8]) {
     writer.begin(DEADLINE).unwrap();
     let payload = Bytes::from_static(payload);
     writer
-        .send(OutRecord { topic, key: Some(Bytes::from_static(b"weather/cq/observations")), headers: Vec::new(), payload }, DEADLINE)
+        .send(
+            OutRecord {
+                topic,
+                key: Some(Bytes::from_static(b"weather/cq/observations")),
+                headers: Vec::new(),
+                payload,
+            },
+            DEADLINE,
+        )
         .unwrap();
     writer.commit(DEADLINE).unwrap();
 }
