@@ -259,9 +259,9 @@ impl EngineRole {
         effects.push(Effect::BecameStandby { reason });
     }
 
-    /// What a takeover that ends early leaves: only an opening commit took the steps ahead, so only it gives them back.
+    /// What a takeover that ends early leaves: the steps of its opening commit, which nobody may have committed.
     fn drop_takeover(&mut self, takeover: TakingOver) {
-        if let Phase::Opening { steps, .. } = takeover.phase {
+        if let Phase::Filling { steps } | Phase::Opening { steps, .. } = takeover.phase {
             self.replica.run_ahead(steps);
         }
     }
@@ -305,10 +305,10 @@ impl EngineRole {
         match &self.state {
             State::Standby(_) => self.follow(effects),
             State::TakingOver(takeover) => {
-                if !matches!(takeover.phase, Phase::Opening { .. }) {
+                if !matches!(takeover.phase, Phase::Filling { .. } | Phase::Opening { .. }) {
                     self.follow(effects);
                 }
-                self.take_over(effects);
+                self.take_over(now, effects);
             }
             State::Active(_) => self.lead(now, effects),
             State::Failed(_) => {}
