@@ -262,6 +262,13 @@ pub enum RetentionKind {
         /// The period in microseconds.
         us: i64,
     },
+    /// Every so many microseconds the rows leave whose age has reached a span.
+    ByTimeLookback {
+        /// The period in microseconds.
+        us: i64,
+        /// The age in microseconds.
+        span_us: i64,
+    },
     /// The oldest row leaves when row n + 1 comes.
     ByCountSliding {
         /// Rows kept.
@@ -277,7 +284,7 @@ pub enum RetentionKind {
 impl Retention {
     /// True when rows leave by the clock of the last tick.
     pub fn uses_clock(&self) -> bool {
-        let by_time = matches!(self.kind, RetentionKind::ByTimeSliding { .. } | RetentionKind::ByTimeJumping { .. });
-        by_time && self.field.is_none()
+        let by_count = matches!(self.kind, RetentionKind::ByCountSliding { .. } | RetentionKind::ByCountJumping { .. });
+        !by_count && self.field.is_none()
     }
 }

@@ -546,16 +546,16 @@ fn retention() {
     window(
         "<window-copy name='w'><retention type='bytime'>1</retention></window-copy>",
         expect![[r#"
-        error[bad-value]: `type` is `bytime`, expected a retention type
-         --> p.xml:4:40
-          |
-        4 | <window-copy name='w'><retention type='bytime'>1</retention></window-copy>
-          |                                        ^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/retention
-          = help: known: bytime_sliding, bytime_jumping, bycount_sliding, bycount_jumping
+            error[bad-value]: `type` is `bytime`, expected a retention type
+             --> p.xml:4:40
+              |
+            4 | <window-copy name='w'><retention type='bytime'>1</retention></window-copy>
+              |                                        ^^^^^^
+              = in: project[p]/contquery[q]/window-copy[w]/retention
+              = help: known: bytime_sliding, bytime_jumping, bycount_sliding, bycount_jumping, bytime_jumping_lookback
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
     window(
         "<window-copy name='w'><retention type='bytime_sliding' field='att'>1 h</retention></window-copy>",
@@ -600,18 +600,17 @@ fn retention() {
     "#]],
     );
     window(
-        "<window-copy name='w'><retention type='bytime_jumping_lookback'>5</retention></window-copy>",
+        "<window-copy name='w'><retention type='bytime_jumping_lookback'>5 weeks</retention></window-copy>",
         expect![[r#"
-        error[not-supported]: not supported yet: bytime_jumping_lookback, because its look-back span is not documented well enough
-         --> p.xml:4:40
-          |
-        4 | <window-copy name='w'><retention type='bytime_jumping_lookback'>5</retention></window-copy>
-          |                                        ^^^^^^^^^^^^^^^^^^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/retention
-          = help: use bytime_jumping or bytime_sliding
+            error[bad-value]: the retention is `5 weeks`, expected a span such as `2 hours`: every hour the rows leave that are two hours old
+             --> p.xml:4:65
+              |
+            4 | <window-copy name='w'><retention type='bytime_jumping_lookback'>5 weeks</retention></window-copy>
+              |                                                                 ^^^^^^^
+              = in: project[p]/contquery[q]/window-copy[w]/retention
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
 }
 

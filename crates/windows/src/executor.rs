@@ -96,14 +96,15 @@ pub struct WindowStats {
 ///
 /// Calls: [`Executor::apply`] and [`Executor::tick`] from the step log, in its order; everything else only looks.
 pub struct Executor {
-    nodes: Vec<Node>,
-    names: Vec<String>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) names: Vec<String>,
     inputs: Vec<Endpoint>,
     /// Node of each input.
     input_nodes: Vec<usize>,
     outputs: Vec<Endpoint>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     needs_clock: bool,
+    pub(crate) fingerprint: u64,
 }
 
 impl Executor {
@@ -111,7 +112,8 @@ impl Executor {
     pub fn new(project: Arc<Project>) -> Executor {
         let Plan { nodes, names, inputs, input_nodes, outputs } = Plan::new(&project);
         let needs_clock = project.needs_clock();
-        Executor { nodes, names, inputs, input_nodes, outputs, clock: Clock::default(), needs_clock }
+        let fingerprint = project.fingerprint;
+        Executor { nodes, names, inputs, input_nodes, outputs, clock: Clock::default(), needs_clock, fingerprint }
     }
 
     /// The windows that take blocks; the position is the input index.

@@ -15,6 +15,7 @@ use crate::ops::source::Ingest;
 use crate::ops::summary::Summary;
 use crate::ops::{Clock, Operator, Pass};
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 use crate::store::{Expiry, Queue, Table};
 
 /// A window at work.
@@ -55,6 +56,27 @@ impl Node {
 
     pub(crate) fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
         self.operator.tick(before, now)
+    }
+
+    pub(crate) fn kind(&self) -> (&'static str, u16) {
+        (self.operator.kind(), self.operator.version())
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        debug_assert!(self.pending.is_none(), "between two calls nothing is under way");
+        if let Some(ingest) = &self.ingest {
+            ingest.save(to);
+        }
+        self.operator.save(to);
+        self.digest.save(to);
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        if let Some(ingest) = &mut self.ingest {
+            ingest.restore(from)?;
+        }
+        self.operator.restore(from)?;
+        self.digest.restore(from)
     }
 
     pub(crate) fn deadline_us(&self) -> Option<i64> {

@@ -8,6 +8,7 @@ use mesh_expr::Program;
 use super::{Clock, Held, Operator};
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run};
+use crate::state::{Damage, Reader, Writer};
 use crate::store::Table;
 
 /// An update block passes by what the condition says of its halves: only the new one passes: Insert; only the old one:
@@ -83,6 +84,22 @@ impl Operator for Filter {
     fn held(&self) -> Held {
         let held = self.passed.as_ref().map_or(Held::default(), Table::held);
         Held { expression_errors: self.errors, ..held }
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.passed.is_some() { "filter-of-held-rows" } else { "filter" }
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.errors);
+        if let Some(passed) = &self.passed {
+            passed.save(to);
+        }
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.errors = from.get()?;
+        self.passed.as_mut().map_or(Ok(()), |passed| passed.restore(from))
     }
 }
 

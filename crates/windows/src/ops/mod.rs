@@ -8,6 +8,7 @@ pub(crate) mod source;
 pub(crate) mod summary;
 
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 
 /// The clock of the last tick; it has not started before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +17,10 @@ pub(crate) struct Clock(Option<i64>);
 impl Clock {
     pub(crate) fn get(self) -> Option<i64> {
         self.0
+    }
+
+    pub(crate) fn restored(clock_us: Option<i64>) -> Clock {
+        Clock(clock_us)
     }
 
     pub(crate) fn advanced_to(self, clock_us: i64) -> Clock {
@@ -54,6 +59,21 @@ pub(crate) trait Operator: Send {
     fn held(&self) -> Held {
         Held::default()
     }
+
+    /// What its state is the state of. Two operators that can do the work of one window have two names: they hold
+    /// different things.
+    fn kind(&self) -> &'static str;
+
+    /// Version of what [`Operator::save`] writes.
+    fn version(&self) -> u16 {
+        1
+    }
+
+    /// Writes everything that decides what comes next, as it was between two calls.
+    fn save(&self, to: &mut Writer<'_>);
+
+    /// Takes what [`Operator::save`] wrote; the operator is as new before.
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage>;
 }
 
 /// Hands the input on: a window that neither keeps nor changes anything.
@@ -62,5 +82,15 @@ pub(crate) struct Pass;
 impl Operator for Pass {
     fn process(&mut self, run: Run, _clock: Clock) -> Run {
         run
+    }
+
+    fn kind(&self) -> &'static str {
+        "pass"
+    }
+
+    fn save(&self, _to: &mut Writer<'_>) {}
+
+    fn restore(&mut self, _from: &mut Reader<'_>) -> Result<(), Damage> {
+        Ok(())
     }
 }

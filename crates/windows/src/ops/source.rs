@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::functional::nulls;
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run};
+use crate::state::{Damage, Reader, Writer};
 use crate::store::any_null;
 
 /// Makes the run of a source's input blocks.
@@ -39,6 +40,22 @@ impl Ingest {
 
     pub(crate) fn bad_events(&self) -> u64 {
         self.bad_events
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.autogen.as_ref().map(|autogen| autogen.next));
+        to.put(&self.bad_events);
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        let next: Option<u64> = from.get()?;
+        match (&mut self.autogen, next) {
+            (Some(autogen), Some(next)) => autogen.next = next,
+            (None, None) => {}
+            _ => return Err(Damage::Broken("it makes keys where the source does not, or the other way round")),
+        }
+        self.bad_events = from.get()?;
+        Ok(())
     }
 
     /// One run of all blocks. Blocks whose columns are not the window's are dropped and counted.
