@@ -4,7 +4,8 @@
 //!
 //! Code map:
 //! - [`executor`]: the public face; joins blocks into runs, carries runs through the windows, cuts outputs by cause
-//! - `plan`: which operator does a window's work, given what is known of its input
+//! - `plan`: which operator does a window's work, given what is known of its input; `node`: a window at work;
+//!   `outlet`, `slots`: what becomes of its output before it leaves, and along which edges it goes
 //! - `run`: the columnar unit of work, and how windows that answer one for many build it
 //! - `ops`: one operator a file; `store`: rows held, by key or in order of arrival
 //! - `digest`: the running hash of every window's output; `columns`: column moves
@@ -23,9 +24,12 @@
 mod columns;
 mod digest;
 pub mod executor;
+mod node;
 mod ops;
+mod outlet;
 mod plan;
 mod run;
+mod slots;
 mod snapshot;
 mod state;
 mod store;

@@ -1,11 +1,17 @@
 //! Window operators: one file each, behind [`Operator`].
 
+pub(crate) mod aggregate;
 pub(crate) mod compute;
+pub(crate) mod counter;
 pub(crate) mod filter;
 pub(crate) mod functional;
+pub(crate) mod join;
 pub(crate) mod keep;
+pub(crate) mod remove_state;
 pub(crate) mod source;
 pub(crate) mod summary;
+pub(crate) mod transpose;
+pub(crate) mod union;
 
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
@@ -40,10 +46,65 @@ pub(crate) struct Held {
     pub expression_errors: u64,
 }
 
+/// The input of a window by side: one side for most, left and right for a join.
+#[derive(Default)]
+pub(crate) struct Sides(Vec<Option<Run>>);
+
+impl Sides {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Adds to what waits on a side: for each event, behind what it caused there on other paths.
+    pub(crate) fn add(&mut self, side: usize, run: Run) {
+        if self.0.len() <= side {
+            self.0.resize_with(side + 1, || None);
+        }
+        self.0[side] = Some(match self.0[side].take() {
+            Some(waiting) => waiting.meet(&run),
+            None => run,
+        });
+    }
+
+    /// All that waits; `None` when nothing does.
+    pub(crate) fn take(&mut self) -> Option<Sides> {
+        (!self.is_empty()).then(|| Sides(std::mem::take(&mut self.0)))
+    }
+
+    /// What waited on a side.
+    pub(crate) fn side(&self, side: usize) -> Option<&Run> {
+        self.0.get(side)?.as_ref()
+    }
+
+    /// Puts another run in the place of one that waits.
+    pub(crate) fn change(&mut self, side: usize, to: impl FnOnce(Run) -> Run) {
+        if let Some(place) = self.0.get_mut(side) {
+            *place = place.take().map(to);
+        }
+    }
+
+    /// Number of causes, which all sides share.
+    pub(crate) fn causes(&self) -> usize {
+        self.0.iter().flatten().next().map_or(0, |run| run.ends.len())
+    }
+
+    fn into_one(self) -> Run {
+        let mut runs = self.0.into_iter().flatten();
+        let run = runs.next().expect("a window works when something waits");
+        debug_assert!(runs.next().is_none(), "a window that does not tell its inputs apart has one side");
+        run
+    }
+}
+
 /// A window's work. It must see rows, not runs: cutting a run in two must give the same rows in the same order.
 pub(crate) trait Operator: Send {
     /// Turns a run of the input into a run of the output with the same causes.
     fn process(&mut self, run: Run, clock: Clock) -> Run;
+
+    /// The same for a window that tells its inputs apart.
+    fn process_sides(&mut self, sides: Sides, clock: Clock) -> Run {
+        self.process(sides.into_one(), clock)
+    }
 
     /// What the clock's step from `before` to `now` puts out.
     fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {

@@ -184,20 +184,26 @@ fn guids(seed: &str, numbers: std::ops::Range<u64>) -> ColumnData {
         name.truncate(seed.len());
         write!(name, "{number}").expect("writing to a String never fails");
         let hash = xxh3_128(name.as_bytes());
-        let version = hash & !(0xf << 76) | 5 << 76;
-        let uuid = version & !(0b11 << 62) | 0b10 << 62;
-        let part = |shift: u32, bits: u32| (uuid >> shift) & ((1 << bits) - 1);
-        write!(
-            text,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            part(96, 32),
-            part(80, 16),
-            part(64, 16),
-            part(48, 16),
-            part(0, 48)
-        )
-        .expect("writing to a String never fails");
+        write_guid(hash, &mut text);
         ends.push(text.len() as u32);
     }
     ColumnData::String(Bytes2D { ends, bytes: text.into() })
+}
+
+/// The text of a version 5 UUID with these bits.
+pub(crate) fn write_guid(hash: u128, text: &mut String) {
+    use std::fmt::Write;
+    let version = hash & !(0xf << 76) | 5 << 76;
+    let uuid = version & !(0b11 << 62) | 0b10 << 62;
+    let part = |shift: u32, bits: u32| (uuid >> shift) & ((1 << bits) - 1);
+    write!(
+        text,
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        part(96, 32),
+        part(80, 16),
+        part(64, 16),
+        part(48, 16),
+        part(0, 48)
+    )
+    .expect("writing to a String never fails");
 }

@@ -8,7 +8,7 @@
 
 mod chunks;
 mod expiry;
-mod keys;
+pub(crate) mod keys;
 mod queue;
 mod rows;
 mod table;

@@ -232,9 +232,6 @@ impl Rows {
             let hashes = keys::hashes(&columns, self.schema.keys(), rows);
             let chunk = self.open(columns.clone(), rows);
             for (row, &hash) in hashes.iter().enumerate() {
-                if keys::any_null(&columns, self.schema.keys(), row) {
-                    return Err(Damage::Broken("a key is null"));
-                }
                 if self.find(hash, &columns, row).is_some() {
                     return Err(Damage::Broken("a key stands twice"));
                 }

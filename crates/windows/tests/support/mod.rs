@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a helper that panics fails its test
 
 pub mod random;
+pub mod scenario;
 pub mod weather;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub fn window(name: &str, index: Index, schema: &Arc<Schema>, kind: WindowKind) 
         schema: Arc::clone(schema),
         kind,
         retention: None,
+        output: Default::default(),
+        splitter: None,
         connectors: Vec::new(),
         line: 1,
     }
