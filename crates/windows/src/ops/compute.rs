@@ -7,6 +7,7 @@ use mesh_expr::Program;
 
 use super::{Clock, Held, Operator};
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 
 /// Both halves of an update block are computed; programs keep no state, so the old half comes out as it once did.
 pub(crate) struct Compute {
@@ -62,5 +63,18 @@ impl Operator for Compute {
 
     fn held(&self) -> Held {
         Held { expression_errors: self.errors, ..Held::default() }
+    }
+
+    fn kind(&self) -> &'static str {
+        "compute"
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.errors);
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.errors = from.get()?;
+        Ok(())
     }
 }
