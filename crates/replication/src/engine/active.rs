@@ -41,6 +41,11 @@ impl Active {
         self.in_flight.as_ref().map(|commit| commit.number)
     }
 
+    /// True once it is to hand over, or does so.
+    pub fn hands_over(&self) -> bool {
+        self.successor.is_some() || self.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some())
+    }
+
     /// Steps not known to be committed: the commit under way, then what was applied since.
     pub fn into_uncommitted(self) -> Vec<Step> {
         join_steps(self.in_flight.map(|commit| commit.steps).unwrap_or_default(), self.open)
@@ -107,10 +112,8 @@ impl EngineRole {
         let State::Active(active) = &mut self.state else {
             return;
         };
-        let closing =
-            active.successor.is_some() || active.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some());
         let blocks_open = blocks_in(&active.open);
-        if closing
+        if active.hands_over()
             || blocks_open >= self.limits.commit_blocks_max
             || active.open_events >= self.limits.commit_events_max
         {

@@ -54,8 +54,8 @@ impl EngineRole {
         if term == own {
             return; // heard twice
         }
-        if term <= self.replica.log_term || term < own {
-            let known = self.replica.log_term.max(own);
+        let known = self.replica.log_term.max(self.tried);
+        if term <= known {
             let reason = format!("term {term} is stale, term {known} is known");
             effects.push(Effect::StepDown { term, successor: None, reason });
             return;
@@ -65,6 +65,7 @@ impl EngineRole {
 
     /// Begins a takeover, whatever the role was; uncommitted steps of a leader become steps ahead of the log.
     fn fence(&mut self, term: Term, effects: &mut Effects) {
+        self.tried = self.tried.max(term);
         let next = TakingOver { term, phase: Phase::Fencing };
         match std::mem::replace(&mut self.state, State::Standby(super::Standby)) {
             State::Standby(standby) => self.go(&standby, next),
