@@ -128,6 +128,8 @@ pub enum RolePhase {
     AskingEnd,
     /// Takes over: the log is read and applied.
     CatchingUp,
+    /// Takes over: the first steps of the term are applied.
+    Filling,
     /// Takes over: the record that opens the term is with the bus.
     Opening,
     /// Leads, and no commit is under way.
@@ -235,6 +237,7 @@ impl EngineRole {
                 Phase::Fencing => RolePhase::Fencing,
                 Phase::AskingEnd => RolePhase::AskingEnd,
                 Phase::CatchingUp { .. } => RolePhase::CatchingUp,
+                Phase::Filling { .. } => RolePhase::Filling,
                 Phase::Opening { .. } => RolePhase::Opening,
             },
             State::Active(active) if active.hands_over() => RolePhase::HandingOver,
