@@ -48,7 +48,14 @@ impl EngineRole {
             return; // heard twice
         }
         let known = self.replica.log_term.max(self.tried);
-        if term <= known {
+        let stale = if planted!(StaleTermTried) {
+            false
+        } else if planted!(TermTriedTwice) {
+            term <= self.replica.log_term || term < own
+        } else {
+            term <= known
+        };
+        if stale {
             let reason = format!("term {term} is stale, term {known} is known");
             effects.push(Effect::StepDown { term, successor: None, reason });
             return;
@@ -75,6 +82,13 @@ impl EngineRole {
                 return;
             }
         }
+        if planted!(FenceAfterRead)
+            && let State::TakingOver(takeover) = &mut self.state
+        {
+            takeover.phase = Phase::AskingEnd;
+            effects.push(Effect::AskLogEnd { term });
+            return;
+        }
         effects.push(Effect::Fence { term });
     }
 
@@ -83,6 +97,10 @@ impl EngineRole {
             && takeover.term == term
             && matches!(takeover.phase, Phase::Fencing)
         {
+            if planted!(LogNotReadToEnd) || planted!(FenceAfterRead) {
+                takeover.phase = Phase::CatchingUp { end: 0 };
+                return;
+            }
             takeover.phase = Phase::AskingEnd;
             effects.push(Effect::AskLogEnd { term });
         }
@@ -106,7 +124,9 @@ impl EngineRole {
             && takeover.term == term
             && matches!(takeover.phase, Phase::AskingEnd)
         {
-            takeover.phase = Phase::CatchingUp { end: offset };
+            // the planted bug counts from 1: 0 is "fenced"
+            let end = if planted!(FenceAfterRead) { offset + 1 } else { offset };
+            takeover.phase = Phase::CatchingUp { end };
         }
     }
 
@@ -118,7 +138,13 @@ impl EngineRole {
         let Phase::CatchingUp { end } = takeover.phase else {
             return;
         };
-        if !self.replica.has_read(end) || !self.replica.is_level() {
+        let read_to = if planted!(FenceAfterRead) { end.saturating_sub(1) } else { end };
+        if !self.replica.has_read(read_to) || !(self.replica.is_level() || planted!(OpensBeforeApplied)) {
+            return;
+        }
+        if planted!(FenceAfterRead) && end > 0 {
+            takeover.phase = Phase::Fencing;
+            effects.push(Effect::Fence { term: takeover.term });
             return;
         }
         if self.replica.number == CommitNumber(0) && !self.replica.start_inputs(None, effects) {
@@ -184,6 +210,7 @@ impl EngineRole {
         match failure {
             // Somebody took over. The election may not have told us yet; the log will.
             CommitFailure::Fenced => self.give_up(term, format!("fenced at commit {number}"), effects),
+            CommitFailure::Lost { .. } if planted!(LostCountsAsDone) => self.on_committed(number, effects),
             // Nobody took over as far as we know: fence again in the same term, then let the log decide.
             CommitFailure::Lost { reason } => {
                 effects
