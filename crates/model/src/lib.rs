@@ -19,6 +19,7 @@ pub mod diag;
 mod fingerprint;
 pub mod kinds;
 pub mod parse;
+pub mod pattern;
 mod preflight;
 pub mod project;
 mod query;
@@ -38,6 +39,7 @@ pub use kinds::{
     Transpose,
 };
 pub use parse::parse_project;
+pub use pattern::{Pattern, PatternEvent, PatternField, PatternLogic};
 pub use project::{
     EVENT_COUNTER_START, Edge, FunctionalField, Index, Project, PubSub, Query, Retention, RetentionKind, SummaryField,
     SummaryStat, Window, WindowKind,

@@ -8,6 +8,7 @@ use mesh_expr::Program;
 
 use crate::Connector;
 use crate::kinds::{Aggregate, Counter, Join, OutputRule, RemoveState, Transpose};
+use crate::pattern::Pattern;
 use crate::role::EdgeRole;
 
 /// A checked project.
@@ -147,6 +148,8 @@ pub enum WindowKind {
     Aggregate(Box<Aggregate>),
     /// Rows of two inputs side by side.
     Join(Box<Join>),
+    /// Events that follow one another, as one event.
+    Pattern(Vec<Pattern>),
     /// Every event as an insert under a new key.
     RemoveState(RemoveState),
     /// Events a second.
@@ -168,6 +171,7 @@ impl WindowKind {
             WindowKind::Union { .. } => "window-union",
             WindowKind::Aggregate(_) => "window-aggregate",
             WindowKind::Join(_) => "window-join",
+            WindowKind::Pattern(_) => "window-pattern",
             WindowKind::RemoveState(_) => "window-remove-state",
             WindowKind::Counter(_) => "window-counter",
             WindowKind::Transpose(_) => "window-transpose",

@@ -15,7 +15,7 @@ use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
 use crate::role::EdgeRole;
 use crate::text::Text;
-use crate::windows::{aggregate, compute, functional, join, shape, source, summary, transpose};
+use crate::windows::{aggregate, compute, functional, join, pattern, shape, source, summary, transpose};
 
 /// A query while its windows are read.
 pub(crate) struct Place<'q, 'n, 'i> {
@@ -61,7 +61,7 @@ const COMMON: [&str; 11] = [
 ];
 
 /// Kinds that are read: element, own attributes, own child elements.
-const KINDS: [(&str, &[&str], &[&str]); 12] = [
+const KINDS: [(&str, &[&str], &[&str]); 13] = [
     ("window-source", &["insert-only", "autogen-key"], &["schema", "schema-string", "retention", "splitter-expr"]),
     ("window-copy", &[], &["schema", "schema-string", "retention", "splitter-expr"]),
     (
@@ -87,6 +87,7 @@ const KINDS: [(&str, &[&str], &[&str]); 12] = [
     ("window-union", &["strict"], &["schema", "schema-string", "splitter-expr"]),
     ("window-aggregate", &[], &["schema", "schema-string", "output", "expr-initialize", "splitter-expr"]),
     ("window-join", &[], &["schema", "schema-string", "join", "output", "expr-initialize", "splitter-expr"]),
+    ("window-pattern", &[], &["schema", "schema-string", "patterns", "splitter-expr"]),
     ("window-remove-state", &["remove", "add-log-fields"], &["schema", "schema-string", "splitter-expr"]),
     ("window-counter", &["count-interval", "clear-interval"], &["schema", "schema-string", "splitter-expr"]),
     (
@@ -97,8 +98,7 @@ const KINDS: [(&str, &[&str], &[&str]); 12] = [
 ];
 
 /// Kinds that exist but cannot run here: element, why, the way out.
-const NOT_YET: [(&str, &str, &str); 21] = [
-    ("window-pattern", "patterns come with a later version", "match the steps with filter windows"),
+const NOT_YET: [(&str, &str, &str); 20] = [
     ("window-lua", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
     ("window-python", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
     ("window-custom", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
@@ -158,7 +158,7 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
     let index = index.unwrap_or(place.index);
     let pubsub = reader.flag(node, "pubsub");
     let schema = place.schema_of(at);
-    let input = if tag == "window-join" { None } else { place.input_of(at) };
+    let input = if matches!(tag, "window-join" | "window-pattern") { None } else { place.input_of(at) };
     let schema = schema?;
     let reading = Reading { node, name, schema: &schema, input: input.as_ref(), place, at, reader };
     let splitter = splitter(&reading);
@@ -185,6 +185,9 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
 fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     if tag == "window-join" {
         return join::kind(reading);
+    }
+    if tag == "window-pattern" {
+        return pattern::kind(reading);
     }
     // Without the input's schema nothing can be checked; why it is missing was reported.
     reading.input?;

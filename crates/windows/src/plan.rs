@@ -15,6 +15,7 @@ use crate::ops::filter::Filter;
 use crate::ops::functional::Functional;
 use crate::ops::join::{Join, LEFT, RIGHT};
 use crate::ops::keep::{KeepQueue, KeepTable};
+use crate::ops::pattern::Pattern;
 use crate::ops::remove_state::Remove;
 use crate::ops::source::Ingest;
 use crate::ops::summary::Summary;
@@ -102,18 +103,25 @@ fn has_meeting(query: &Query) -> bool {
     (0..query.windows.len()).any(|target| inputs(target) > 1)
 }
 
-/// Position of an edge's events among the inputs of its target: left and right of a join; everything else has one.
+/// Position of an edge's events among the inputs of its target: left and right of a join, the place among the edges of
+/// a pattern; everything else has one.
 fn side_of(query: &Query, edge: &mesh_model::Edge) -> usize {
-    if !matches!(query.windows[edge.target].kind, WindowKind::Join(_)) {
-        return 0;
+    let mut into = query.edges.iter().filter(|other| other.target == edge.target);
+    match &query.windows[edge.target].kind {
+        WindowKind::Pattern(_) => return into.position(|other| other == edge).unwrap_or_default(),
+        WindowKind::Join(_) => {}
+        _ => return 0,
     }
     match edge.role {
         EdgeRole::Left => LEFT,
         EdgeRole::Right => RIGHT,
         // Without roles the first edge leads to the left side.
         _ => {
-            let first = query.edges.iter().find(|other| other.target == edge.target);
-            if first == Some(edge) { LEFT } else { RIGHT }
+            if into.next() == Some(edge) {
+                LEFT
+            } else {
+                RIGHT
+            }
         }
     }
 }
@@ -252,6 +260,10 @@ fn plan_window(
             let inputs = [exact(LEFT), exact(RIGHT)];
             let join = Join::new(schema, spec, inputs, window.index == Index::None);
             (Box::new(join), all(), Stream { insert_only: false, unique: false, exact: false })
+        }
+        WindowKind::Pattern(patterns) => {
+            let inputs = place.query.edges.iter().filter(|edge| edge.target == place.position).count();
+            (Box::new(Pattern::new(schema, patterns, inputs, place.seed.to_owned())), all(), Stream::IDEAL)
         }
         WindowKind::RemoveState(rule) => (Box::new(Remove::new(schema, *rule)), all(), Stream::IDEAL),
         WindowKind::Counter(spec) => {

@@ -7,6 +7,7 @@ pub(crate) mod filter;
 pub(crate) mod functional;
 pub(crate) mod join;
 pub(crate) mod keep;
+pub(crate) mod pattern;
 pub(crate) mod remove_state;
 pub(crate) mod source;
 pub(crate) mod summary;
