@@ -90,6 +90,7 @@ fn canonical_window(text: &mut String, window: &Window) {
             }
         }
         WindowKind::Pattern(patterns) => patterns.iter().for_each(|pattern| canonical_pattern(text, pattern)),
+        WindowKind::Geofence(geofence) => line(text, format_args!("{geofence:?}")),
         WindowKind::RemoveState(rule) => line(text, format_args!("{rule:?}")),
         WindowKind::Counter(counter) => line(text, format_args!("{counter:?}")),
         WindowKind::Transpose(transpose) => line(text, format_args!("{transpose:?}")),

@@ -17,6 +17,8 @@ pub mod connector;
 mod connectors;
 pub mod diag;
 mod fingerprint;
+pub mod geofence;
+pub mod grammar;
 pub mod kinds;
 pub mod parse;
 pub mod pattern;
@@ -27,6 +29,7 @@ mod reader;
 mod report;
 pub mod role;
 mod schemas;
+pub mod start_order;
 mod text;
 pub mod topics;
 mod window;
@@ -34,6 +37,8 @@ mod windows;
 
 pub use connector::{Connector, Direction};
 pub use diag::{Diagnostic, Diagnostics, Severity};
+pub use geofence::{Distance, Geofence, GeofenceOutput, GeometryFields};
+pub use grammar::windows_document;
 pub use kinds::{
     Aggregate, AggregateCall, AggregateFunction, Counter, Join, JoinField, JoinKey, JoinKind, OutputRule, RemoveState,
     Transpose,
@@ -45,6 +50,7 @@ pub use project::{
     SummaryStat, Window, WindowKind,
 };
 pub use role::EdgeRole;
+pub use start_order::{ConnectorEntry, ConnectorGroup, ConnectorState, StartOrder};
 pub use topics::Endpoint;
 
 /// A project that is fit to run, and what is still worth knowing about it.

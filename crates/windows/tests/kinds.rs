@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use support::scenario::{invariant, project, steps_of_two};
 
 /// Name, attributes of the sources, windows, edges.
-const CASES: [(&str, &str, &str, &str); 20] = [
+const CASES: [(&str, &str, &str, &str); 21] = [
     ("union", "", "<window-union name='u'/>", "<edge source='a b' target='u'/>"),
     ("lenient union", "", "<window-union name='u' strict='false'/>", "<edge source='a b' target='u'/>"),
     ("passing union", "index='pi_EMPTY'", "<window-union name='u' index='pi_EMPTY'/>", "<edge source='a b' target='u'/>"),
@@ -68,6 +68,11 @@ const CASES: [(&str, &str, &str, &str); 20] = [
         <field-selection node='z' name='id'/></output><timefields><timefield field='at' source='a'/>
         <timefield field='at' source='b'/></timefields></pattern></patterns></window-pattern>",
         "<edge source='a b' target='p'/>"),
+    ("geofence", "", "<window-geofence name='g'><geofence coordinate-type='cartesian' output-multiple-results='true'
+        output-sorted-results='true'/><geometry x-fieldname='x' y-fieldname='id' radius='3' desc-fieldname='name'/>
+        <position x-fieldname='x' y-fieldname='id' lookupdistance='1'/><output geoid-fieldname='gid' geodesc-fieldname='desc'
+        geodistance-fieldname='far' geotype-fieldname='type' eventnumber-fieldname='n' segmentnumber-fieldname='side'/>
+        </window-geofence>", "<edge source='b' target='g' role='geometry'/><edge source='a' target='g'/>"),
     ("slots", "", "<window-filter name='f'><expression>true</expression><splitter-expr><expression>id % 3</expression>
         </splitter-expr></window-filter><window-copy name='s0'/><window-copy name='s1'/><window-copy name='all'/>",
         "<edge source='a' target='f'/><edge source='f' target='s0' slot='0'/><edge source='f' target='s1' slot='1'/>

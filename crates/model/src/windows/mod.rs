@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 pub(crate) mod calls;
 pub(crate) mod compute;
 pub(crate) mod functional;
+pub(crate) mod geofence;
 pub(crate) mod join;
 pub(crate) mod pattern;
 pub(crate) mod shape;

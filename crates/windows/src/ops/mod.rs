@@ -5,6 +5,7 @@ pub(crate) mod compute;
 pub(crate) mod counter;
 pub(crate) mod filter;
 pub(crate) mod functional;
+pub(crate) mod geofence;
 pub(crate) mod join;
 pub(crate) mod keep;
 pub(crate) mod pattern;
