@@ -41,6 +41,11 @@ impl Active {
         self.in_flight.as_ref().map(|commit| commit.number)
     }
 
+    /// True once it is to hand over, or does so.
+    pub fn hands_over(&self) -> bool {
+        self.successor.is_some() || self.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some())
+    }
+
     /// Steps not known to be committed: the commit under way, then what was applied since.
     pub fn into_uncommitted(self) -> Vec<Step> {
         join_steps(self.in_flight.map(|commit| commit.steps).unwrap_or_default(), self.open)
@@ -107,10 +112,8 @@ impl EngineRole {
         let State::Active(active) = &mut self.state else {
             return;
         };
-        let closing =
-            active.successor.is_some() || active.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some());
         let blocks_open = blocks_in(&active.open);
-        if closing
+        if active.hands_over()
             || blocks_open >= self.limits.commit_blocks_max
             || active.open_events >= self.limits.commit_events_max
         {
@@ -139,7 +142,12 @@ impl EngineRole {
 
 /// The time of the tick that is due now: before new input when the clock is a heartbeat old, and when a window waits
 /// for it. A wall clock that went back gives none until it has caught up: the recorded clock never goes back.
-fn tick_due(heartbeat_us: Option<i64>, state: &super::MachineState, has_input: bool, now: Now) -> Option<i64> {
+pub(super) fn tick_due(
+    heartbeat_us: Option<i64>,
+    state: &super::MachineState,
+    has_input: bool,
+    now: Now,
+) -> Option<i64> {
     let next = state.clock_us.saturating_add(heartbeat_us?);
     let waited_for = state.next_deadline_us.is_some_and(|deadline| deadline <= now.wall_us);
     (now.wall_us >= next && (has_input || waited_for)).then_some(now.wall_us)

@@ -30,7 +30,9 @@ impl Compute {
             if field.key {
                 Field::Copy(*keys.next().expect("the model has an input field for each key"))
             } else {
-                Field::Program(programs.next().expect("the model has a program for each other field").clone(), field.ty)
+                let program = programs.next().expect("the model has a program for each other field");
+                // Shared with the window before, which digested it.
+                program.copied_field(field.ty).map_or_else(|| Field::Program(program.clone(), field.ty), Field::Copy)
             }
         };
         Compute { fields: schema.fields().iter().map(field).collect(), schema: Arc::clone(schema), errors: 0 }
