@@ -7,6 +7,7 @@
 //! - [`client`]: gRPC and REST calls
 //! - [`load`]: blocks published straight to `.I`, at a rate or as a backlog
 //! - [`plain`]: a load at a rate by a plain producer, as a stranger publishes
+//! - [`foreign`]: what others do on the same cluster
 //! - [`watch`]: a reader of `.O` that nobody restarts: gaps between terms, sequences
 //! - [`verify`]: the output against one engine that never failed
 //! - [`figures`]: percentiles and `RESULT` lines
@@ -16,6 +17,7 @@
 pub mod client;
 pub mod env;
 pub mod figures;
+pub mod foreign;
 pub mod load;
 pub mod mesh;
 pub mod plain;

@@ -9,7 +9,7 @@ use mesh_bus::{Bus, OutRecord};
 use mesh_event::topic::TopicKind;
 use mesh_tests::load::{publish_all, weather_csv, weather_payloads};
 use mesh_tests::watch::Watch;
-use mesh_tests::{Mesh, verify, wait_for};
+use mesh_tests::{Mesh, foreign, verify, wait_for};
 
 use super::{LIMIT, mesh, weather_line};
 
@@ -92,7 +92,13 @@ fn every_mistake_is_named_with_its_place_and_a_way_out() {
     let said = format!("{error:#}");
     assert_says(&said, &["3 problems", "parsecs", "dewpoint", "twenty"]);
 
-    // A topic with two partitions would need a tool of Kafka's; the bus's contract suite covers it on both buses.
+    // A topic that somebody made with two partitions.
+    let topic = mesh.topic(TopicKind::Input).replace(".weather.", ".twoparts.");
+    foreign::create_topic(&mesh.env.kafka, &topic, 2).unwrap();
+    let xml = include_str!("../../../examples/weather/project.xml");
+    let error = mesh.client.deploy(&mesh.coordinator_address, xml, "twoparts", &mesh.host_port).unwrap_err();
+    assert_says(&format!("{error:#}"), &[&topic, "2 partitions", "1 partition"]);
+    mesh.bus.delete_topic(&topic, DEADLINE).unwrap();
 
     // A broker address that does not answer.
     let mut publisher = mesh_tests::Process::start(
