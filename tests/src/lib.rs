@@ -6,6 +6,7 @@
 //! - [`mesh`]: a whole mesh with topics of its own
 //! - [`client`]: gRPC and REST calls
 //! - [`load`]: blocks published straight to `.I`, at a rate or as a backlog
+//! - [`plain`]: a load at a rate by a plain producer, as a stranger publishes
 //! - [`watch`]: a reader of `.O` that nobody restarts: gaps between terms, sequences
 //! - [`verify`]: the output against one engine that never failed
 //! - [`figures`]: percentiles and `RESULT` lines
@@ -17,6 +18,7 @@ pub mod env;
 pub mod figures;
 pub mod load;
 pub mod mesh;
+pub mod plain;
 pub mod process;
 pub mod verify;
 pub mod watch;

@@ -257,7 +257,12 @@ impl Mesh {
 
     /// Options of a reader for checks.
     pub fn reader_options() -> ReaderOptions {
-        ReaderOptions { client: "check".into(), buffer_bytes_max: 64 << 20, committed_only: true }
+        ReaderOptions {
+            client: "check".into(),
+            buffer_bytes_max: 64 << 20,
+            committed_only: true,
+            end_within: ReaderOptions::SOON,
+        }
     }
 
     /// Options of a writer for load.

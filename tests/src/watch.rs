@@ -53,7 +53,12 @@ impl Watch {
         let (seen, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (into, stopped, topic) = (seen.clone(), stop.clone(), Arc::<str>::from(topic));
         let thread = std::thread::spawn(move || {
-            let options = ReaderOptions { client: "watch".into(), buffer_bytes_max: 32 << 20, committed_only: true };
+            let options = ReaderOptions {
+                client: "watch".into(),
+                buffer_bytes_max: 32 << 20,
+                committed_only: true,
+                end_within: ReaderOptions::PATIENT,
+            };
             let mut reader = bus.reader(options, &[(topic, StartAt::Oldest)])?;
             let mut polled = Vec::new();
             while !stopped.load(Ordering::Acquire) {

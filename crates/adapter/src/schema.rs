@@ -165,6 +165,7 @@ impl Search<'_> {
                     client: format!("adapter-schema-{}", self.wanted.window),
                     buffer_bytes_max: BUFFER_BYTES_MAX,
                     committed_only: true,
+                    end_within: ReaderOptions::SOON,
                 };
                 self.found = None;
                 self.others = 0;

@@ -125,8 +125,12 @@ impl Bench {
         report("large_transaction", "100,000 records of 100 B", &mut commits);
         writer.settle(LONG)?;
         let end = self.bus.end(&topic, EndOf::Stable, LONG)?;
-        let options =
-            ReaderOptions { client: "bench".to_owned(), buffer_bytes_max: 16 * 1024 * 1024, committed_only: true };
+        let options = ReaderOptions {
+            client: "bench".to_owned(),
+            buffer_bytes_max: 16 * 1024 * 1024,
+            committed_only: true,
+            end_within: ReaderOptions::SOON,
+        };
         let start = Instant::now();
         let mut reader = self.bus.reader(options, &[(Arc::clone(&topic), StartAt::Oldest)])?;
         let (mut read, mut next, mut polled) = (0, 0, Vec::new());

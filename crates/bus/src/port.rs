@@ -66,6 +66,17 @@ pub struct ReaderOptions {
     pub buffer_bytes_max: usize,
     /// True: only committed records, in offset order, never beyond the last stable offset (always, but for tools).
     pub committed_only: bool,
+    /// How soon after the end of a topic was reached its [`Polled::End`] comes, and how long at most a topic that was
+    /// sought or resumed waits for its turn. Records come at once, whatever this is; on Kafka an idle reader asks the
+    /// brokers as often as this, so what does not need to know is patient.
+    pub end_within: Duration,
+}
+
+impl ReaderOptions {
+    /// [`ReaderOptions::end_within`] of who waits for the end.
+    pub const SOON: Duration = Duration::from_millis(10);
+    /// [`ReaderOptions::end_within`] of who reads one topic and does not look at its end.
+    pub const PATIENT: Duration = Duration::from_millis(250);
 }
 
 /// How a writer writes.

@@ -5,9 +5,10 @@ use mesh_event::NullMask;
 use crate::convert::make_texts;
 use crate::functions::{Kernel, Pattern};
 use crate::kernel::Context;
+use crate::scalar::{Outcome, Scalar};
 use crate::vector::{Vector, union};
 
-const NAN: &str = "the function has no value here";
+pub(crate) const NAN: &str = "the function has no value here";
 const OVERFLOW: &str = "integer overflow";
 const BAD_PATTERN: &str = "`*` inside a pattern is not allowed";
 
@@ -93,4 +94,31 @@ fn booleans<'b>(
 ) -> Vector<'b> {
     let values = context.rows_of(&mut nulls, constant, false, BAD_PATTERN, each);
     Vector::booleans(values, nulls, constant)
+}
+
+/// Runs a function over one row's arguments, none of which is null.
+pub(crate) fn call_one<'a>(kernel: Kernel, args: &[Scalar<'_>]) -> Outcome<'a> {
+    let real = |arg: usize| args[arg].real();
+    let integer = |arg: usize| args[arg].integer();
+    let text = |arg: usize| args[arg].str();
+    let finite = |value: f64| if value.is_nan() { Err(NAN) } else { Ok(Scalar::Real(value)) };
+    let mut out = String::new();
+    match kernel {
+        Kernel::Integer1(f) => return f(integer(0)).map(Scalar::Integer).ok_or(OVERFLOW),
+        Kernel::Integer2(f) => return Ok(Scalar::Integer(f(integer(0), integer(1)))),
+        Kernel::TextToInteger(f) => return Ok(Scalar::Integer(f(text(0)))),
+        Kernel::Text2ToInteger(f) => return Ok(Scalar::Integer(f(text(0), text(1), integer(2)))),
+        Kernel::Real1(f) => return finite(f(real(0))),
+        Kernel::Real2(f) => return finite(f(real(0), real(1))),
+        Kernel::RealInteger(f) => return finite(f(real(0), integer(1))),
+        Kernel::Match => {
+            let pattern = Pattern::parse(text(1)).ok_or(BAD_PATTERN)?;
+            return Ok(Scalar::Boolean(pattern.matches(text(0))));
+        }
+        Kernel::Text(f) => f(text(0), &mut out),
+        Kernel::TextInteger(f) => f(text(0), integer(1), &mut out),
+        Kernel::TextInteger2(f) => f(text(0), integer(1), integer(2), &mut out),
+        Kernel::Replace(f) => f(text(0), text(1), text(2), &mut out),
+    }
+    Ok(Scalar::text(out))
 }

@@ -49,16 +49,16 @@ pub(crate) fn write_real(value: f64, out: &mut String) {
     debug_assert!(written.is_ok(), "writing to a String cannot fail");
 }
 
-fn write_integer(value: i64, out: &mut String) {
+pub(crate) fn write_integer(value: i64, out: &mut String) {
     let written = write!(out, "{value}");
     debug_assert!(written.is_ok(), "writing to a String cannot fail");
 }
 
-const NOT_A_NUMBER: &str = "the text is not a number";
-const OUT_OF_RANGE: &str = "the number does not fit an integer";
-const NOT_A_BOOLEAN: &str = "the text is not true, false or a number";
-const NOT_A_DATE: &str = "the text is not a date";
-const NO_SUCH_DATE: &str = "the number is out of the range of dates";
+pub(crate) const NOT_A_NUMBER: &str = "the text is not a number";
+pub(crate) const OUT_OF_RANGE: &str = "the number does not fit an integer";
+pub(crate) const NOT_A_BOOLEAN: &str = "the text is not true, false or a number";
+pub(crate) const NOT_A_DATE: &str = "the text is not a date";
+pub(crate) const NO_SUCH_DATE: &str = "the number is out of the range of dates";
 const TOO_LONG: &str = "the texts of one block are longer than 4 GiB";
 
 /// Converts a vector of type `from`.

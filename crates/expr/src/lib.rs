@@ -4,8 +4,9 @@
 //!
 //! Code map:
 //! - `lexer`, `ast`, `parser`: text to statements (a Pratt parser); `check`: names and types, to `node`s
-//! - `run`: a program over a block; `kernel`, `call`, `convert`: the loops; `vector`: values of all rows;
-//!   `active`: which rows a branch is for; `store`: the result as a column
+//! - `run`: a program over a block, column by column; `kernel`, `call`, `convert`: the loops; `vector`: values of all
+//!   rows; `active`: which rows a branch is for; `store`: the result as a column
+//! - `row`: the same program row by row, for small blocks; `scalar`: one value
 //! - `functions`: the function library, a file per family
 //! - [`functional`]: the function language of functional windows, read into the same trees
 //! - `date`: days since 1899-12-30; [`suggest`]: did you mean
@@ -33,7 +34,9 @@ mod lexer;
 mod node;
 mod parser;
 pub mod program;
+mod row;
 mod run;
+mod scalar;
 mod store;
 pub mod suggest;
 pub mod types;

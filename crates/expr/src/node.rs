@@ -37,9 +37,10 @@ pub(crate) enum Node {
         right: Box<Node>,
         site: Site,
     },
-    /// Both sides have the same type.
+    /// Both sides have this type.
     Compare {
         op: Comparison,
+        kind: Type,
         left: Box<Node>,
         right: Box<Node>,
     },

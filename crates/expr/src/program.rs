@@ -8,8 +8,9 @@ use crate::active::{Active, holds};
 use crate::check::{self, Checked};
 use crate::kernel::Context;
 use crate::node::{Node, Site, Step};
+use crate::row::{RowRun, SMALL_BLOCK};
 use crate::run::Run;
-use crate::{ExprError, RowErrors, Type, parser, store};
+use crate::{ExprError, RowErrors, Type, parser, scalar, store};
 
 /// The names that a program may use.
 #[derive(Debug, Clone)]
@@ -84,12 +85,15 @@ impl Program {
         }
     }
 
+    /// The input field that a result of type `into` is, unchanged, when the program is no more than its name.
+    pub fn copied_field(&self, into: FieldType) -> Option<usize> {
+        self.copies.filter(|(_, ty)| *ty == into).map(|(index, _)| index)
+    }
+
     /// Runs over a whole block; the result is converted to `into`, null where that fails.
     /// The block's schema must be the one of the scope.
     pub fn eval(&self, block: &Block, into: FieldType) -> Evaluated {
-        if let Some((index, ty)) = self.copies
-            && ty == into
-        {
+        if let Some(index) = self.copied_field(into) {
             return Evaluated { column: block.columns[index].clone(), errors: RowErrors::default() };
         }
         let Some(result) = self.code.result.filter(|result| store::fits(*result, into)) else {
@@ -97,6 +101,12 @@ impl Program {
             (0..block.len()).for_each(|_| builder.push_null());
             return Evaluated { column: Arc::new(builder.finish()), errors: RowErrors::default() };
         };
+        if block.len() <= SMALL_BLOCK {
+            let mut run = RowRun::new(block, self.code.locals.len());
+            let column =
+                store::store_rows(&mut run, block.len(), (result, into), |run, row| run.program(&self.code.steps, row));
+            return Evaluated { column: Arc::new(column), errors: run.errors };
+        }
         let mut run = Run::new(block, &self.code.locals, result);
         let value = run.program(&self.code.steps);
         let mut errors = std::mem::take(&mut run.errors);
@@ -113,6 +123,15 @@ impl Program {
             keep.resize(block.len(), false);
             return RowErrors::default();
         };
+        if block.len() <= SMALL_BLOCK {
+            let mut run = RowRun::new(block, self.code.locals.len());
+            keep.extend((0..block.len()).map(|row| {
+                let value = run.program(&self.code.steps, row);
+                let value = scalar::cast(value, result, Type::Boolean);
+                run.settle(value, Site { line: 1, column: 1 }).holds()
+            }));
+            return run.errors;
+        }
         let mut run = Run::new(block, &self.code.locals, result);
         let value = run.program(&self.code.steps);
         let mut errors = std::mem::take(&mut run.errors);

@@ -98,7 +98,7 @@ impl<'b> Run<'b> {
                 let value = kernel::reals(*op, &left, &right, &mut self.context(active, *site));
                 value.unwrap_or_else(|| Vector::null(Type::Real))
             }
-            Node::Compare { op, left, right } => {
+            Node::Compare { op, left, right, .. } => {
                 let (left, right) = (self.node(left, active), self.node(right, active));
                 kernel::compare(*op, &left, &right, self.rows).unwrap_or_else(|| Vector::null(Type::Boolean))
             }

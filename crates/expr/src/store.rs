@@ -6,7 +6,10 @@ use crate::Type;
 use crate::convert::cast;
 use crate::date;
 use crate::kernel::Context;
-use crate::vector::{Data, Vector};
+use crate::node::Site;
+use crate::row::RowRun;
+use crate::scalar::{self, Scalar};
+use crate::vector::{Data, Texts, Vector};
 
 const NOT_INT32: &str = "the number does not fit int32";
 const NOT_MONEY: &str = "the number does not fit money";
@@ -21,9 +24,9 @@ pub(crate) fn fits(from: Type, into: FieldType) -> bool {
     }
 }
 
-/// The result of type `from` as a column of type `into`; rows that do not fit are null and counted.
-pub(crate) fn store(value: Vector<'_>, from: Type, into: FieldType, context: &mut Context<'_>) -> Column {
-    let want = match into {
+/// What a result must be to become a field of type `into`.
+fn wanted(into: FieldType) -> Type {
+    match into {
         FieldType::Int32 | FieldType::Int64 => Type::Integer,
         FieldType::Double | FieldType::Money => Type::Real,
         FieldType::String => Type::String,
@@ -31,7 +34,68 @@ pub(crate) fn store(value: Vector<'_>, from: Type, into: FieldType, context: &mu
         FieldType::Blob | FieldType::ArrayInt32 | FieldType::ArrayInt64 | FieldType::ArrayDouble => {
             unreachable!("the caller asked `fits`")
         }
+    }
+}
+
+/// The results of type `from` of so many rows as a column of type `into`, asked for one by one.
+pub(crate) fn store_rows<'a>(
+    run: &mut RowRun<'a>,
+    rows: usize,
+    (from, into): (Type, FieldType),
+    each: impl Fn(&mut RowRun<'a>, usize) -> Scalar<'a>,
+) -> Column {
+    let want = wanted(into);
+    let mut nulls = NullMask::default();
+    let mut value = |row: usize| {
+        let value = each(run, row);
+        let value = if same(from, want) { value } else { run.settle(scalar::cast(value, from, want), WHOLE) };
+        let stored = match (value, into) {
+            (Scalar::Integer(v), FieldType::Int32) => {
+                i32::try_from(v).map(|_| Scalar::Integer(v)).map_err(|_| NOT_INT32)
+            }
+            (Scalar::Real(v), FieldType::Money) => money(v).map(Scalar::Integer).ok_or(NOT_MONEY),
+            (Scalar::Real(v), FieldType::Date) => date::to_seconds(v).map(Scalar::Integer).ok_or(NOT_A_DATE),
+            (Scalar::Real(v), FieldType::Stamp) => date::to_micros(v).map(Scalar::Integer).ok_or(NOT_A_DATE),
+            (value, _) => Ok(value),
+        };
+        let stored = run.settle(stored, WHOLE);
+        if stored.is_null() {
+            nulls.set(row);
+        }
+        stored
     };
+    let data = match into {
+        FieldType::Int32 => ColumnData::Int32((0..rows).map(|row| value(row).integer() as i32).collect()),
+        FieldType::Int64 => ColumnData::Int64((0..rows).map(|row| value(row).integer()).collect()),
+        FieldType::Date => ColumnData::Date((0..rows).map(|row| value(row).integer()).collect()),
+        FieldType::Stamp => ColumnData::Stamp((0..rows).map(|row| value(row).integer()).collect()),
+        FieldType::Money => ColumnData::Money((0..rows).map(|row| value(row).integer()).collect()),
+        FieldType::Double => ColumnData::Double((0..rows).map(|row| value(row).real()).collect()),
+        _ => {
+            let mut texts = Texts::with_rows(rows);
+            let mut too_long = Vec::new();
+            for row in 0..rows {
+                if !texts.push(value(row).str()) {
+                    too_long.push(row);
+                }
+            }
+            too_long.into_iter().for_each(|row| nulls.set(row));
+            ColumnData::String(texts.into())
+        }
+    };
+    Column { data, nulls }
+}
+
+/// Where a result as a whole is reported.
+const WHOLE: Site = Site { line: 1, column: 1 };
+
+fn money(value: f64) -> Option<i64> {
+    crate::convert::real_to_integer((value * MONEY_SCALE as f64).round())
+}
+
+/// The result of type `from` as a column of type `into`; rows that do not fit are null and counted.
+pub(crate) fn store(value: Vector<'_>, from: Type, into: FieldType, context: &mut Context<'_>) -> Column {
+    let want = wanted(into);
     let value = if same(from, want) { value } else { cast(value, from, want, context) };
     let Vector { data, nulls, .. } = value.expanded(context.rows);
     let mut nulls: NullMask = nulls.take();
@@ -44,7 +108,7 @@ pub(crate) fn store(value: Vector<'_>, from: Type, into: FieldType, context: &mu
         (Data::Integer(values), _) => ColumnData::Int64(zeroed(values.take(), &nulls)),
         (Data::Real(values), FieldType::Money) => {
             let values = values.get();
-            let each = |row: usize| crate::convert::real_to_integer((values[row] * MONEY_SCALE as f64).round());
+            let each = |row: usize| money(values[row]);
             ColumnData::Money(context.rows_of(&mut nulls, false, 0, NOT_MONEY, each))
         }
         (Data::Real(values), FieldType::Date) => {

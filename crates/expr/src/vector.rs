@@ -82,8 +82,7 @@ impl<'b> Vector<'b> {
     }
 
     pub fn text(values: Texts, nulls: NullMask, constant: bool) -> Vector<'b> {
-        let rows = Bytes2D { ends: values.ends, bytes: values.text.into_bytes().into() };
-        Vector { data: Data::Text(Shared::Fresh(rows)), nulls: mask(nulls), constant }
+        Vector { data: Data::Text(Shared::Fresh(values.into())), nulls: mask(nulls), constant }
     }
 
     /// Null in every row.
@@ -244,6 +243,12 @@ fn picked<T: Copy>(mut base: Vec<T>, other: &[T], chosen: &[bool]) -> Vec<T> {
 pub(crate) struct Texts {
     pub text: String,
     pub ends: Vec<u32>,
+}
+
+impl From<Texts> for Bytes2D {
+    fn from(texts: Texts) -> Bytes2D {
+        Bytes2D { ends: texts.ends, bytes: texts.text.into_bytes().into() }
+    }
 }
 
 impl Texts {

@@ -379,7 +379,7 @@ proptest! {
     #[test]
     fn columns_agree_with_rows(
         trees in (number(2), truth(2), number(2), truth(1), number(2), number(3)),
-        rows in prop::collection::vec(row(), 1..20),
+        rows in prop::collection::vec(row(), 1..24),
     ) {
         let start = without_variable(trees.0);
         let parts = [&start, &trees.1, &trees.2, &trees.3, &trees.4, &trees.5];

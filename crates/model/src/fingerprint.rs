@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::kinds::{Join, JoinField, OutputRule};
 use crate::project::{FunctionalField, Project, Window, WindowKind};
 
 /// Hash of the canonical text.
@@ -36,6 +37,12 @@ fn canonical_window(text: &mut String, window: &Window) {
     let kind = window.kind.element();
     line(text, format_args!("{kind} {} index {:?} schema {}", window.name, window.index, window.schema));
     line(text, format_args!("retention {:?}", window.retention));
+    if window.output != OutputRule::default() {
+        line(text, format_args!("output {:?}", window.output));
+    }
+    if let Some(splitter) = &window.splitter {
+        line(text, format_args!("splitter {}", splitter.canonical()));
+    }
     match &window.kind {
         WindowKind::Source { insert_only, autogen_key } => {
             line(text, format_args!("insert-only {insert_only} autogen-key {autogen_key}"));
@@ -61,6 +68,29 @@ fn canonical_window(text: &mut String, window: &Window) {
         WindowKind::Summary { window_length, input, fields } => {
             line(text, format_args!("summary {window_length} {input} {fields:?}"));
         }
+        WindowKind::Union { strict } => line(text, format_args!("strict {strict}")),
+        WindowKind::Aggregate(aggregate) => {
+            line(text, format_args!("group by {:?} calls {:?}", aggregate.keys, aggregate.calls));
+            for (program, ty) in &aggregate.arguments {
+                line(text, format_args!("argument {ty} {}", program.canonical()));
+            }
+            for program in &aggregate.fields {
+                line(text, format_args!("expression {}", program.canonical()));
+            }
+        }
+        WindowKind::Join(join) => {
+            let Join { kind, left, right, key, no_regenerates, fields, .. } = &**join;
+            line(text, format_args!("join {kind:?} {left:?} {right:?} {key:?} {no_regenerates}"));
+            for field in fields {
+                match field {
+                    JoinField::Program(program) => line(text, format_args!("expression {}", program.canonical())),
+                    other => line(text, format_args!("field {other:?}")),
+                }
+            }
+        }
+        WindowKind::RemoveState(rule) => line(text, format_args!("{rule:?}")),
+        WindowKind::Counter(counter) => line(text, format_args!("{counter:?}")),
+        WindowKind::Transpose(transpose) => line(text, format_args!("{transpose:?}")),
     }
 }
 

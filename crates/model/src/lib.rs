@@ -3,7 +3,7 @@
 //! Read [`parse_project`] and [`Project`] first.
 //!
 //! Code map:
-//! - [`project`], [`connector`]: the checked model; [`topics`]: which windows get topics, does it need a clock
+//! - [`project`], [`kinds`], [`role`], [`connector`]: the checked model; [`topics`]: which windows get topics, does it need a clock
 //! - [`diag`]: problems with place, snippet and way out; `report`: collects them, and the wording of common ones
 //! - `text`: decoded text that knows where each byte came from; `reader`: attributes and texts of elements
 //! - [`parse`] -> `query` (edges, order) -> `window` -> `schemas`, `connectors`, `windows/` (a file per kind)
@@ -17,12 +17,14 @@ pub mod connector;
 mod connectors;
 pub mod diag;
 mod fingerprint;
+pub mod kinds;
 pub mod parse;
 mod preflight;
 pub mod project;
 mod query;
 mod reader;
 mod report;
+pub mod role;
 mod schemas;
 mod text;
 pub mod topics;
@@ -31,11 +33,16 @@ mod windows;
 
 pub use connector::{Connector, Direction};
 pub use diag::{Diagnostic, Diagnostics, Severity};
+pub use kinds::{
+    Aggregate, AggregateCall, AggregateFunction, Counter, Join, JoinField, JoinKey, JoinKind, OutputRule, RemoveState,
+    Transpose,
+};
 pub use parse::parse_project;
 pub use project::{
-    EVENT_COUNTER_START, Edge, EdgeRole, FunctionalField, Index, Project, PubSub, Query, Retention, RetentionKind,
-    SummaryField, SummaryStat, Window, WindowKind,
+    EVENT_COUNTER_START, Edge, FunctionalField, Index, Project, PubSub, Query, Retention, RetentionKind, SummaryField,
+    SummaryStat, Window, WindowKind,
 };
+pub use role::EdgeRole;
 pub use topics::Endpoint;
 
 /// A project that is fit to run, and what is still worth knowing about it.

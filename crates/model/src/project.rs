@@ -7,6 +7,8 @@ use mesh_event::Schema;
 use mesh_expr::Program;
 
 use crate::Connector;
+use crate::kinds::{Aggregate, Counter, Join, OutputRule, RemoveState, Transpose};
+use crate::role::EdgeRole;
 
 /// A checked project.
 #[derive(Debug, Clone)]
@@ -61,25 +63,6 @@ pub struct Edge {
     pub slot: Option<u32>,
 }
 
-/// What the events of an edge are for its target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EdgeRole {
-    /// Data (the default).
-    Data,
-    /// A model.
-    Model,
-    /// Left side of a join.
-    Left,
-    /// Right side of a join.
-    Right,
-    /// Positions of a geofence.
-    Position,
-    /// Geometries of a geofence.
-    Geometry,
-    /// Requests to a model supervisor.
-    Request,
-}
-
 /// A window.
 #[derive(Debug, Clone)]
 pub struct Window {
@@ -95,6 +78,10 @@ pub struct Window {
     pub kind: WindowKind,
     /// When rows leave by themselves (source and copy only).
     pub retention: Option<Retention>,
+    /// What becomes of its output before it leaves.
+    pub output: OutputRule,
+    /// A number for each event it puts out: the slot it goes to.
+    pub splitter: Option<Program>,
     /// Its connectors in file order.
     pub connectors: Vec<Connector>,
     /// Line in the file, from 1.
@@ -150,6 +137,22 @@ pub enum WindowKind {
         /// One entry per field of the window's schema.
         fields: Vec<SummaryField>,
     },
+    /// Brings several streams of one schema together.
+    Union {
+        /// An insert of a known key and a delete of an unknown one are bad events; otherwise they are an update and
+        /// nothing.
+        strict: bool,
+    },
+    /// One row for each group of input rows.
+    Aggregate(Box<Aggregate>),
+    /// Rows of two inputs side by side.
+    Join(Box<Join>),
+    /// Every event as an insert under a new key.
+    RemoveState(RemoveState),
+    /// Events a second.
+    Counter(Counter),
+    /// Columns to rows, or rows to columns.
+    Transpose(Box<Transpose>),
 }
 
 impl WindowKind {
@@ -162,6 +165,12 @@ impl WindowKind {
             WindowKind::Compute { .. } => "window-compute",
             WindowKind::Functional { .. } => "window-functional",
             WindowKind::Summary { .. } => "window-calculate",
+            WindowKind::Union { .. } => "window-union",
+            WindowKind::Aggregate(_) => "window-aggregate",
+            WindowKind::Join(_) => "window-join",
+            WindowKind::RemoveState(_) => "window-remove-state",
+            WindowKind::Counter(_) => "window-counter",
+            WindowKind::Transpose(_) => "window-transpose",
         }
     }
 }
@@ -262,6 +271,13 @@ pub enum RetentionKind {
         /// The period in microseconds.
         us: i64,
     },
+    /// Every so many microseconds the rows leave whose age has reached a span.
+    ByTimeLookback {
+        /// The period in microseconds.
+        us: i64,
+        /// The age in microseconds.
+        span_us: i64,
+    },
     /// The oldest row leaves when row n + 1 comes.
     ByCountSliding {
         /// Rows kept.
@@ -277,7 +293,7 @@ pub enum RetentionKind {
 impl Retention {
     /// True when rows leave by the clock of the last tick.
     pub fn uses_clock(&self) -> bool {
-        let by_time = matches!(self.kind, RetentionKind::ByTimeSliding { .. } | RetentionKind::ByTimeJumping { .. });
-        by_time && self.field.is_none()
+        let by_count = matches!(self.kind, RetentionKind::ByCountSliding { .. } | RetentionKind::ByCountJumping { .. });
+        !by_count && self.field.is_none()
     }
 }

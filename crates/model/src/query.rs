@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use roxmltree::Node;
 
-use crate::project::{Edge, EdgeRole, Index, PubSub, Query, Window};
+use crate::project::{Edge, Index, PubSub, Query, Window};
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, duplicate, tag_span};
+use crate::role::EdgeRole;
 use crate::text::Text;
 use crate::window::{self, Place};
 
@@ -47,11 +48,13 @@ pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, rea
     check_ends(&windows, &edges, complete, node, reader);
     // Reported; they must not make a cycle too.
     edges.retain(|edge| !windows[edge.edge.target].node.has_tag_name("window-source"));
-    let order = topological(&windows, &edges, reader)?;
+    let order = topological(&windows, &mut edges, reader);
+    check_slots(&windows, &edges, reader);
 
     let place = Place {
         windows: &windows,
         edges: edges.iter().map(|edge| edge.edge).collect(),
+        complete,
         index: own_index.or(index).unwrap_or(Index::Ordered),
         pubsub,
         reader,
@@ -96,16 +99,6 @@ fn raw_windows<'n, 'i>(node: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<RawWindow
     windows
 }
 
-const ROLES: [(&str, EdgeRole); 7] = [
-    ("data", EdgeRole::Data),
-    ("model", EdgeRole::Model),
-    ("left", EdgeRole::Left),
-    ("right", EdgeRole::Right),
-    ("position", EdgeRole::Position),
-    ("geometry", EdgeRole::Geometry),
-    ("request", EdgeRole::Request),
-];
-
 /// The edges, and whether every name in them is known.
 fn raw_edges<'n, 'i>(
     node: Node<'n, 'i>,
@@ -140,7 +133,12 @@ fn raw_edges<'n, 'i>(
                     complete.set(false);
                 }
                 if found.is_none() && !nameless {
-                    reader.report.add(element, unknown_window(attribute, &name, query, windows, reader));
+                    let draft = unknown_window(attribute, &name, query, windows, reader);
+                    // What was probably meant is good enough to find the mistakes of the windows behind it.
+                    let meant = draft.suggestion.clone();
+                    reader.report.add(element, draft);
+                    let meant = windows.iter().position(|window| Some(window.name.as_str()) == meant.as_deref());
+                    return meant.map(|meant| (name, meant));
                 }
                 found.map(|found| (name, found))
             };
@@ -151,13 +149,13 @@ fn raw_edges<'n, 'i>(
             for (target_name, target) in &targets {
                 let edge = Edge { source: *source, target: *target, role, slot };
                 let twice = edges.iter().any(|other| other.edge == edge);
-                if twice {
+                if twice && complete.get() {
                     let headline =
                         format!("the edge from `{}` to `{}` stands twice", source_name.as_str(), target_name.as_str());
                     let draft = Draft::error("duplicate-edge", target_name.full_span(), headline)
                         .help("remove one: every event would come twice");
                     reader.report.add(element, draft);
-                } else {
+                } else if !twice {
                     let (source, target) = (source_name.clone(), target_name.clone());
                     edges.push(RawEdge { edge, node: element, source, target });
                 }
@@ -188,10 +186,11 @@ fn unknown_window(
 
 fn edge_role(element: Node<'_, '_>, reader: &Reader<'_>) -> EdgeRole {
     let Some(text) = reader.attribute(element, "role").filter(|text| !text.is_empty()) else { return EdgeRole::Data };
-    match ROLES.into_iter().find(|(name, _)| text.as_str().eq_ignore_ascii_case(name)) {
+    match EdgeRole::ALL.into_iter().find(|(name, _)| text.as_str().eq_ignore_ascii_case(name)) {
         Some((_, role)) => role,
         None => {
-            let draft = bad_value("`role`", &text, "an edge role").known(text.as_str(), ROLES.map(|(name, _)| name));
+            let draft =
+                bad_value("`role`", &text, "an edge role").known(text.as_str(), EdgeRole::ALL.map(|(name, _)| name));
             reader.report.add(element, draft);
             EdgeRole::Data
         }
@@ -202,14 +201,7 @@ fn edge_slot(element: Node<'_, '_>, reader: &Reader<'_>) -> Option<u32> {
     let text = reader.attribute(element, "slot").filter(|text| !text.is_empty())?;
     match text.as_str().parse::<i64>() {
         Ok(-1) => None,
-        Ok(slot) if (0..=i64::from(u32::MAX)).contains(&slot) => {
-            let because = "windows have no splitter yet";
-            let way_out = "filter after the window: one filter window per slot";
-            reader
-                .report
-                .add(element, crate::report::not_supported(text.full_span(), "an edge slot", because, way_out));
-            u32::try_from(slot).ok()
-        }
+        Ok(slot) if (0..=i64::from(u32::MAX)).contains(&slot) => u32::try_from(slot).ok(),
         _ => {
             reader.report.add(element, bad_value("`slot`", &text, "a number from 0, or -1 for all"));
             None
@@ -260,28 +252,48 @@ fn check_ends(
     }
 }
 
-/// Positions of windows so that every edge leads forward, otherwise in file order; `None` after a report of a cycle.
-fn topological(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], reader: &Reader<'_>) -> Option<Vec<usize>> {
+/// Edges that ask for a slot of a window that has no splitter.
+fn check_slots(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], reader: &Reader<'_>) {
+    for edge in edges.iter().filter(|edge| edge.edge.slot.is_some()) {
+        let source = &windows[edge.edge.source];
+        if !source.node.children().any(|child| child.tag_name().name().starts_with("splitter-")) {
+            let headline =
+                format!("window `{}` has no splitter, every event goes along this edge", source.name.as_str());
+            let draft = Draft::warning("unused-slot", edge.source.full_span(), headline)
+                .help("remove `slot`, or add a <splitter-expr> to the window");
+            reader.report.add(edge.node, draft);
+        }
+    }
+}
+
+/// Positions of windows so that every edge leads forward, otherwise in file order. An edge that closes a cycle is
+/// reported and left out, so that the windows in the cycle are checked too.
+fn topological(windows: &[RawWindow<'_, '_>], edges: &mut Vec<RawEdge<'_, '_>>, reader: &Reader<'_>) -> Vec<usize> {
     let mut order = Vec::with_capacity(windows.len());
     let mut done = vec![false; windows.len()];
     while order.len() < windows.len() {
         let ready =
             |at: &usize| !done[*at] && edges.iter().all(|edge| edge.edge.target != *at || done[edge.edge.source]);
         let Some(next) = (0..windows.len()).find(ready) else {
-            report_cycle(windows, edges, &done, reader);
-            return None;
+            let closing = report_cycle(windows, edges, &done, reader);
+            edges.remove(closing);
+            continue;
         };
         done[next] = true;
         order.push(next);
     }
-    Some(order)
+    order
 }
 
-/// Walks back from a window that is not ready until a window comes again.
-fn report_cycle(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], done: &[bool], reader: &Reader<'_>) {
-    let into = |at: usize| edges.iter().find(move |edge| edge.edge.target == at && !done[edge.edge.source]);
+/// Walks back from a window that is not ready until a window comes again; the position of the edge that closes the
+/// cycle.
+fn report_cycle(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], done: &[bool], reader: &Reader<'_>) -> usize {
+    let into = |at: usize| edges.iter().position(|edge| edge.edge.target == at && !done[edge.edge.source]);
     let mut walk: Vec<usize> = (0..windows.len()).find(|at| !done[*at]).into_iter().collect();
-    while let Some(edge) = walk.last().and_then(|at| into(*at)) {
+    loop {
+        let last = walk.last().expect("a window is not done");
+        let closing = into(*last).expect("a window that is not ready has an input that is not done");
+        let edge = &edges[closing];
         let source = edge.edge.source;
         if let Some(start) = walk.iter().position(|at| *at == source) {
             let mut names: Vec<&str> = walk[start..].iter().rev().map(|at| windows[*at].name.as_str()).collect();
@@ -290,7 +302,7 @@ fn report_cycle(windows: &[RawWindow<'_, '_>], edges: &[RawEdge<'_, '_>], done: 
             let draft = Draft::error("cycle", edge.source.full_span(), headline)
                 .help("remove one of these edges; events must flow one way");
             reader.report.add(edge.node, draft);
-            return;
+            return closing;
         }
         walk.push(source);
     }

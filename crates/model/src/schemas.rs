@@ -9,6 +9,7 @@ use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, duplicate, missing_attribute, not_supported, tag_span};
 use crate::text::Text;
 use crate::window::Place;
+use crate::windows::{join, shape, transpose};
 
 impl Place<'_, '_, '_> {
     /// Schema of a window; `None` when it has none that is right, which was reported.
@@ -46,7 +47,7 @@ impl Place<'_, '_, '_> {
 
     fn find_schema(&self, at: usize) -> Option<Arc<Schema>> {
         let (node, reader) = (self.windows[at].node, self.reader);
-        let inherits = matches!(node.tag_name().name(), "window-copy" | "window-filter");
+        let inherits = matches!(node.tag_name().name(), "window-copy" | "window-filter" | "window-union");
         let written: Vec<Node<'_, '_>> = node
             .children()
             .filter(|child| child.has_tag_name("schema") || child.has_tag_name("schema-string"))
@@ -57,8 +58,17 @@ impl Place<'_, '_, '_> {
             reader.report.add(*second, draft);
         }
         let Some(element) = written.first().copied() else {
-            if inherits {
-                return self.input_of(at);
+            match node.tag_name().name() {
+                _ if inherits => return self.input_of(at),
+                "window-remove-state" => {
+                    return self.input_of(at).and_then(|input| shape::with_number(node, &input, reader));
+                }
+                "window-counter" => return Some(shape::counted()),
+                "window-transpose" => {
+                    return self.input_of(at).and_then(|input| transpose::schema(node, &input, reader));
+                }
+                "window-join" => return join::schema(self, at),
+                _ => {}
             }
             let headline = format!("window `{}` has no schema", self.windows[at].name.as_str());
             let draft = Draft::error("no-schema", tag_span(node), headline)

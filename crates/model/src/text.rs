@@ -111,10 +111,19 @@ impl Text {
 
     /// The words between white space.
     pub fn words(&self) -> Vec<Text> {
+        self.parts_between(char::is_whitespace)
+    }
+
+    /// The names of a list, between white space and commas.
+    pub fn list(&self) -> Vec<Text> {
+        self.parts_between(|c| c.is_whitespace() || c == ',')
+    }
+
+    fn parts_between(&self, gap: impl Fn(char) -> bool) -> Vec<Text> {
         let mut words = Vec::new();
         let mut start = None;
         for (at, c) in self.text.char_indices().chain([(self.text.len(), ' ')]) {
-            match (start, c.is_whitespace()) {
+            match (start, gap(c)) {
                 (None, false) => start = Some(at),
                 (Some(from), true) => {
                     words.push(self.part(from..at));

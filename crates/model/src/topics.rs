@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_event::Schema;
 
-use crate::{Connector, Direction, Project, Query, Window, WindowKind};
+use crate::{Connector, Direction, Project, Query, Transpose, Window, WindowKind};
 
 /// A window that has a topic.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,16 @@ impl Project {
 
     /// True when the clock can change what the project computes: ticks must then be in the commit log.
     pub fn needs_clock(&self) -> bool {
-        let windows = self.queries.iter().flat_map(|query| &query.windows);
-        windows.filter_map(|window| window.retention).any(|retention| retention.uses_clock())
+        self.queries.iter().flat_map(|query| &query.windows).any(|window| {
+            let by_kind = match &window.kind {
+                WindowKind::Aggregate(aggregate) => aggregate.calls.iter().any(|call| call.period_us.is_some()),
+                WindowKind::Counter(_) => true,
+                WindowKind::Transpose(transpose) => matches!(**transpose, Transpose::Wide { clear_us: Some(_), .. }),
+                _ => false,
+            };
+            by_kind
+                || window.retention.is_some_and(|retention| retention.uses_clock())
+                || window.output.pulse_us.is_some()
+        })
     }
 }

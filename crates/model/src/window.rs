@@ -8,18 +8,22 @@ use mesh_event::Schema;
 use roxmltree::Node;
 
 use crate::connectors;
-use crate::project::{Edge, EdgeRole, Index, PubSub, Window, WindowKind};
+use crate::kinds::OutputRule;
+use crate::project::{Edge, Index, PubSub, Window, WindowKind};
 use crate::query::RawWindow;
 use crate::reader::{IGNORED, Reader};
-use crate::report::{Draft, not_supported, tag_span};
+use crate::report::{Draft, bad_value, not_supported, tag_span};
+use crate::role::EdgeRole;
 use crate::text::Text;
-use crate::windows::{compute, functional, source, summary};
+use crate::windows::{aggregate, compute, functional, join, shape, source, summary, transpose};
 
 /// A query while its windows are read.
 pub(crate) struct Place<'q, 'n, 'i> {
     pub windows: &'q [RawWindow<'n, 'i>],
     /// Edges between positions of `windows`.
     pub edges: Vec<Edge>,
+    /// False when an edge names what is not there.
+    pub complete: bool,
     /// Index of windows without their own.
     pub index: Index,
     pub pubsub: PubSub,
@@ -33,8 +37,11 @@ pub(crate) struct Reading<'a, 'n, 'i> {
     pub node: Node<'n, 'i>,
     pub name: &'a Text,
     pub schema: &'a Arc<Schema>,
-    /// Schema of the window's input; sources have none.
+    /// Schema of the window's input; sources and joins have none.
     pub input: Option<&'a Arc<Schema>>,
+    pub place: &'a Place<'a, 'n, 'i>,
+    /// Position of the window in the place.
+    pub at: usize,
     pub reader: &'a Reader<'a>,
 }
 
@@ -54,7 +61,7 @@ const COMMON: [&str; 11] = [
 ];
 
 /// Kinds that are read: element, own attributes, own child elements.
-const KINDS: [(&str, &[&str], &[&str]); 6] = [
+const KINDS: [(&str, &[&str], &[&str]); 12] = [
     ("window-source", &["insert-only", "autogen-key"], &["schema", "schema-string", "retention", "splitter-expr"]),
     ("window-copy", &[], &["schema", "schema-string", "retention", "splitter-expr"]),
     (
@@ -75,19 +82,22 @@ const KINDS: [(&str, &[&str], &[&str]); 6] = [
     (
         "window-calculate",
         &["algorithm", "produces-only-inserts"],
-        &["schema", "schema-string", "parameters", "input-map", "output-map", "mas-map"],
+        &["schema", "schema-string", "parameters", "input-map", "output-map", "mas-map", "splitter-expr"],
+    ),
+    ("window-union", &["strict"], &["schema", "schema-string", "splitter-expr"]),
+    ("window-aggregate", &[], &["schema", "schema-string", "output", "expr-initialize", "splitter-expr"]),
+    ("window-join", &[], &["schema", "schema-string", "join", "output", "expr-initialize", "splitter-expr"]),
+    ("window-remove-state", &["remove", "add-log-fields"], &["schema", "schema-string", "splitter-expr"]),
+    ("window-counter", &["count-interval", "clear-interval"], &["schema", "schema-string", "splitter-expr"]),
+    (
+        "window-transpose",
+        &["mode", "tag-name", "tag-values", "tags-included", "group-by", "clear-timeout"],
+        &["schema", "schema-string", "splitter-expr"],
     ),
 ];
 
 /// Kinds that exist but cannot run here: element, why, the way out.
-const NOT_YET: [(&str, &str, &str); 27] = [
-    (
-        "window-aggregate",
-        "grouped state comes with a later version",
-        "use window-calculate with algorithm=\"Summary\" for statistics over the last events",
-    ),
-    ("window-join", "joins come with a later version", "join outside and publish the joined events"),
-    ("window-union", "unions come with a later version", "publish both streams into one source window"),
+const NOT_YET: [(&str, &str, &str); 21] = [
     ("window-pattern", "patterns come with a later version", "match the steps with filter windows"),
     ("window-lua", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
     ("window-python", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
@@ -97,9 +107,6 @@ const NOT_YET: [(&str, &str, &str); 27] = [
     ("window-model-reader", "models come with a later version", "score outside and publish the result"),
     ("window-model-supervisor", "models come with a later version", "score outside and publish the result"),
     ("window-geofence", "geofences come with a later version", "compute the distance in a compute window"),
-    ("window-counter", "counters come with a later version", "use eventCounter() in a functional window"),
-    ("window-remove-state", "it comes with a later version", "filter with ESP_OPCODE == \"I\""),
-    ("window-transpose", "it comes with a later version", "publish the events in the wanted shape"),
     (
         "window-procedural",
         "plug-ins and DS2 programs are binary parts of the original engine",
@@ -142,7 +149,7 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
         return None;
     };
     reader.check_attributes(node, &[&COMMON, attributes]);
-    refuse_attributes(node, reader);
+    let output = output_rule(node, reader);
     check_children(node, children, reader);
     check_roles(place, at, name);
 
@@ -151,9 +158,10 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
     let index = index.unwrap_or(place.index);
     let pubsub = reader.flag(node, "pubsub");
     let schema = place.schema_of(at);
-    let input = place.input_of(at);
+    let input = if tag == "window-join" { None } else { place.input_of(at) };
     let schema = schema?;
-    let reading = Reading { node, name, schema: &schema, input: input.as_ref(), reader };
+    let reading = Reading { node, name, schema: &schema, input: input.as_ref(), place, at, reader };
+    let splitter = splitter(&reading);
     let kind = if tag == "window-source" { Some(source::kind(&reading)) } else { derived_kind(tag, &reading) };
     let retention = source::retention(&reading, index);
     Some(Window {
@@ -166,6 +174,8 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
         },
         kind: kind?,
         retention,
+        output,
+        splitter,
         connectors,
         line: reader.report.line(node.range().start),
         schema,
@@ -173,6 +183,9 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
 }
 
 fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
+    if tag == "window-join" {
+        return join::kind(reading);
+    }
     // Without the input's schema nothing can be checked; why it is missing was reported.
     reading.input?;
     match tag {
@@ -180,48 +193,73 @@ fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> 
         "window-filter" => compute::filter(reading),
         "window-compute" => compute::compute(reading),
         "window-functional" => functional::kind(reading),
+        "window-union" => Some(shape::union(reading)),
+        "window-remove-state" => Some(shape::remove_state(reading)),
+        "window-counter" => Some(shape::counter(reading)),
+        "window-transpose" => transpose::kind(reading),
+        "window-aggregate" => aggregate::kind(reading),
         _ => summary::kind(reading),
     }
 }
 
-/// Attributes that would change what the window sends.
-fn refuse_attributes(node: Node<'_, '_>, reader: &Reader<'_>) {
-    for name in ["output-insert-only", "collapse-updates"] {
-        if reader.flag(node, name) == Some(true)
-            && let Some(attribute) = node.attribute_node(name)
-        {
-            let because = "windows send what their rule says";
-            let way_out = "remove the attribute, or set `collapse` on the subscribe connector";
-            let what = format!("{name}=\"true\"");
-            reader.report.add(node, not_supported(attribute.range_qname(), &what, because, way_out));
+/// What the window does to its output before it leaves.
+fn output_rule(node: Node<'_, '_>, reader: &Reader<'_>) -> OutputRule {
+    let pulse = reader.attribute(node, "pulse-interval").filter(|text| !text.is_empty());
+    let pulse_us = pulse.and_then(|text| {
+        let us = source::duration(text.as_str(), None);
+        if us.is_none() {
+            reader.report.add(node, bad_value("`pulse-interval`", &text, "a time such as `1 second`"));
         }
+        us
+    });
+    OutputRule {
+        insert_only: reader.flag(node, "output-insert-only").unwrap_or(false),
+        collapse_updates: reader.flag(node, "collapse-updates").unwrap_or(false),
+        pulse_us,
     }
-    if let Some(attribute) = node.attribute_node("pulse-interval") {
-        let because = "output is committed as soon as it exists";
-        let draft = not_supported(attribute.range_qname(), "`pulse-interval`", because, "remove the attribute");
-        reader.report.add(node, draft);
-    }
+}
+
+/// The splitter of a window: a program over its output.
+fn splitter(reading: &Reading<'_, '_, '_>) -> Option<mesh_expr::Program> {
+    let Reading { node, reader, schema, .. } = *reading;
+    let element = reader.child(node, "splitter-expr")?;
+    crate::schemas::refuse_initializer(element, reader);
+    let Some(expression) = reader.child(element, "expression") else {
+        let draft = Draft::error("no-expression", tag_span(element), "`splitter-expr` has no expression")
+            .help("add <expression>: it gives the number of the slot, from 0");
+        reader.report.add(element, draft);
+        return None;
+    };
+    compute::program(expression, &mesh_expr::Scope::new(schema), reader).map(|(program, _)| program)
 }
 
 fn check_children(node: Node<'_, '_>, known: &[&str], reader: &Reader<'_>) {
     for child in node.children().filter(Node::is_element) {
         let tag = child.tag_name().name();
-        let fine = known.contains(&tag) || tag == "connectors" || IGNORED.contains(&tag);
+        let fine = known.contains(&tag)
+            || matches!(tag, "connectors" | "splitter-plug" | "splitter-lua")
+            || IGNORED.contains(&tag);
         if !fine {
             reader.unknown_element(child, known);
-        } else if tag.starts_with("splitter-") {
-            let because = "windows have no splitter yet";
-            let way_out = "filter after the window: one filter window per slot";
-            reader.report.add(child, not_supported(tag_span(child), &format!("`{tag}`"), because, way_out));
         }
+    }
+    for plug in node.children().filter(|child| matches!(child.tag_name().name(), "splitter-plug" | "splitter-lua")) {
+        let because = "scripts and plug-ins come with a later version";
+        let what = format!("`{}`", plug.tag_name().name());
+        let draft = not_supported(tag_span(plug), &what, because, "give the slot with a <splitter-expr>");
+        reader.report.add(plug, draft);
     }
 }
 
-/// The kinds that are read take data only.
+/// Roles that a window has no use for.
 fn check_roles(place: &Place<'_, '_, '_>, at: usize, name: &Text) {
-    let other = place.edges.iter().find(|edge| edge.target == at && edge.role != EdgeRole::Data);
+    let node = place.windows[at].node;
+    let known: &[EdgeRole] = match node.tag_name().name() {
+        "window-join" => &[EdgeRole::Data, EdgeRole::Left, EdgeRole::Right],
+        _ => &[EdgeRole::Data],
+    };
+    let other = place.edges.iter().find(|edge| edge.target == at && !known.contains(&edge.role));
     if other.is_some() {
-        let node = place.windows[at].node;
         let headline = format!("window `{}` takes data edges only", name.as_str());
         let draft =
             Draft::error("edge-role", name.full_span(), headline).help("remove `role` from the edge that leads to it");

@@ -227,16 +227,16 @@ fn edges() {
     whole(
         &project(copy, "<edge source='src' target='agg1' slot='1'/>"),
         expect![[r#"
-        error[not-supported]: not supported yet: an edge slot, because windows have no splitter yet
-         --> p.xml:7:40
-          |
-        7 | <edge source='src' target='agg1' slot='1'/>
-          |                                        ^
-          = in: project[p]/contquery[q]/edge
-          = help: filter after the window: one filter window per slot
+            warning[unused-slot]: window `src` has no splitter, every event goes along this edge
+             --> p.xml:7:15
+              |
+            7 | <edge source='src' target='agg1' slot='1'/>
+              |               ^^^
+              = in: project[p]/contquery[q]/edge
+              = help: remove `slot`, or add a <splitter-expr> to the window
 
-        1 error, 0 warnings
-    "#]],
+            0 errors, 1 warning
+        "#]],
     );
     whole(
         &project(copy, "<edge source='src' target='agg1' roel='data'/>"),
@@ -275,44 +275,44 @@ fn windows_that_are_not_there() {
     window(
         "<window-fliter name='w'/>",
         expect![[r#"
-        error[unknown-window-type]: there is no window type `window-fliter`
-         --> p.xml:4:2
-          |
-        4 | <window-fliter name='w'/>
-          |  ^^^^^^^^^^^^^ no such window type
-          = in: project[p]/contquery[q]/window-fliter[w]
-          = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate
+            error[unknown-window-type]: there is no window type `window-fliter`
+             --> p.xml:4:2
+              |
+            4 | <window-fliter name='w'/>
+              |  ^^^^^^^^^^^^^ no such window type
+              = in: project[p]/contquery[q]/window-fliter[w]
+              = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-union, window-aggregate, window-join, window-remove-state, window-counter, window-transpose
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
     window(
         "<window-join name='w'><join type='inner'/></window-join>",
         expect![[r#"
-        error[not-supported]: not supported yet: window-join, because joins come with a later version
-         --> p.xml:4:2
-          |
-        4 | <window-join name='w'><join type='inner'/></window-join>
-          |  ^^^^^^^^^^^
-          = in: project[p]/contquery[q]/window-join[w]
-          = help: join outside and publish the joined events
+            error[join-inputs]: one edge to join window `w`, expected two
+             --> p.xml:4:20
+              |
+            4 | <window-join name='w'><join type='inner'/></window-join>
+              |                    ^
+              = in: project[p]/contquery[q]/window-join[w]
+              = help: one edge leads to the left side, one to the right; bring several streams together with a union
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
     window(
         "<windowcopy name='w'/>",
         expect![[r#"
-        error[unknown-window-type]: there is no window type `windowcopy`
-         --> p.xml:4:2
-          |
-        4 | <windowcopy name='w'/>
-          |  ^^^^^^^^^^ no such window type
-          = in: project[p]/contquery[q]/windowcopy[w]
-          = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate
+            error[unknown-window-type]: there is no window type `windowcopy`
+             --> p.xml:4:2
+              |
+            4 | <windowcopy name='w'/>
+              |  ^^^^^^^^^^ no such window type
+              = in: project[p]/contquery[q]/windowcopy[w]
+              = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-union, window-aggregate, window-join, window-remove-state, window-counter, window-transpose
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
     whole(
         &project("<window-copy name='src'/>", ""),
@@ -409,16 +409,8 @@ fn windows_that_are_not_there() {
     window(
         "<window-copy name='w' output-insert-only='true'/>",
         expect![[r#"
-        error[not-supported]: not supported yet: output-insert-only="true", because windows send what their rule says
-         --> p.xml:4:23
-          |
-        4 | <window-copy name='w' output-insert-only='true'/>
-          |                       ^^^^^^^^^^^^^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]
-          = help: remove the attribute, or set `collapse` on the subscribe connector
-
-        1 error, 0 warnings
-    "#]],
+            0 errors, 0 warnings
+        "#]],
     );
 }
 
@@ -546,16 +538,16 @@ fn retention() {
     window(
         "<window-copy name='w'><retention type='bytime'>1</retention></window-copy>",
         expect![[r#"
-        error[bad-value]: `type` is `bytime`, expected a retention type
-         --> p.xml:4:40
-          |
-        4 | <window-copy name='w'><retention type='bytime'>1</retention></window-copy>
-          |                                        ^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/retention
-          = help: known: bytime_sliding, bytime_jumping, bycount_sliding, bycount_jumping
+            error[bad-value]: `type` is `bytime`, expected a retention type
+             --> p.xml:4:40
+              |
+            4 | <window-copy name='w'><retention type='bytime'>1</retention></window-copy>
+              |                                        ^^^^^^
+              = in: project[p]/contquery[q]/window-copy[w]/retention
+              = help: known: bytime_sliding, bytime_jumping, bycount_sliding, bycount_jumping, bytime_jumping_lookback
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
     window(
         "<window-copy name='w'><retention type='bytime_sliding' field='att'>1 h</retention></window-copy>",
@@ -600,18 +592,17 @@ fn retention() {
     "#]],
     );
     window(
-        "<window-copy name='w'><retention type='bytime_jumping_lookback'>5</retention></window-copy>",
+        "<window-copy name='w'><retention type='bytime_jumping_lookback'>5 weeks</retention></window-copy>",
         expect![[r#"
-        error[not-supported]: not supported yet: bytime_jumping_lookback, because its look-back span is not documented well enough
-         --> p.xml:4:40
-          |
-        4 | <window-copy name='w'><retention type='bytime_jumping_lookback'>5</retention></window-copy>
-          |                                        ^^^^^^^^^^^^^^^^^^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/retention
-          = help: use bytime_jumping or bytime_sliding
+            error[bad-value]: the retention is `5 weeks`, expected a span such as `2 hours`: every hour the rows leave that are two hours old
+             --> p.xml:4:65
+              |
+            4 | <window-copy name='w'><retention type='bytime_jumping_lookback'>5 weeks</retention></window-copy>
+              |                                                                 ^^^^^^^
+              = in: project[p]/contquery[q]/window-copy[w]/retention
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
 }
 

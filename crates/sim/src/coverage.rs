@@ -7,12 +7,13 @@ use mesh_replication::election::{Effect as ElectionEffect, Input as ElectionInpu
 use mesh_replication::engine::RolePhase;
 use mesh_replication::{Input, engine::CommitFailure};
 
-const PHASES: [&str; 10] = [
+const PHASES: [&str; 11] = [
     "recovering",
     "standby",
     "fencing",
     "asking end",
     "catching up",
+    "filling",
     "opening",
     "leading",
     "committing",

@@ -4,8 +4,11 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::sync::Arc;
+
 use divan::counter::ItemsCount;
 use mesh_event::Block;
+use mesh_model::Project;
 use mesh_windows::Executor;
 
 fn main() {
@@ -52,4 +55,27 @@ fn weather(
         }
         outputs
     });
+}
+
+/// One block of one event per call: what an idle mesh pays for an event; with and without the last window, compute.
+#[divan::bench(args = [true, false], sample_count = 40, sample_size = 1)]
+fn one_event_per_call(bencher: divan::Bencher<'_, '_>, compute: bool) {
+    let blocks = support::weather::blocks(1, 1);
+    let mut project = Project::clone(&support::weather::project());
+    if !compute {
+        let query = &mut project.queries[0];
+        query.windows.pop();
+        query.edges.retain(|edge| edge.target < query.windows.len());
+    }
+    let project = Arc::new(project);
+    bencher.counter(ItemsCount::new(blocks.len())).with_inputs(|| Executor::new(Arc::clone(&project))).bench_refs(
+        |executor| {
+            let mut sink = Vec::new();
+            for block in blocks.chunks(1) {
+                sink.clear();
+                executor.apply(0, block, &mut sink);
+            }
+            sink.len()
+        },
+    );
 }

@@ -1,12 +1,32 @@
 //! What windows need of columns beyond the event crate: rows picked from several columns, and memory use.
 
-use mesh_event::{Bytes2D, Column, ColumnData, NullMask};
+use mesh_event::{Bytes2D, Column, ColumnBuilder, ColumnData, FieldType, NullMask};
 
 /// One row of one of several sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowRef {
     pub source: u32,
     pub row: u32,
+}
+
+impl RowRef {
+    /// No row: its values are null ([`gather_or_null`]).
+    pub(crate) const NULL: RowRef = RowRef { source: u32::MAX, row: 0 };
+}
+
+/// The rows that `refs` name, in their order; nulls for [`RowRef::NULL`].
+pub(crate) fn gather_or_null(sources: &[&Column], refs: &[RowRef], ty: FieldType) -> Column {
+    if !refs.contains(&RowRef::NULL) && !sources.is_empty() {
+        return gather(sources, refs);
+    }
+    let mut one = ColumnBuilder::new(ty, 1);
+    one.push_null();
+    let one = one.finish();
+    let mut with_null = sources.to_vec();
+    let null = RowRef { source: sources.len() as u32, row: 0 };
+    with_null.push(&one);
+    let refs: Vec<RowRef> = refs.iter().map(|&at| if at == RowRef::NULL { null } else { at }).collect();
+    gather(&with_null, &refs)
 }
 
 /// The rows that `refs` name, in their order. All sources have one type.
@@ -92,7 +112,7 @@ const ARRAY_HEADER: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mesh_event::{ColumnBuilder, FieldType, Value};
+    use mesh_event::Value;
 
     fn column(ty: FieldType, values: &[Value]) -> Column {
         let mut builder = ColumnBuilder::new(ty, values.len());

@@ -8,6 +8,8 @@
 use mesh_event::{Column, ColumnData, Flags, NullMask, Opcode};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::state::{Damage, Reader, State, Writer};
+
 const LANES: usize = 4;
 const SEED: [u64; LANES] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x27d4_eb2f_1656_67c5];
 const MULTIPLIER: u64 = 0x9fb2_1c65_1e98_df25;
@@ -19,6 +21,17 @@ const NULL: u64 = 0xd6e8_feb8_6659_fd93;
 struct Lanes {
     lanes: [u64; LANES],
     rows: u64,
+}
+
+impl State for Lanes {
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.lanes, self.rows));
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        let (lanes, rows) = from.get()?;
+        Ok(Lanes { lanes, rows })
+    }
 }
 
 #[inline]
@@ -150,6 +163,25 @@ impl Digest {
         let start = step(SEED[0], self.rows);
         let opcodes = self.opcodes.as_ref().map_or(start, |lanes| step(start, lanes.finish()));
         self.columns.iter().fold(opcodes, |hash, (_, lanes)| step(hash, lanes.finish()))
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.rows);
+        to.put(&self.opcodes);
+        self.columns.iter().for_each(|(_, lanes)| to.put(lanes));
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.rows = from.get()?;
+        let opcodes: Option<Lanes> = from.get()?;
+        if opcodes.is_some() != self.opcodes.is_some() {
+            return Err(Damage::Broken("its digest covers other things than the window's"));
+        }
+        self.opcodes = opcodes;
+        for (_, lanes) in &mut self.columns {
+            *lanes = from.get()?;
+        }
+        Ok(())
     }
 
     /// Number of rows so far.

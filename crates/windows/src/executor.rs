@@ -6,8 +6,10 @@ use std::sync::Arc;
 use mesh_event::{Block, BlockKind, Schema};
 use mesh_model::Project;
 
+use crate::cut::cut;
+use crate::node::{Node, Target};
 use crate::ops::Clock;
-use crate::plan::{Node, Plan};
+use crate::plan::Plan;
 use crate::run::Run;
 
 /// Rows after which no further block joins a run: enough to spread the cost per run thin, few enough that the columns
@@ -96,22 +98,36 @@ pub struct WindowStats {
 ///
 /// Calls: [`Executor::apply`] and [`Executor::tick`] from the step log, in its order; everything else only looks.
 pub struct Executor {
-    nodes: Vec<Node>,
-    names: Vec<String>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) names: Vec<String>,
     inputs: Vec<Endpoint>,
     /// Node of each input.
     input_nodes: Vec<usize>,
     outputs: Vec<Endpoint>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     needs_clock: bool,
+    /// True when a window has several inputs.
+    meets: bool,
+    pub(crate) fingerprint: u64,
 }
 
 impl Executor {
     /// Prepares the windows of a project; nothing is held yet and the clock has not started.
     pub fn new(project: Arc<Project>) -> Executor {
-        let Plan { nodes, names, inputs, input_nodes, outputs } = Plan::new(&project);
+        let Plan { nodes, names, inputs, input_nodes, outputs, meets } = Plan::new(&project);
         let needs_clock = project.needs_clock();
-        Executor { nodes, names, inputs, input_nodes, outputs, clock: Clock::default(), needs_clock }
+        let fingerprint = project.fingerprint;
+        Executor {
+            nodes,
+            names,
+            inputs,
+            input_nodes,
+            outputs,
+            clock: Clock::default(),
+            needs_clock,
+            meets,
+            fingerprint,
+        }
     }
 
     /// The windows that take blocks; the position is the input index.
@@ -125,7 +141,7 @@ impl Executor {
     }
 
     /// Applies blocks of one input in order and appends what they cause, ordered by cause, then by output. A block
-    /// causes at most one block per output. How blocks are spread over calls changes neither outputs nor digests.
+    /// causes one block per output at most, or several when that would be longer than [`crate::OUTPUT_BYTES_MAX`]. How blocks are spread over calls changes neither outputs nor digests.
     ///
     /// # Panics
     /// When `input` is not an index into [`Executor::inputs`].
@@ -158,15 +174,23 @@ impl Executor {
     fn apply_run(&mut self, node: usize, blocks: &[Block], range: Range<usize>, sink: &mut Vec<OutputRun>) {
         let kinds: Vec<BlockKind> = blocks[range.clone()].iter().map(|block| block.kind).collect();
         let Some(run) = self.nodes[node].ingest(&blocks[range.clone()]) else { return };
-        self.nodes[node].pending = Some(run);
+        // Where paths meet, they meet event by event; a project without such a place is spared the bookkeeping.
+        let (run, events) = if self.meets {
+            let (run, events) = run.by_event();
+            (run, Some(events))
+        } else {
+            (run, None)
+        };
+        let causes = Causes { kinds: &kinds, first: range.start, events: events.as_deref() };
+        self.nodes[node].receive(0, run);
         for node in node..self.nodes.len() {
             if let Some(run) = self.nodes[node].process(self.clock) {
-                self.deliver(node, run, &kinds, range.start, sink);
+                self.deliver(node, run, causes, sink);
             }
         }
     }
 
-    /// Moves the clock and appends what that causes: at most one block per output.
+    /// Moves the clock and appends what that causes: per output one block at most, or several when it would be too long.
     ///
     /// # Panics
     /// When the clock would go back.
@@ -178,30 +202,36 @@ impl Executor {
         for node in 0..self.nodes.len() {
             // What came from above is processed first, then the window's own time: one fixed order on every replica.
             let from_above = self.nodes[node].process(self.clock);
-            let run = match (from_above, self.nodes[node].tick(before, self.clock)) {
+            let own = self.nodes[node].tick(before, self.clock);
+            let run = match (from_above, own) {
                 (Some(above), Some(own)) => Run::join(&[above, own]),
                 (Some(run), None) | (None, Some(run)) => run,
                 (None, None) => continue,
             };
-            self.deliver(node, run, &[BlockKind::Normal], 0, &mut runs);
+            let causes = Causes { kinds: &[BlockKind::Normal], first: 0, events: None };
+            self.deliver(node, run, causes, &mut runs);
         }
         runs.into_iter().for_each(|run| run.into_blocks(|block| sink.push(block)));
         sink[first..].sort_by_key(|output| output.output);
     }
 
     /// Digests what a window put out, passes it on, and lists it when it goes out.
-    fn deliver(&mut self, node: usize, run: Run, kinds: &[BlockKind], first: usize, sink: &mut Vec<OutputRun>) {
+    fn deliver(&mut self, node: usize, run: Run, causes: Causes<'_>, sink: &mut Vec<OutputRun>) {
         self.nodes[node].digest(&run.block);
         if run.block.is_empty() {
             return;
         }
+        let slots = self.nodes[node].slots(&run);
         for target in 0..self.nodes[node].targets.len() {
-            let target = self.nodes[node].targets[target];
+            let Target { node: target, side, slot } = self.nodes[node].targets[target];
             debug_assert!(target > node, "windows stand in topological order");
-            self.nodes[target].receive(run.clone());
+            match (slot, &slots) {
+                (Some(slot), Some(slots)) => self.nodes[target].receive(side, slots.only(slot, &run)),
+                _ => self.nodes[target].receive(side, run.clone()),
+            }
         }
         if let Some(output) = self.nodes[node].output {
-            let parts = run.parts(kinds, first);
+            let parts = cut(&run.block, run.parts(causes.kinds, causes.first, causes.events));
             sink.push(OutputRun { output, block: run.block, parts });
         }
     }
@@ -239,6 +269,17 @@ impl Executor {
     pub fn stats(&self) -> Vec<WindowStats> {
         self.nodes.iter().map(Node::stats).collect()
     }
+}
+
+/// What the rows of a run are counted by.
+#[derive(Clone, Copy)]
+struct Causes<'a> {
+    /// One for each input block of the run.
+    kinds: &'a [BlockKind],
+    /// Number of the first of them within the call.
+    first: usize,
+    /// Number of events up to the end of each, when the run is by event.
+    events: Option<&'a [u32]>,
 }
 
 /// How many of the blocks, at least one, make up the next run.

@@ -2,84 +2,28 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Block, Schema};
-use mesh_model::{Index, Project, Query, Window, WindowKind};
+use mesh_event::Schema;
+use mesh_model::{EdgeRole, Index, Project, Query, Window, WindowKind};
 
 use crate::digest::{Coverage, Digest};
-use crate::executor::{Endpoint, WindowStats};
+use crate::executor::Endpoint;
+use crate::node::{Node, Target};
+use crate::ops::aggregate::Aggregate;
 use crate::ops::compute::Compute;
+use crate::ops::counter::Count;
 use crate::ops::filter::Filter;
 use crate::ops::functional::Functional;
+use crate::ops::join::{Join, LEFT, RIGHT};
 use crate::ops::keep::{KeepQueue, KeepTable};
+use crate::ops::remove_state::Remove;
 use crate::ops::source::Ingest;
 use crate::ops::summary::Summary;
-use crate::ops::{Clock, Operator, Pass};
-use crate::run::Run;
+use crate::ops::transpose::{Long, Wide};
+use crate::ops::union::Union;
+use crate::ops::{Operator, Pass, Sides};
+use crate::outlet::Outlet;
+use crate::slots::Splitter;
 use crate::store::{Expiry, Queue, Table};
-
-/// A window at work.
-pub(crate) struct Node {
-    /// Of source windows: the entry.
-    ingest: Option<Ingest>,
-    operator: Box<dyn Operator>,
-    digest: Digest,
-    /// Input that waits. Paths that fork and meet again meet here, block by block: what an input block caused on one
-    /// path, then what it caused on the next. Windows that tell their inputs apart (union, join) will need them event
-    /// by event; the executor will then give a project with such a window runs of one event.
-    pub pending: Option<Run>,
-    /// Nodes that get the output.
-    pub targets: Vec<usize>,
-    /// Output index.
-    pub output: Option<usize>,
-}
-
-impl Node {
-    /// The run of a source's input blocks; `None` when the window takes no blocks.
-    pub(crate) fn ingest(&mut self, blocks: &[Block]) -> Option<Run> {
-        self.ingest.as_mut().map(|ingest| ingest.run(blocks))
-    }
-
-    /// Adds to what waits.
-    pub(crate) fn receive(&mut self, run: Run) {
-        self.pending = Some(match self.pending.take() {
-            Some(waiting) => waiting.meet(&run),
-            None => run,
-        });
-    }
-
-    /// Works off what waits.
-    pub(crate) fn process(&mut self, clock: Clock) -> Option<Run> {
-        let run = self.pending.take()?;
-        Some(self.operator.process(run, clock))
-    }
-
-    pub(crate) fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
-        self.operator.tick(before, now)
-    }
-
-    pub(crate) fn deadline_us(&self) -> Option<i64> {
-        self.operator.deadline_us()
-    }
-
-    pub(crate) fn digest(&mut self, block: &Block) {
-        self.digest.update(&block.opcodes, &block.flags, &block.columns);
-    }
-
-    pub(crate) fn digest_value(&self) -> u64 {
-        self.digest.value()
-    }
-
-    pub(crate) fn stats(&self) -> WindowStats {
-        let held = self.operator.held();
-        WindowStats {
-            rows: held.rows,
-            bytes: held.bytes,
-            events_out: self.digest.rows(),
-            bad_events: held.bad_events + self.ingest.as_ref().map_or(0, Ingest::bad_events),
-            expression_errors: held.expression_errors,
-        }
-    }
-}
 
 /// What is known of every event stream a window can put out, before any event comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,12 +32,24 @@ struct Stream {
     insert_only: bool,
     /// No key is inserted twice.
     unique: bool,
+    /// What is changed or deleted is there, and comes with its old row: nothing need be looked up.
+    exact: bool,
 }
 
 impl Stream {
     /// Two streams as one: each may bring keys that the other has, whatever it says of itself.
     fn met_by(self, other: Stream) -> Stream {
-        Stream { insert_only: self.insert_only && other.insert_only, unique: false }
+        Stream { insert_only: self.insert_only && other.insert_only, unique: false, exact: false }
+    }
+
+    /// Inserts of keys that never come again.
+    const IDEAL: Stream = Stream { insert_only: true, unique: true, exact: true };
+
+    /// Behind a window that computes fields from what came before: old rows are not what they were, and neither are
+    /// keys that it does not copy.
+    fn numbered(self, keeps_keys: bool) -> Stream {
+        let unique = self.unique && keeps_keys;
+        Stream { insert_only: self.insert_only, unique, exact: unique && self.insert_only }
     }
 }
 
@@ -104,6 +60,8 @@ pub(crate) struct Plan {
     pub inputs: Vec<Endpoint>,
     pub input_nodes: Vec<usize>,
     pub outputs: Vec<Endpoint>,
+    /// True when a window has several inputs.
+    pub meets: bool,
 }
 
 impl Plan {
@@ -132,8 +90,30 @@ impl Plan {
             input_nodes: inputs.iter().map(node).collect(),
             inputs: inputs.iter().map(endpoint).collect(),
             outputs: outputs.iter().map(endpoint).collect(),
+            meets: project.queries.iter().any(has_meeting),
             nodes,
             names,
+        }
+    }
+}
+
+fn has_meeting(query: &Query) -> bool {
+    let inputs = |target: usize| query.edges.iter().filter(|edge| edge.target == target).count();
+    (0..query.windows.len()).any(|target| inputs(target) > 1)
+}
+
+/// Position of an edge's events among the inputs of its target: left and right of a join; everything else has one.
+fn side_of(query: &Query, edge: &mesh_model::Edge) -> usize {
+    if !matches!(query.windows[edge.target].kind, WindowKind::Join(_)) {
+        return 0;
+    }
+    match edge.role {
+        EdgeRole::Left => LEFT,
+        EdgeRole::Right => RIGHT,
+        // Without roles the first edge leads to the left side.
+        _ => {
+            let first = query.edges.iter().find(|other| other.target == edge.target);
+            if first == Some(edge) { LEFT } else { RIGHT }
         }
     }
 }
@@ -144,25 +124,41 @@ fn plan_query(project: &str, query: &Query, first: usize, nodes: &mut Vec<Node>)
         let sources = query.edges.iter().filter(|edge| edge.target == position).map(|edge| streams[edge.source]);
         let input = match &window.kind {
             WindowKind::Source { insert_only, autogen_key } => {
-                Stream { insert_only: *insert_only, unique: *autogen_key }
+                Stream { insert_only: *insert_only, unique: *autogen_key, exact: *insert_only && *autogen_key }
             }
             // A window without an edge gets no events: whatever is assumed of them holds.
-            _ => sources.reduce(Stream::met_by).unwrap_or(Stream { insert_only: true, unique: true }),
+            _ => sources.reduce(Stream::met_by).unwrap_or(Stream::IDEAL),
         };
-        let (operator, coverage, stream) = plan_window(window, input);
+        let seed = format!("{project}/{}/{}/", query.name, window.name);
+        let place = Place { query, position, seed: &seed };
+        let (operator, coverage, stream) = plan_window(window, input, &streams, &place);
+        let outlet = Outlet::new(window.output, &window.schema);
+        let stream = match window.output.insert_only {
+            true => Stream { insert_only: true, unique: false, exact: false },
+            false if window.output.collapse_updates => Stream { exact: stream.insert_only && stream.exact, ..stream },
+            false => stream,
+        };
         let ingest = match &window.kind {
             WindowKind::Source { insert_only, autogen_key } => {
-                let seed = autogen_key.then(|| format!("{project}/{}/{}/", query.name, window.name));
-                Some(Ingest::new(&window.schema, *insert_only, seed))
+                Some(Ingest::new(&window.schema, *insert_only, autogen_key.then(|| seed.clone())))
             }
             _ => None,
         };
-        let targets = query.edges.iter().filter(|edge| edge.source == position).map(|edge| first + edge.target);
+        let targets = query.edges.iter().filter(|edge| edge.source == position).map(|edge| Target {
+            node: first + edge.target,
+            side: side_of(query, edge),
+            slot: edge.slot.filter(|_| window.splitter.is_some()),
+        });
+        // What changes the output must be covered with it.
+        let coverage = if outlet.is_some() { Coverage { opcodes: true, ..coverage } } else { coverage };
         nodes.push(Node {
             ingest,
             operator,
+            outlet,
+            splitter: window.splitter.as_ref().map(Splitter::new),
+            splitter_errors: 0,
             digest: Digest::new(&coverage),
-            pending: None,
+            pending: Sides::default(),
             targets: targets.collect(),
             output: None,
         });
@@ -170,10 +166,42 @@ fn plan_query(project: &str, query: &Query, first: usize, nodes: &mut Vec<Node>)
     }
 }
 
+/// Where a window stands.
+struct Place<'a> {
+    query: &'a Query,
+    position: usize,
+    /// `project/query/window/`.
+    seed: &'a str,
+}
+
+impl Place<'_> {
+    /// The windows before this one, by side.
+    fn inputs(&self, side: usize) -> impl Iterator<Item = &Window> {
+        self.edges(side).map(|edge| &self.query.windows[edge.source])
+    }
+
+    /// The edges to a side.
+    fn edges(&self, side: usize) -> impl Iterator<Item = &mesh_model::Edge> {
+        let edges = self.query.edges.iter().filter(move |edge| edge.target == self.position);
+        edges.filter(move |edge| side_of(self.query, edge) == side)
+    }
+
+    fn input_schema(&self, side: usize) -> &Arc<Schema> {
+        let window = self.inputs(side).next();
+        &window.expect("the model gives every window but a source its inputs").schema
+    }
+}
+
 /// Digest coverage: what a window makes or may change. Everything else it shares with a window before it, or it comes
 /// from the input topic, which is the same for every replica.
-fn plan_window(window: &Window, input: Stream) -> (Box<dyn Operator>, Coverage, Stream) {
+fn plan_window(
+    window: &Window,
+    input: Stream,
+    streams: &[Stream],
+    place: &Place<'_>,
+) -> (Box<dyn Operator>, Coverage, Stream) {
     let schema = &window.schema;
+    let all = || Coverage { opcodes: true, columns: (0..schema.fields().len()).collect() };
     match &window.kind {
         WindowKind::Source { .. } | WindowKind::Copy => plan_keep(window, input),
         WindowKind::Filter { condition } => {
@@ -181,7 +209,7 @@ fn plan_window(window: &Window, input: Stream) -> (Box<dyn Operator>, Coverage, 
             // On inserts alone the past does not matter: each row passes or does not, once.
             let stateful = window.index != Index::None && !input.insert_only;
             let new = if stateful { Filter::stateful } else { Filter::stateless };
-            (Box::new(new(schema, condition)), coverage, input)
+            (Box::new(new(schema, condition)), coverage, Stream { exact: input.exact || stateful, ..input })
         }
         WindowKind::Compute { fields, keys } => {
             let compute = Compute::new(schema, keys, fields);
@@ -191,17 +219,53 @@ fn plan_window(window: &Window, input: Stream) -> (Box<dyn Operator>, Coverage, 
         WindowKind::Functional { fields } => {
             let functional = Functional::new(schema, fields);
             let coverage = Coverage { opcodes: false, columns: functional.made() };
-            let unique =
-                input.unique && keeps_keys(schema, |key| matches!(fields[key], mesh_model::FunctionalField::Copy(_)));
-            (Box::new(functional), coverage, Stream { unique, ..input })
+            let keeps = keeps_keys(schema, |key| matches!(fields[key], mesh_model::FunctionalField::Copy(_)));
+            (Box::new(functional), coverage, input.numbered(keeps))
         }
         WindowKind::Summary { window_length, input: field, fields } => {
             let summary = Summary::new(schema, *window_length, *field, fields);
             let coverage = Coverage { opcodes: false, columns: summary.made() };
-            let unique =
-                input.unique && keeps_keys(schema, |key| matches!(fields[key], mesh_model::SummaryField::Copy(_)));
-            (Box::new(summary), coverage, Stream { unique, ..input })
+            let keeps = keeps_keys(schema, |key| matches!(fields[key], mesh_model::SummaryField::Copy(_)));
+            (Box::new(summary), coverage, input.numbered(keeps))
         }
+        WindowKind::Union { .. } if window.index == Index::None || input.insert_only && input.unique => {
+            (Box::new(Pass), Coverage { opcodes: true, columns: schema.keys().to_vec() }, input)
+        }
+        WindowKind::Union { strict } => {
+            let stream = Stream { insert_only: *strict && input.insert_only, unique: false, exact: true };
+            let unique = stream.insert_only;
+            (Box::new(Union::new(Table::new(schema, None), *strict)), all(), Stream { unique, ..stream })
+        }
+        WindowKind::Aggregate(spec) => {
+            let before = place.input_schema(0);
+            let exact = (!input.exact && !input.insert_only).then(|| Table::new(before, None));
+            let (keys, seed) = (before.keys().to_vec(), place.seed.to_owned());
+            let aggregate = Aggregate::new(schema, spec, keys, exact, input.insert_only, seed);
+            (Box::new(aggregate), all(), Stream { insert_only: false, unique: false, exact: true })
+        }
+        WindowKind::Join(spec) => {
+            let exact = |side: usize| {
+                let stream =
+                    place.edges(side).map(|edge| streams[edge.source]).reduce(Stream::met_by).unwrap_or(Stream::IDEAL);
+                (place.input_schema(side), stream.exact || stream.insert_only)
+            };
+            let inputs = [exact(LEFT), exact(RIGHT)];
+            let join = Join::new(schema, spec, inputs, window.index == Index::None);
+            (Box::new(join), all(), Stream { insert_only: false, unique: false, exact: false })
+        }
+        WindowKind::RemoveState(rule) => (Box::new(Remove::new(schema, *rule)), all(), Stream::IDEAL),
+        WindowKind::Counter(spec) => {
+            let name = place.inputs(0).next().map_or("", |window| window.name.as_str());
+            let stream = Stream { insert_only: false, unique: false, exact: true };
+            (Box::new(Count::new(schema, *spec, name)), all(), stream)
+        }
+        WindowKind::Transpose(spec) => match &**spec {
+            mesh_model::Transpose::Long { .. } => (Box::new(Long::new(schema, spec)), all(), input),
+            mesh_model::Transpose::Wide { .. } => {
+                let stream = Stream { insert_only: input.insert_only, unique: false, exact: false };
+                (Box::new(Wide::new(schema, spec)), all(), stream)
+            }
+        },
     }
 }
 
@@ -222,12 +286,12 @@ fn plan_keep(window: &Window, input: Stream) -> (Box<dyn Operator>, Coverage, St
         // Without retention the rows of such a stream can never be looked at again, so they are not held.
         None if input.insert_only && input.unique || window.index == Index::None => (Box::new(Pass), none, input),
         Some(expiry) if input.insert_only && input.unique && expiry.field.is_none() => {
-            (Box::new(KeepQueue(Queue::new(schema, expiry))), keys, Stream { insert_only, unique: true })
+            (Box::new(KeepQueue(Queue::new(schema, expiry))), keys, Stream { insert_only, unique: true, exact: true })
         }
         // Retention needs rows: a window without an index that has one keeps them all the same.
         expiry => {
             let unique = input.insert_only && (input.unique || expiry.is_none());
-            (Box::new(KeepTable(Table::new(schema, expiry))), all, Stream { insert_only, unique })
+            (Box::new(KeepTable(Table::new(schema, expiry))), all, Stream { insert_only, unique, exact: true })
         }
     }
 }

@@ -59,11 +59,36 @@ impl Run {
         out.finish(&self.block.schema, &[&self.block.columns, &later.block.columns], None)
     }
 
-    /// The rows of each cause that has any; `first` is the number of the run's first cause.
-    pub(crate) fn parts(&self, kinds: &[BlockKind], first: usize) -> Vec<OutputPart> {
+    /// The same rows with each event as a cause of its own (an update block is one event); and for each cause of
+    /// `self` the number of events up to its end.
+    pub(crate) fn by_event(self) -> (Run, Vec<u32>) {
+        let Run { block, ends: blocks } = self;
+        let mut ends = Vec::with_capacity(block.len());
+        let mut events = Vec::with_capacity(blocks.len());
+        let mut row = 0;
+        for &end in blocks.iter() {
+            while row < end {
+                row += if is_pair(&block, row, end) { 2 } else { 1 };
+                ends.push(row);
+            }
+            events.push(ends.len() as u32);
+        }
+        (Run { block, ends: ends.into() }, events)
+    }
+
+    /// The rows of each cause that has any; `first` is the number of the run's first cause. `events`: the number of
+    /// events up to the end of each cause, when the run is by event.
+    pub(crate) fn parts(&self, kinds: &[BlockKind], first: usize, events: Option<&[u32]>) -> Vec<OutputPart> {
         let mut start = 0;
-        let mut parts = Vec::with_capacity(self.ends.len());
-        for (cause, (&end, &kind)) in self.ends.iter().zip(kinds).enumerate() {
+        let mut parts = Vec::with_capacity(kinds.len());
+        for (cause, &kind) in kinds.iter().enumerate() {
+            let end = match events {
+                None => self.ends[cause],
+                Some(events) => match events[cause] {
+                    0 => 0,
+                    count => self.ends[count as usize - 1],
+                },
+            };
             let rows = std::mem::replace(&mut start, end as usize)..end as usize;
             if !rows.is_empty() {
                 parts.push(OutputPart { cause: first + cause, kind, rows });
@@ -71,6 +96,12 @@ impl Run {
         }
         parts
     }
+}
+
+/// True when an update block begins at a row: its new half, and the old half behind it.
+pub(crate) fn is_pair(block: &Block, row: u32, end: u32) -> bool {
+    let at = row as usize;
+    block.opcodes[at] == Opcode::UpdateBlock && row + 1 < end && block.opcodes[at + 1] == Opcode::Delete
 }
 
 /// Collects the events of a window that does not answer one for one, as references to rows of several sources.

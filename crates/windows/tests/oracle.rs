@@ -91,13 +91,20 @@ impl Naive {
                 self.newest = Some(newest);
                 self.expire(|_, time| newest.saturating_sub(time) >= us);
             }
-            RetentionKind::ByTimeJumping { us } if self.retention.field.is_some() => {
+            RetentionKind::ByTimeJumping { us } | RetentionKind::ByTimeLookback { us, .. }
+                if self.retention.field.is_some() =>
+            {
                 let newest = self.newest.max(Some(time)).unwrap();
                 self.newest = Some(newest);
                 let period = newest.saturating_sub(*self.start.get_or_insert(newest)).div_euclid(us);
                 if period > self.period {
                     self.period = period;
-                    self.expire(|i, _| i as u64 + 1 < held);
+                    match self.retention.kind {
+                        RetentionKind::ByTimeLookback { span_us, .. } => {
+                            self.expire(|_, time| newest.saturating_sub(time) >= span_us);
+                        }
+                        _ => self.expire(|i, _| i as u64 + 1 < held),
+                    }
                 }
             }
             _ => {}
@@ -121,11 +128,14 @@ impl Naive {
         let before = self.clock.replace(now);
         match (self.retention.kind, self.retention.field) {
             (RetentionKind::ByTimeSliding { us }, None) => self.expire(|_, time| now - time >= us),
-            (RetentionKind::ByTimeJumping { us }, None) => {
+            (RetentionKind::ByTimeJumping { us } | RetentionKind::ByTimeLookback { us, .. }, None) => {
                 let start = *self.start.get_or_insert(now);
                 // The end of a period lies in (before, now].
                 if before.is_some_and(|before| (before + 1..=now).any(|t| t > start && (t - start) % us == 0)) {
-                    self.expire(|_, _| true);
+                    match self.retention.kind {
+                        RetentionKind::ByTimeLookback { span_us, .. } => self.expire(|_, time| now - time >= span_us),
+                        _ => self.expire(|_, _| true),
+                    }
                 }
             }
             _ => {}

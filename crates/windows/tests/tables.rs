@@ -364,7 +364,7 @@ fn a_filter_with_an_index_makes_raw_events_exact() {
 }
 
 #[test]
-fn paths_that_fork_meet_again_block_by_block() {
+fn paths_that_fork_meet_again_event_by_event() {
     use mesh_model::{Edge, EdgeRole};
     let schema = schema("id*:int64,x:double");
     let windows = vec![
@@ -379,6 +379,6 @@ fn paths_that_fork_meet_again_block_by_block() {
     let mut sink = Vec::new();
     executor.apply(0, &[block(&schema, "I . 1; I . 2"), block(&schema, "I . 30; I . 4")], &mut sink);
     let got: Vec<_> = sink.iter().map(|out| (out.cause, pretty(&out.block))).collect();
-    assert_eq!(got, [(0, "I 0 1; I 1 2".to_owned()), (1, "I 3 4; I 2 30".to_owned())]);
+    assert_eq!(got, [(0, "I 0 1; I 1 2".to_owned()), (1, "I 2 30; I 3 4".to_owned())]);
     assert_eq!(executor.stats()[3].bad_events, 2, "keys that come on both paths are duplicates");
 }

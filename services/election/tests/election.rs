@@ -53,8 +53,17 @@ impl Instance {
     }
 
     async fn status(&self, group: &str) -> pb::GroupStatus {
+        self.known(group).await.expect("a group that this instance has heard of")
+    }
+
+    /// The group's status; none while this instance has not heard of it: groups reach the others through ZooKeeper.
+    async fn known(&self, group: &str) -> Option<pb::GroupStatus> {
         let request = pb::StatusRequest { group: group.into() };
-        self.client().await.status(request).await.unwrap().into_inner().groups.remove(0)
+        match self.client().await.status(request).await {
+            Ok(status) => Some(status.into_inner().groups.remove(0)),
+            Err(error) if error.code() == tonic::Code::NotFound => None,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
@@ -171,11 +180,11 @@ fn config() -> ElectionConfig {
 
 /// Waits until the status is as asked for.
 async fn until(instance: &Instance, group: &str, what: &str, fits: impl Fn(&pb::GroupStatus) -> bool) {
-    let mut last = pb::GroupStatus::default();
+    let mut last = None;
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
-        last = instance.status(group).await;
-        if fits(&last) {
+        last = instance.known(group).await;
+        if last.as_ref().is_some_and(&fits) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -9,6 +9,11 @@ use mesh_engine::service::Listeners;
 use mesh_engine::{EngineConfig, run};
 use mesh_service::{Failure, Start};
 
+/// Blocks are made by the threads that read and freed by the threads that apply and write: the system's allocator
+/// spends a third of the engine's time on that, this one little (docs/BENCHMARKS.md, blocks of 1).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     mesh_service::main(|start: Start<EngineConfig>| async move {
         let (rest, _) = mesh_service::run::bind("rest_listen", &start.config.rest_listen).await?;

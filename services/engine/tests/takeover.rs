@@ -154,7 +154,12 @@ impl Mesh {
 
     /// Everything a committed reader sees of a topic.
     fn read(&self, topic: &Arc<str>) -> Vec<mesh_bus::Record> {
-        let options = ReaderOptions { client: "check".into(), buffer_bytes_max: 1 << 20, committed_only: true };
+        let options = ReaderOptions {
+            client: "check".into(),
+            buffer_bytes_max: 1 << 20,
+            committed_only: true,
+            end_within: ReaderOptions::SOON,
+        };
         let mut reader = self.bus.reader(options, &[(topic.clone(), StartAt::Oldest)]).unwrap();
         let end = self.bus.end(topic, EndOf::Stable, DEADLINE).unwrap();
         let (mut polled, mut records) = (Vec::new(), Vec::new());

@@ -140,6 +140,7 @@ fn read_until(
         client: format!("publisher-locate-{topic}"),
         buffer_bytes_max: BUFFER_BYTES_MAX,
         committed_only: true,
+        end_within: ReaderOptions::SOON,
     };
     let mut reader = bus.reader(options, &[(Arc::clone(topic), from)])?;
     let started = Instant::now();

@@ -270,6 +270,7 @@ impl Work<'_> {
                     client: format!("subscriber-{}", self.topic),
                     buffer_bytes_max: READER_BUFFER_BYTES,
                     committed_only: true,
+                    end_within: ReaderOptions::PATIENT,
                 };
                 reader.insert(self.subscriber.bus.reader(options, &[(Arc::clone(&self.topic), self.start)])?)
             }

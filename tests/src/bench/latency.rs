@@ -1,4 +1,4 @@
-//! From a committed input block to its visible output, beside a bare Kafka transaction in the same run.
+//! From an acknowledged input block to its visible output, beside a bare Kafka transaction in the same run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use bytes::Bytes;
 use mesh_bus::{Header, OutRecord, TopicSpec};
 use mesh_event::topic::TopicKind;
 use mesh_tests::figures::{percentile, result, round};
-use mesh_tests::load::{Load, weather_payloads};
+use mesh_tests::load::weather_payloads;
+use mesh_tests::plain::PlainLoad;
 use mesh_tests::watch::Watch;
 use mesh_tests::{Mesh, wait_for};
 use serde_json::json;
@@ -26,22 +27,22 @@ pub fn run() -> Result<()> {
     let payloads = weather_payloads(mesh.project.inputs()[0].schema, 1)?;
     let watch = Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), false);
     let input = mesh.topic(TopicKind::Input);
-    let load = Load::start(mesh.bus.clone(), &input, payloads.clone(), EVENTS_PER_S);
+    let load = PlainLoad::start(&mesh.env.kafka, &input, payloads.clone(), EVENTS_PER_S)?;
     let wanted = SECONDS * EVENTS_PER_S as u64;
-    wait_for("the load", Duration::from_secs(SECONDS * 3), || (load.sent() >= wanted).then_some(()))?;
-    let committed = load.stop()?;
-    wait_for("all output", LIMIT, || (watch.count() >= committed.len()).then_some(()))?;
+    wait_for("the load", Duration::from_secs(SECONDS * 3), || (load.acknowledged() >= wanted).then_some(()))?;
+    let acknowledged = load.stop()?;
+    wait_for("all output", LIMIT, || (watch.count() >= acknowledged.len()).then_some(()))?;
     let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64() * 1000.0;
     let seen = watch.records();
-    let pairs = committed.iter().zip(&seen).skip(WARM_UP);
-    let engine: Vec<f64> = pairs.map(|(committed, seen)| ms(*committed, seen.at)).collect();
+    let pairs = acknowledged.iter().zip(&seen).skip(WARM_UP);
+    let engine: Vec<f64> = pairs.map(|(sent, seen)| ms(*sent, seen.at)).collect();
     let faults = watch.faults();
     drop(watch);
     let bare = bare(&mesh, &payloads[0])?;
 
     let at = |values: &[f64], p: f64| round(percentile(values, p));
     println!(
-        "latency at {EVENTS_PER_S} events/s, input committed to output visible: p50 {} ms, p99 {} ms; \
+        "latency at {EVENTS_PER_S} events/s, input acknowledged to output visible: p50 {} ms, p99 {} ms; \
          a bare transaction, begun to visible: p50 {} ms, p99 {} ms",
         at(&engine, 50.0),
         at(&engine, 99.0),

@@ -126,7 +126,12 @@ pub(crate) fn reader_of(
     topics: &[(&Arc<str>, StartAt)],
     committed_only: bool,
 ) -> Box<dyn Reader> {
-    let options = ReaderOptions { client: "contract".to_owned(), buffer_bytes_max: 4 * 1024 * 1024, committed_only };
+    let options = ReaderOptions {
+        client: "contract".to_owned(),
+        buffer_bytes_max: 4 * 1024 * 1024,
+        committed_only,
+        end_within: ReaderOptions::SOON,
+    };
     let topics: Vec<_> = topics.iter().map(|(topic, at)| (Arc::clone(topic), *at)).collect();
     harness.bus().reader(options, &topics).expect("a reader opens")
 }

@@ -48,7 +48,12 @@ pub fn deleted_or_missing_topics_are_named(harness: &dyn Harness) {
     let missing: Arc<str> = Arc::from(harness.unique("nowhere"));
     let expected = ReadError::NoTopic { topic: missing.to_string() };
     assert_eq!(harness.bus().end(&missing, EndOf::Newest, LONG), Err(expected.clone()));
-    let options = ReaderOptions { client: "contract".to_owned(), buffer_bytes_max: 1024 * 1024, committed_only: true };
+    let options = ReaderOptions {
+        client: "contract".to_owned(),
+        buffer_bytes_max: 1024 * 1024,
+        committed_only: true,
+        end_within: ReaderOptions::SOON,
+    };
     let opened = harness.bus().reader(options, &[(Arc::clone(&missing), StartAt::Oldest)]);
     assert_eq!(opened.map(drop), Err(expected));
 }

@@ -128,8 +128,8 @@ pub(super) fn reader(
         .set("enable.partition.eof", "true")
         // The broker answers as soon as there is a byte to read; without one it holds the request this long. Default
         // 500. Meanwhile no other request goes to that broker, so a topic that was sought, or whose queue was full
-        // when the request went out, waits that long for its turn.
-        .set("fetch.wait.max.ms", "10")
+        // when the request went out, waits that long for its turn; and only an empty answer tells of the end.
+        .set("fetch.wait.max.ms", options.end_within.as_millis().max(1).to_string())
         .set("fetch.min.bytes", "1")
         // After a full queue. Default 1000 ms: a consumer that catches up would stop for a second at a time.
         .set("fetch.queue.backoff.ms", "2")

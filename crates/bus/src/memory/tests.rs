@@ -77,7 +77,12 @@ fn open_transaction(bus: &MemoryBus, topic: &str, timeout: Duration) -> Box<dyn 
 }
 
 fn reader_options() -> ReaderOptions {
-    ReaderOptions { client: "test".to_owned(), buffer_bytes_max: 1024, committed_only: true }
+    ReaderOptions {
+        client: "test".to_owned(),
+        buffer_bytes_max: 1024,
+        committed_only: true,
+        end_within: ReaderOptions::SOON,
+    }
 }
 
 #[test]

@@ -113,10 +113,17 @@ proptest! {
     }
 
     #[test]
-    fn a_slice_is_encoded_like_a_block_of_its_own(block in any_block(50), at: prop::sample::Index) {
-        let part = block.slice(at.index(block.len() + 1)..block.len());
-        let bytes = encode_block(&part, &BlockHeader::default());
-        prop_assert_eq!(decode_block(bytes, &block.schema).unwrap().1, part);
+    fn rows_are_encoded_like_a_block_of_their_own(block in any_block(150), ends: [prop::sample::Index; 6]) {
+        let mut encoder = BlockEncoder::default();
+        for pair in ends.chunks(2) {
+            let (a, b) = (pair[0].index(block.len() + 1), pair[1].index(block.len() + 1));
+            let rows = a.min(b)..a.max(b);
+            let part = block.slice(rows.clone());
+            let bytes = encoder.encode(&block, rows.clone(), block.kind, &BlockHeader::default());
+            prop_assert!(bytes.len() <= encoded_len_max(&block, rows.clone()));
+            prop_assert_eq!(&bytes, &encode_block(&part, &BlockHeader::default()));
+            prop_assert_eq!(decode_block(bytes, &block.schema).unwrap().1, part);
+        }
     }
 
     #[test]

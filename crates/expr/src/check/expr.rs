@@ -170,7 +170,7 @@ impl Checker<'_> {
         };
         let left = Box::new(cast(left.0, left.1, common, self.site(left_span)));
         let right = Box::new(cast(right.0, right.1, common, self.site(right_span)));
-        Ok((Node::Compare { op, left, right }, Some(Boolean)))
+        Ok((Node::Compare { op, kind: common, left, right }, Some(Boolean)))
     }
 
     /// A value converted to a type.

@@ -22,7 +22,7 @@ pub(crate) fn report_expression(node: Node<'_, '_>, text: &Text, error: &ExprErr
 }
 
 /// A program in the text of `node`; `None` after a report.
-fn program(node: Node<'_, '_>, scope: &Scope, reader: &Reader<'_>) -> Option<(Program, Text)> {
+pub(crate) fn program(node: Node<'_, '_>, scope: &Scope, reader: &Reader<'_>) -> Option<(Program, Text)> {
     let text = reader.text(node);
     if text.is_empty() {
         let headline = format!("`{}` is empty, expected an expression", node.tag_name().name());

@@ -1,6 +1,11 @@
 //! The readers of the window kinds, a file per kind.
 
+pub(crate) mod aggregate;
+pub(crate) mod calls;
 pub(crate) mod compute;
 pub(crate) mod functional;
+pub(crate) mod join;
+pub(crate) mod shape;
 pub(crate) mod source;
 pub(crate) mod summary;
+pub(crate) mod transpose;

@@ -4,7 +4,7 @@ use mesh_event::FieldType;
 use roxmltree::Node;
 
 use crate::project::{Index, Retention, RetentionKind, WindowKind};
-use crate::report::{Draft, bad_value, not_supported, tag_span, unknown_field};
+use crate::report::{Draft, bad_value, tag_span, unknown_field};
 use crate::text::Text;
 use crate::window::Reading;
 
@@ -102,7 +102,7 @@ fn retention_kind(reading: &Reading<'_, '_, '_>, element: Node<'_, '_>) -> Optio
     match chosen {
         Some(at @ (0 | 1)) => {
             let unit = reader.attribute(element, "unit");
-            let us = duration(&text, unit.as_ref()).or_else(|| {
+            let us = duration(text.as_str(), unit.as_ref()).or_else(|| {
                 let expected = "a time such as `30 minutes` (milliseconds, seconds, minutes, hours, days)";
                 reader.report.add(element, bad_value("the retention", &text, expected));
                 None
@@ -117,18 +117,21 @@ fn retention_kind(reading: &Reading<'_, '_, '_>, element: Node<'_, '_>) -> Optio
             Some(if at == 2 { RetentionKind::ByCountSliding { n } } else { RetentionKind::ByCountJumping { n } })
         }
         Some(_) => {
-            let because = "its look-back span is not documented well enough";
-            let draft = not_supported(
-                ty.full_span(),
-                "bytime_jumping_lookback",
-                because,
-                "use bytime_jumping or bytime_sliding",
-            );
-            reader.report.add(element, draft);
-            None
+            // The unit is the period; what is kept at each jump is the span.
+            let unit = reader.attribute(element, "unit");
+            let unit_of_text = text.as_str().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+            let one = format!("1{unit_of_text}");
+            match (duration(text.as_str(), unit.as_ref()), duration(&one, unit.as_ref())) {
+                (Some(span_us), Some(us)) => Some(RetentionKind::ByTimeLookback { us, span_us }),
+                _ => {
+                    let expected = "a span such as `2 hours`: every hour the rows leave that are two hours old";
+                    reader.report.add(element, bad_value("the retention", &text, expected));
+                    None
+                }
+            }
         }
         None => {
-            let draft = bad_value("`type`", &ty, "a retention type").known(ty.as_str(), KINDS[..4].iter().copied());
+            let draft = bad_value("`type`", &ty, "a retention type").known(ty.as_str(), KINDS);
             reader.report.add(element, draft);
             None
         }
@@ -136,8 +139,7 @@ fn retention_kind(reading: &Reading<'_, '_, '_>, element: Node<'_, '_>) -> Optio
 }
 
 /// Microseconds of `30 minutes`, `2s`, or a bare number of seconds.
-fn duration(text: &Text, unit: Option<&Text>) -> Option<i64> {
-    let text = text.as_str();
+pub(crate) fn duration(text: &str, unit: Option<&Text>) -> Option<i64> {
     let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let number: f64 = text[..split].parse().ok()?;
     let mut word = text[split..].trim().to_ascii_lowercase();

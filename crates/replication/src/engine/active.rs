@@ -7,7 +7,7 @@ use crate::record::push_step;
 use crate::{CommitKind, CommitNumber, EngineId, Step, Term};
 
 /// An engine that leads.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Active {
     pub term: Term,
     /// The one commit under way (R2).
@@ -21,7 +21,7 @@ pub(super) struct Active {
     next_input: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct InFlight {
     number: CommitNumber,
     steps: Vec<Step>,
@@ -147,7 +147,12 @@ impl EngineRole {
 
 /// The time of the tick that is due now: before new input when the clock is a heartbeat old, and when a window waits
 /// for it. A wall clock that went back gives none until it has caught up: the recorded clock never goes back.
-fn tick_due(heartbeat_us: Option<i64>, state: &super::MachineState, has_input: bool, now: Now) -> Option<i64> {
+pub(super) fn tick_due(
+    heartbeat_us: Option<i64>,
+    state: &super::MachineState,
+    has_input: bool,
+    now: Now,
+) -> Option<i64> {
     let next = state.clock_us.saturating_add(heartbeat_us?);
     let waited_for = state.next_deadline_us.is_some_and(|deadline| deadline <= now.wall_us);
     (now.wall_us >= next && (has_input || waited_for)).then_some(now.wall_us)

@@ -40,7 +40,7 @@ use replica::{Outcome, Replica};
 use takeover::{Phase, TakingOver};
 
 /// What bounds a role.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Number of input topics.
     pub inputs: usize,
@@ -60,8 +60,8 @@ pub struct Limits {
     pub caught_up_commits: u64,
 }
 
-/// The role of one engine for one project.
-#[derive(Debug)]
+/// The role of one engine for one project. A model checker may copy, compare and hash it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EngineRole {
     engine: EngineId,
     limits: Limits,
@@ -75,7 +75,7 @@ pub struct EngineRole {
     rebuilds: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum State {
     Standby(Standby),
     TakingOver(TakingOver),
@@ -84,11 +84,11 @@ enum State {
 }
 
 /// Follows the log.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Standby;
 
 /// Cannot go on without somebody's help.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Failed {
     reason: String,
 }
@@ -130,6 +130,8 @@ pub enum RolePhase {
     AskingEnd,
     /// Takes over: the log is read and applied.
     CatchingUp,
+    /// Takes over: the first steps of the term are applied.
+    Filling,
     /// Takes over: the record that opens the term is with the bus.
     Opening,
     /// Leads, and no commit is under way.
@@ -237,6 +239,7 @@ impl EngineRole {
                 Phase::Fencing => RolePhase::Fencing,
                 Phase::AskingEnd => RolePhase::AskingEnd,
                 Phase::CatchingUp { .. } => RolePhase::CatchingUp,
+                Phase::Filling { .. } => RolePhase::Filling,
                 Phase::Opening { .. } => RolePhase::Opening,
             },
             State::Active(active) if active.hands_over() => RolePhase::HandingOver,
@@ -313,9 +316,9 @@ impl EngineRole {
         effects.push(Effect::BecameStandby { reason });
     }
 
-    /// What a takeover that ends early leaves: only an opening commit took the steps ahead, so only it gives them back.
+    /// What a takeover that ends early leaves: the steps of its opening commit, which nobody may have committed.
     fn drop_takeover(&mut self, takeover: TakingOver) {
-        if let Phase::Opening { steps, .. } = takeover.phase {
+        if let Phase::Filling { steps } | Phase::Opening { steps, .. } = takeover.phase {
             self.replica.run_ahead(steps);
         }
     }
@@ -359,10 +362,10 @@ impl EngineRole {
         match &self.state {
             State::Standby(_) => self.follow(effects),
             State::TakingOver(takeover) => {
-                if !matches!(takeover.phase, Phase::Opening { .. }) {
+                if !matches!(takeover.phase, Phase::Filling { .. } | Phase::Opening { .. }) {
                     self.follow(effects);
                 }
-                self.take_over(effects);
+                self.take_over(now, effects);
             }
             State::Active(_) => self.lead(now, effects),
             State::Failed(_) => {}

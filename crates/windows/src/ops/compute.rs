@@ -7,6 +7,7 @@ use mesh_expr::Program;
 
 use super::{Clock, Held, Operator};
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 
 /// Both halves of an update block are computed; programs keep no state, so the old half comes out as it once did.
 pub(crate) struct Compute {
@@ -29,7 +30,9 @@ impl Compute {
             if field.key {
                 Field::Copy(*keys.next().expect("the model has an input field for each key"))
             } else {
-                Field::Program(programs.next().expect("the model has a program for each other field").clone(), field.ty)
+                let program = programs.next().expect("the model has a program for each other field");
+                // Shared with the window before, which digested it.
+                program.copied_field(field.ty).map_or_else(|| Field::Program(program.clone(), field.ty), Field::Copy)
             }
         };
         Compute { fields: schema.fields().iter().map(field).collect(), schema: Arc::clone(schema), errors: 0 }
@@ -60,5 +63,18 @@ impl Operator for Compute {
 
     fn held(&self) -> Held {
         Held { expression_errors: self.errors, ..Held::default() }
+    }
+
+    fn kind(&self) -> &'static str {
+        "compute"
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.errors);
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.errors = from.get()?;
+        Ok(())
     }
 }

@@ -7,7 +7,9 @@ use mesh_expr::Program;
 
 use super::{Clock, Held, Operator};
 use crate::columns::RowRef;
-use crate::run::{Emitter, Run};
+use crate::run::{Emitter, Run, is_pair};
+use crate::slots::select;
+use crate::state::{Damage, Reader, Writer};
 use crate::store::Table;
 
 /// An update block passes by what the condition says of its halves: only the new one passes: Insert; only the old one:
@@ -34,35 +36,6 @@ impl Filter {
     pub(crate) fn stateful(schema: &Arc<Schema>, condition: &Program) -> Filter {
         Filter { passed: Some(Table::new(schema, None)), ..Filter::stateless(schema, condition) }
     }
-
-    /// Each event as it passes when the past is unknown.
-    fn select(&self, run: &Run) -> Run {
-        let block = &run.block;
-        let mut out = Emitter::with_capacity(block.len());
-        let mut row = 0;
-        for &end in run.ends.iter() {
-            while row < end {
-                let at = row as usize;
-                let pair = block.opcodes[at] == Opcode::UpdateBlock
-                    && row + 1 < end
-                    && block.opcodes[at + 1] == Opcode::Delete;
-                let (new, old) = (RowRef { source: 0, row }, RowRef { source: 0, row: row + 1 });
-                match (self.keep[at], pair && self.keep[at + 1]) {
-                    (true, true) => {
-                        out.push(Opcode::UpdateBlock, block.flags[at], new);
-                        out.push(Opcode::Delete, block.flags[at + 1], old);
-                    }
-                    (true, false) if pair => out.push(Opcode::Insert, block.flags[at], new),
-                    (true, false) => out.push(block.opcodes[at], block.flags[at], new),
-                    (false, true) => out.push(Opcode::Delete, block.flags[at + 1], old),
-                    (false, false) => {}
-                }
-                row += 1 + u32::from(pair);
-            }
-            out.end_cause();
-        }
-        out.finish(&self.schema, &[&block.columns], Some(0))
-    }
 }
 
 impl Operator for Filter {
@@ -73,16 +46,28 @@ impl Operator for Filter {
         if let Some(passed) = &mut self.passed {
             return passed.process(intents(&self.schema, &self.keep, &run), clock);
         }
-        // All or nothing is common: a condition that hardly ever fails, or hardly ever holds.
-        if self.keep.iter().all(|&keep| keep) {
-            return run;
-        }
-        self.select(&run)
+        select(&self.schema, &run, &self.keep)
     }
 
     fn held(&self) -> Held {
         let held = self.passed.as_ref().map_or(Held::default(), Table::held);
         Held { expression_errors: self.errors, ..held }
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.passed.is_some() { "filter-of-held-rows" } else { "filter" }
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.errors);
+        if let Some(passed) = &self.passed {
+            passed.save(to);
+        }
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.errors = from.get()?;
+        self.passed.as_mut().map_or(Ok(()), |passed| passed.restore(from))
     }
 }
 
@@ -96,7 +81,7 @@ fn intents(schema: &Arc<Schema>, keep: &[bool], run: &Run) -> Run {
         while row < end {
             let at = row as usize;
             let opcode = block.opcodes[at];
-            let pair = opcode == Opcode::UpdateBlock && row + 1 < end && block.opcodes[at + 1] == Opcode::Delete;
+            let pair = is_pair(block, row, end);
             let intent = match (opcode, keep[at]) {
                 (Opcode::Delete | Opcode::SafeDelete, _) => Some(Opcode::SafeDelete),
                 (Opcode::Insert, true) => Some(Opcode::Insert),

@@ -7,6 +7,7 @@ use mesh_model::{EVENT_COUNTER_START, FunctionalField};
 
 use super::{Clock, Held, Operator};
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 
 /// `eventCounter()` numbers every event of the window: updates, deletes and retention deletes take a number too, and
 /// so does each half of an update block.
@@ -51,6 +52,19 @@ impl Operator for Functional {
 
     fn held(&self) -> Held {
         Held { expression_errors: self.errors, ..Held::default() }
+    }
+
+    fn kind(&self) -> &'static str {
+        "functional"
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.next_event, self.errors));
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        (self.next_event, self.errors) = from.get()?;
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::{Clock, Held, Operator};
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 use crate::store::{Queue, Table};
 
 /// Keeps rows whose keys never repeat.
@@ -27,6 +28,18 @@ impl Operator for KeepQueue {
     fn held(&self) -> Held {
         self.0.held()
     }
+
+    fn kind(&self) -> &'static str {
+        "queue"
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        self.0.save(to);
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.0.restore(from)
+    }
 }
 
 impl Operator for KeepTable {
@@ -44,5 +57,17 @@ impl Operator for KeepTable {
 
     fn held(&self) -> Held {
         self.0.held()
+    }
+
+    fn kind(&self) -> &'static str {
+        "table"
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        self.0.save(to);
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.0.restore(from)
     }
 }

@@ -1,13 +1,20 @@
 //! Window operators: one file each, behind [`Operator`].
 
+pub(crate) mod aggregate;
 pub(crate) mod compute;
+pub(crate) mod counter;
 pub(crate) mod filter;
 pub(crate) mod functional;
+pub(crate) mod join;
 pub(crate) mod keep;
+pub(crate) mod remove_state;
 pub(crate) mod source;
 pub(crate) mod summary;
+pub(crate) mod transpose;
+pub(crate) mod union;
 
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 
 /// The clock of the last tick; it has not started before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +23,10 @@ pub(crate) struct Clock(Option<i64>);
 impl Clock {
     pub(crate) fn get(self) -> Option<i64> {
         self.0
+    }
+
+    pub(crate) fn restored(clock_us: Option<i64>) -> Clock {
+        Clock(clock_us)
     }
 
     pub(crate) fn advanced_to(self, clock_us: i64) -> Clock {
@@ -35,10 +46,65 @@ pub(crate) struct Held {
     pub expression_errors: u64,
 }
 
+/// The input of a window by side: one side for most, left and right for a join.
+#[derive(Default)]
+pub(crate) struct Sides(Vec<Option<Run>>);
+
+impl Sides {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Adds to what waits on a side: for each event, behind what it caused there on other paths.
+    pub(crate) fn add(&mut self, side: usize, run: Run) {
+        if self.0.len() <= side {
+            self.0.resize_with(side + 1, || None);
+        }
+        self.0[side] = Some(match self.0[side].take() {
+            Some(waiting) => waiting.meet(&run),
+            None => run,
+        });
+    }
+
+    /// All that waits; `None` when nothing does.
+    pub(crate) fn take(&mut self) -> Option<Sides> {
+        (!self.is_empty()).then(|| Sides(std::mem::take(&mut self.0)))
+    }
+
+    /// What waited on a side.
+    pub(crate) fn side(&self, side: usize) -> Option<&Run> {
+        self.0.get(side)?.as_ref()
+    }
+
+    /// Puts another run in the place of one that waits.
+    pub(crate) fn change(&mut self, side: usize, to: impl FnOnce(Run) -> Run) {
+        if let Some(place) = self.0.get_mut(side) {
+            *place = place.take().map(to);
+        }
+    }
+
+    /// Number of causes, which all sides share.
+    pub(crate) fn causes(&self) -> usize {
+        self.0.iter().flatten().next().map_or(0, |run| run.ends.len())
+    }
+
+    fn into_one(self) -> Run {
+        let mut runs = self.0.into_iter().flatten();
+        let run = runs.next().expect("a window works when something waits");
+        debug_assert!(runs.next().is_none(), "a window that does not tell its inputs apart has one side");
+        run
+    }
+}
+
 /// A window's work. It must see rows, not runs: cutting a run in two must give the same rows in the same order.
 pub(crate) trait Operator: Send {
     /// Turns a run of the input into a run of the output with the same causes.
     fn process(&mut self, run: Run, clock: Clock) -> Run;
+
+    /// The same for a window that tells its inputs apart.
+    fn process_sides(&mut self, sides: Sides, clock: Clock) -> Run {
+        self.process(sides.into_one(), clock)
+    }
 
     /// What the clock's step from `before` to `now` puts out.
     fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
@@ -54,6 +120,21 @@ pub(crate) trait Operator: Send {
     fn held(&self) -> Held {
         Held::default()
     }
+
+    /// What its state is the state of. Two operators that can do the work of one window have two names: they hold
+    /// different things.
+    fn kind(&self) -> &'static str;
+
+    /// Version of what [`Operator::save`] writes.
+    fn version(&self) -> u16 {
+        1
+    }
+
+    /// Writes everything that decides what comes next, as it was between two calls.
+    fn save(&self, to: &mut Writer<'_>);
+
+    /// Takes what [`Operator::save`] wrote; the operator is as new before.
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage>;
 }
 
 /// Hands the input on: a window that neither keeps nor changes anything.
@@ -62,5 +143,15 @@ pub(crate) struct Pass;
 impl Operator for Pass {
     fn process(&mut self, run: Run, _clock: Clock) -> Run {
         run
+    }
+
+    fn kind(&self) -> &'static str {
+        "pass"
+    }
+
+    fn save(&self, _to: &mut Writer<'_>) {}
+
+    fn restore(&mut self, _from: &mut Reader<'_>) -> Result<(), Damage> {
+        Ok(())
     }
 }

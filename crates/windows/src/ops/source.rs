@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::functional::nulls;
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run};
+use crate::state::{Damage, Reader, Writer};
 use crate::store::any_null;
 
 /// Makes the run of a source's input blocks.
@@ -39,6 +40,22 @@ impl Ingest {
 
     pub(crate) fn bad_events(&self) -> u64 {
         self.bad_events
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.autogen.as_ref().map(|autogen| autogen.next));
+        to.put(&self.bad_events);
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        let next: Option<u64> = from.get()?;
+        match (&mut self.autogen, next) {
+            (Some(autogen), Some(next)) => autogen.next = next,
+            (None, None) => {}
+            _ => return Err(Damage::Broken("it makes keys where the source does not, or the other way round")),
+        }
+        self.bad_events = from.get()?;
+        Ok(())
     }
 
     /// One run of all blocks. Blocks whose columns are not the window's are dropped and counted.
@@ -167,20 +184,26 @@ fn guids(seed: &str, numbers: std::ops::Range<u64>) -> ColumnData {
         name.truncate(seed.len());
         write!(name, "{number}").expect("writing to a String never fails");
         let hash = xxh3_128(name.as_bytes());
-        let version = hash & !(0xf << 76) | 5 << 76;
-        let uuid = version & !(0b11 << 62) | 0b10 << 62;
-        let part = |shift: u32, bits: u32| (uuid >> shift) & ((1 << bits) - 1);
-        write!(
-            text,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            part(96, 32),
-            part(80, 16),
-            part(64, 16),
-            part(48, 16),
-            part(0, 48)
-        )
-        .expect("writing to a String never fails");
+        write_guid(hash, &mut text);
         ends.push(text.len() as u32);
     }
     ColumnData::String(Bytes2D { ends, bytes: text.into() })
+}
+
+/// The text of a version 5 UUID with these bits.
+pub(crate) fn write_guid(hash: u128, text: &mut String) {
+    use std::fmt::Write;
+    let version = hash & !(0xf << 76) | 5 << 76;
+    let uuid = version & !(0b11 << 62) | 0b10 << 62;
+    let part = |shift: u32, bits: u32| (uuid >> shift) & ((1 << bits) - 1);
+    write!(
+        text,
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        part(96, 32),
+        part(80, 16),
+        part(64, 16),
+        part(48, 16),
+        part(0, 48)
+    )
+    .expect("writing to a String never fails");
 }

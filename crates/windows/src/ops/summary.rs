@@ -8,6 +8,7 @@ use mesh_model::{SummaryField, SummaryStat};
 use super::functional::nulls;
 use super::{Clock, Operator};
 use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
 
 /// Decisions where the reference is silent (esp-models 4.3):
 /// - Inserts and upserts are looked at. Updates, deletes and update blocks pass without touching the statistics and
@@ -136,6 +137,35 @@ impl Operator for Summary {
         });
         let columns = columns.collect();
         run.with_columns(&self.schema, columns)
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.moments {
+            Moments::Window(_) => "summary-of-last",
+            Moments::All(_) => "summary-of-all",
+        }
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.last);
+        match &self.moments {
+            Moments::Window(window) => to.put(&window.values),
+            Moments::All(all) => to.put(&all.state()),
+        }
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.last = from.get()?;
+        match &mut self.moments {
+            Moments::Window(window) => {
+                window.values = from.get()?;
+                if window.values.len() >= window.length {
+                    return Err(Damage::Broken("more values than the window looks back"));
+                }
+            }
+            Moments::All(all) => **all = All::from_state(from.get()?),
+        }
+        Ok(())
     }
 }
 
@@ -324,6 +354,14 @@ struct All {
 }
 
 impl All {
+    fn state(&self) -> [f64; 8] {
+        [self.n, self.total, self.sum, self.min, self.max, self.uss, self.mean, self.css]
+    }
+
+    fn from_state([n, total, sum, min, max, uss, mean, css]: [f64; 8]) -> All {
+        All { n, total, sum, min, max, uss, mean, css }
+    }
+
     fn measure(&mut self, new: &[f64]) -> Measures {
         let mut measures: Measures = Default::default();
         for &value in new {

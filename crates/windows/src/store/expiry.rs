@@ -22,6 +22,31 @@ impl Expiry {
         Expiry { kind: retention.kind, field: retention.field, start: None }
     }
 
+    /// What changes: the start of the periods.
+    pub(crate) fn state(&self) -> Option<i64> {
+        self.start
+    }
+
+    pub(crate) fn restore(&mut self, start: Option<i64>) {
+        self.start = start;
+    }
+
+    /// Time between the jumps of a jumping retention.
+    fn period_us(&self) -> Option<i64> {
+        match self.kind {
+            RetentionKind::ByTimeJumping { us } | RetentionKind::ByTimeLookback { us, .. } => Some(us),
+            _ => None,
+        }
+    }
+
+    /// Age that a row must have to leave at a jump; `None`: all leave.
+    pub(crate) fn lookback_us(&self) -> Option<i64> {
+        match self.kind {
+            RetentionKind::ByTimeLookback { span_us, .. } => Some(span_us),
+            _ => None,
+        }
+    }
+
     /// The age at which the clock alone removes a row.
     pub(crate) fn sliding_us(&self) -> Option<i64> {
         match self.kind {
@@ -33,16 +58,14 @@ impl Expiry {
     /// True when a period of a clock-driven jumping retention ends within `(before, now]`. The periods start with the
     /// first tick, whether or not there are rows.
     pub(crate) fn jumps(&mut self, before: Clock, now: Clock) -> bool {
-        let (RetentionKind::ByTimeJumping { us }, None, Some(now)) = (self.kind, self.field, now.get()) else {
-            return false;
-        };
+        let (Some(us), None, Some(now)) = (self.period_us(), self.field, now.get()) else { return false };
         let start = *self.start.get_or_insert(now);
         before.get().is_some_and(|before| (now - start) / us > (before - start) / us)
     }
 
     /// End of the present period of a clock-driven jumping retention.
     pub(crate) fn next_jump_us(&self, now: Option<i64>) -> Option<i64> {
-        let (RetentionKind::ByTimeJumping { us }, None) = (self.kind, self.field) else { return None };
+        let us = self.period_us().filter(|_| self.field.is_none())?;
         let (start, now) = (self.start?, now?);
         ((now - start) / us + 1).checked_mul(us)?.checked_add(start)
     }

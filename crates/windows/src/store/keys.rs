@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Column, ColumnData};
+use mesh_event::{Column, ColumnData, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MULTIPLIER: u64 = 0x9fb2_1c65_1e98_df25;
+/// Stands for null.
+const NULL: u64 = 0xd6e8_feb8_6659_fd93;
 
 #[inline]
 fn mix(hash: u64, value: u64) -> u64 {
@@ -18,6 +20,10 @@ pub(crate) fn hashes(columns: &[Arc<Column>], keys: &[usize], rows: usize) -> Ve
     let mut hashes = vec![MULTIPLIER; rows];
     for &key in keys {
         let column = &*columns[key];
+        if !column.nulls.is_empty() {
+            fold(&mut hashes, |row| value_hash(&column.value(row)));
+            continue;
+        }
         match &column.data {
             ColumnData::Int32(v) => fold(&mut hashes, |row| v[row] as u32 as u64),
             ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
@@ -52,7 +58,91 @@ pub(crate) fn equal(
     keys.iter().all(|&key| same(&left[key], left_row, &right[key], right_row))
 }
 
+/// True when two rows of the same side or of two have equal values in as many fields.
+pub(crate) fn equal_fields(
+    (left_keys, left, left_row): (&[usize], &[Arc<Column>], usize),
+    (right_keys, right, right_row): (&[usize], &[Arc<Column>], usize),
+) -> bool {
+    left_keys.iter().zip(right_keys).all(|(&l, &r)| same(&left[l], left_row, &right[r], right_row))
+}
+
+/// What [`hashes`] takes in for a value.
+fn value_hash(value: &Value) -> u64 {
+    match value {
+        Value::Null => NULL,
+        Value::Int32(x) => *x as u32 as u64,
+        Value::Int64(x) | Value::Date(x) | Value::Stamp(x) | Value::Money(x) => *x as u64,
+        Value::Double(x) => x.to_bits(),
+        Value::String(x) => xxh3_64(x.as_bytes()),
+        Value::Blob(x) => xxh3_64(x),
+        Value::ArrayInt32(x) => x.iter().fold(0, |h, &x| mix(h, x as u32 as u64)),
+        Value::ArrayInt64(x) => x.iter().fold(0, |h, &x| mix(h, x as u64)),
+        Value::ArrayDouble(x) => x.iter().fold(0, |h, x| mix(h, x.to_bits())),
+    }
+}
+
+/// The hash that [`hashes`] gives a row with these key values.
+pub(crate) fn hash_of_values(values: &[Value]) -> u64 {
+    let mut hash = [MULTIPLIER];
+    values.iter().for_each(|value| fold(&mut hash, |_| value_hash(value)));
+    hash[0]
+}
+
+/// True when a row holds a value.
+pub(crate) fn is_value(column: &Column, row: usize, value: &Value) -> bool {
+    if column.is_null(row) {
+        return value.is_null();
+    }
+    match (&column.data, value) {
+        (ColumnData::Int32(v), Value::Int32(x)) => v[row] == *x,
+        (ColumnData::Int64(v), Value::Int64(x))
+        | (ColumnData::Date(v), Value::Date(x))
+        | (ColumnData::Stamp(v), Value::Stamp(x))
+        | (ColumnData::Money(v), Value::Money(x)) => v[row] == *x,
+        (ColumnData::Double(v), Value::Double(x)) => v[row].to_bits() == x.to_bits(),
+        (ColumnData::String(v), Value::String(x)) => v.row(row) == x.as_bytes(),
+        (ColumnData::Blob(v), Value::Blob(x)) => v.row(row) == &x[..],
+        (ColumnData::ArrayInt32(v), Value::ArrayInt32(x)) => v[row] == *x,
+        (ColumnData::ArrayInt64(v), Value::ArrayInt64(x)) => v[row] == *x,
+        (ColumnData::ArrayDouble(v), Value::ArrayDouble(x)) => {
+            v[row].len() == x.len() && v[row].iter().zip(x.iter()).all(|(a, b)| a.to_bits() == b.to_bits())
+        }
+        _ => false,
+    }
+}
+
+/// The key of a row as bytes: equal for equal keys, different for different ones.
+pub(crate) fn write(columns: &[Arc<Column>], keys: &[usize], row: usize, into: &mut Vec<u8>) {
+    for &key in keys {
+        let column = &*columns[key];
+        if column.is_null(row) {
+            into.push(0);
+            continue;
+        }
+        into.push(1);
+        let mut sized = |bytes: &[u8]| {
+            into.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            into.extend_from_slice(bytes);
+        };
+        match &column.data {
+            ColumnData::String(v) | ColumnData::Blob(v) => sized(v.row(row)),
+            ColumnData::ArrayInt32(v) => sized(&v[row].iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>()),
+            ColumnData::ArrayInt64(v) => sized(&v[row].iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>()),
+            ColumnData::ArrayDouble(v) => sized(&v[row].iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>()),
+            ColumnData::Int32(v) => into.extend_from_slice(&v[row].to_le_bytes()),
+            ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
+                into.extend_from_slice(&v[row].to_le_bytes());
+            }
+            ColumnData::Double(v) => into.extend_from_slice(&v[row].to_bits().to_le_bytes()),
+        }
+    }
+}
+
 fn same(left: &Column, i: usize, right: &Column, j: usize) -> bool {
+    match (left.is_null(i), right.is_null(j)) {
+        (false, false) => {}
+        (left, right) => return left && right,
+    }
     match (&left.data, &right.data) {
         (ColumnData::Int32(a), ColumnData::Int32(b)) => a[i] == b[j],
         (ColumnData::Int64(a), ColumnData::Int64(b))

@@ -1,4 +1,5 @@
-//! Where windows keep rows: [`Queue`] when keys never repeat and rows leave oldest first, [`Table`] for everything else.
+//! Where windows keep rows: [`Queue`] when keys never repeat and rows leave oldest first, [`Rows`] for everything else;
+//! [`Table`] is rows with the opcode algebra and retention.
 //!
 //! A row is held as a place in a chunk; a chunk is the columns of a whole run, shared with whoever else holds them. So
 //! keeping a row copies nothing. The price is that a chunk lives as long as one of its rows, and that runs of few rows
@@ -7,13 +8,15 @@
 
 mod chunks;
 mod expiry;
-mod keys;
+pub(crate) mod keys;
 mod queue;
+mod rows;
 mod table;
 
 pub(crate) use expiry::Expiry;
 pub(crate) use keys::any_null;
 pub(crate) use queue::Queue;
+pub(crate) use rows::Rows;
 pub(crate) use table::Table;
 
 /// A chunk with fewer rows than `SMALL[level]` is of that level; chunks of one level are joined when there are

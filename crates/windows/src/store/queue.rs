@@ -10,6 +10,7 @@ use super::{Expiry, MERGE_COUNT, level};
 use crate::columns::{self, RowRef};
 use crate::ops::{Clock, Held};
 use crate::run::{Emitter, Run};
+use crate::state::{Damage, Reader, RowBatches, Writer, save_rows};
 
 /// Why this needs no index of keys: it is used only where the input consists of inserts and no key ever comes twice
 /// (an insert-only source with generated keys, and windows after it that keep the key). Then no event can meet a row
@@ -59,7 +60,9 @@ impl Queue {
         }
         self.push_chunk(Chunk { columns: run.block.columns.clone(), rows });
         let run = match self.expiry.kind {
-            RetentionKind::ByTimeSliding { .. } | RetentionKind::ByTimeJumping { .. } => {
+            RetentionKind::ByTimeSliding { .. }
+            | RetentionKind::ByTimeJumping { .. }
+            | RetentionKind::ByTimeLookback { .. } => {
                 self.arrive(clock, rows as u64);
                 run
             }
@@ -198,7 +201,9 @@ impl Queue {
         self.now = now.get();
         let count = match self.expiry.sliding_us() {
             Some(us) => self.expired(us),
-            None if self.expiry.jumps(before, now) => self.rows,
+            None if self.expiry.jumps(before, now) => {
+                self.expiry.lookback_us().map_or(self.rows, |us| self.expired(us))
+            }
             None => 0,
         };
         let mut left = count;
@@ -231,5 +236,41 @@ impl Queue {
     pub(crate) fn held(&self) -> Held {
         let chunk = |chunk: &Chunk| chunk.columns.iter().map(|column| columns::bytes(column)).sum::<usize>();
         Held { rows: self.rows, bytes: self.chunks.iter().map(chunk).sum::<usize>() as u64, ..Held::default() }
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        let sources: Vec<_> = self.chunks.iter().map(|chunk| chunk.columns.as_slice()).collect();
+        let mut refs = Vec::with_capacity(self.rows as usize);
+        for (source, chunk) in self.chunks.iter().enumerate() {
+            let gone = if source == 0 { self.gone } else { 0 };
+            refs.extend((gone..chunk.rows).map(|row| RowRef { source: source as u32, row: row as u32 }));
+        }
+        save_rows(to, &sources, &refs, self.schema.fields().len());
+        to.put(&self.ages);
+        to.put(&(self.expiry.state(), self.now));
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        let mut batches = RowBatches::load(from)?;
+        while let Some((columns, rows)) = batches.next(from, &self.schema)? {
+            self.rows += rows as u64;
+            self.push_chunk(Chunk { columns, rows });
+            self.merge_small();
+        }
+        self.ages = from.get()?;
+        let by_time = matches!(
+            self.expiry.kind,
+            RetentionKind::ByTimeSliding { .. }
+                | RetentionKind::ByTimeJumping { .. }
+                | RetentionKind::ByTimeLookback { .. }
+        );
+        let aged = self.ages.iter().try_fold(0_u64, |sum, &(_, rows)| sum.checked_add(rows).filter(|_| rows > 0));
+        if aged != Some(if by_time { self.rows } else { 0 }) {
+            return Err(Damage::Broken("the ages are not those of the rows"));
+        }
+        let (start, now) = from.get()?;
+        self.expiry.restore(start);
+        self.now = now;
+        Ok(())
     }
 }

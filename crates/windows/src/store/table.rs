@@ -3,46 +3,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-// order-free: found by key only; whatever is put out follows the order of the rows' links, never of the table.
-use hashbrown::HashTable;
 use mesh_event::{Column, Flags, Opcode, Schema};
 use mesh_model::RetentionKind;
 
-use super::chunks::{Chunks, NONE};
 use super::expiry::event_time_us;
-use super::{Expiry, keys};
+use super::{Expiry, Rows, keys};
 use crate::columns::{self, RowRef};
 use crate::ops::{Clock, Held};
 use crate::run::{Emitter, Run};
-
-/// A row that is held. The slots form a list from the longest untouched row to the youngest; an update makes a row the
-/// youngest again ("renews its age"). Iteration follows the list, never the hash table.
-struct Slot {
-    hash: u64,
-    chunk: u32,
-    row: u32,
-    prev: u32,
-    next: u32,
-    /// Clock at arrival or last update ([`UNSTAMPED`] before the first tick), or the row's event time.
-    time: i64,
-    /// Number of the arrival or last update.
-    order: u64,
-}
+use crate::state::{Damage, Reader, Writer};
 
 /// The clock had not started when the row came.
 const UNSTAMPED: i64 = i64::MAX;
 
-/// Rows by key.
+/// Rows by key. The time noted with a row is the clock at its arrival or last update ([`UNSTAMPED`] before the first
+/// tick), or the row's event time.
 pub(crate) struct Table {
-    schema: Arc<Schema>,
     expiry: Option<Expiry>,
-    index: HashTable<u32>,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    oldest: u32,
-    youngest: u32,
-    next_order: u64,
-    chunks: Chunks,
+    rows: Rows,
     bad_events: u64,
     now: Option<i64>,
     /// With event time: newest time seen, the period it is in, and the rows by time (time, slot).
@@ -62,15 +40,8 @@ struct Arrivals<'a> {
 impl Table {
     pub(crate) fn new(schema: &Arc<Schema>, expiry: Option<Expiry>) -> Table {
         Table {
-            schema: Arc::clone(schema),
             expiry,
-            index: HashTable::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            oldest: NONE,
-            youngest: NONE,
-            next_order: 0,
-            chunks: Chunks::default(),
+            rows: Rows::new(schema),
             bad_events: 0,
             now: None,
             newest: None,
@@ -86,9 +57,9 @@ impl Table {
         }
         let rows = run.block.len();
         let mut out = Emitter::with_capacity(rows * 2);
-        let chunk = self.chunks.open(run.block.columns.clone(), rows);
-        let hashes = keys::hashes(&run.block.columns, self.schema.keys(), rows);
-        let whole = self.chunks.source_row(chunk, 0).source;
+        let chunk = self.rows.open(run.block.columns.clone(), rows);
+        let hashes = keys::hashes(&run.block.columns, self.rows.schema().keys(), rows);
+        let whole = self.rows.arrival(chunk, 0).source;
         let arrivals = Arrivals { columns: &run.block.columns, hashes, chunk, clock };
         let mut row = 0;
         for &end in run.ends.iter() {
@@ -124,82 +95,53 @@ impl Table {
     /// The delete after the new half of an update block belongs to it when it has the same key.
     fn is_old_half(&self, run: &Run, arrivals: &Arrivals<'_>, row: usize) -> bool {
         run.block.opcodes[row] == Opcode::Delete
-            && keys::equal(self.schema.keys(), (arrivals.columns, row - 1), (arrivals.columns, row))
+            && keys::equal(self.rows.schema().keys(), (arrivals.columns, row - 1), (arrivals.columns, row))
     }
 
     fn find(&self, arrivals: &Arrivals<'_>, row: usize) -> Option<u32> {
-        self.find_key(arrivals.hashes[row], arrivals.columns, row)
-    }
-
-    fn find_key(&self, hash: u64, columns: &[Arc<Column>], row: usize) -> Option<u32> {
-        let same = |&slot: &u32| {
-            let slot = &self.slots[slot as usize];
-            let stored = (self.chunks.columns(slot.chunk), slot.row as usize);
-            slot.hash == hash && keys::equal(self.schema.keys(), stored, (columns, row))
-        };
-        self.index.find(hash, same).copied()
+        self.rows.find(arrivals.hashes[row], arrivals.columns, row)
     }
 
     fn insert(&mut self, arrivals: &Arrivals<'_>, row: u32, flags: Flags, out: &mut Emitter) {
-        let hash = arrivals.hashes[row as usize];
-        let new = Slot { hash, chunk: arrivals.chunk, row, prev: NONE, next: NONE, time: 0, order: 0 };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = new;
-                slot
-            }
-            None => {
-                self.slots.push(new);
-                self.slots.len() as u32 - 1
-            }
-        };
-        let slots = &self.slots;
-        self.index.insert_unique(hash, slot, |&slot| slots[slot as usize].hash);
-        self.chunks.occupy(arrivals.chunk, row, slot);
-        let row_ref = self.chunks.source_row(arrivals.chunk, row);
+        let slot = self.rows.insert(arrivals.hashes[row as usize], arrivals.chunk, row);
+        let row_ref = self.rows.arrival(arrivals.chunk, row);
         out.push(Opcode::Insert, flags, row_ref);
         self.enter(slot, arrivals, row);
         self.expire_after(slot, true, out);
     }
 
     fn replace(&mut self, slot: u32, arrivals: &Arrivals<'_>, row: u32, flags: Flags, out: &mut Emitter) {
-        let new = self.chunks.source_row(arrivals.chunk, row);
-        let old = self.stored(slot);
+        let new = self.rows.arrival(arrivals.chunk, row);
+        let old = self.rows.stored(slot);
         out.push(Opcode::UpdateBlock, flags, new);
         out.push(Opcode::Delete, flags, old);
-        let (chunk, old_row) = (self.slots[slot as usize].chunk, self.slots[slot as usize].row);
-        self.chunks.release(chunk, old_row);
-        self.unlink(slot);
-        self.chunks.occupy(arrivals.chunk, row, slot);
-        self.slots[slot as usize].chunk = arrivals.chunk;
-        self.slots[slot as usize].row = row;
+        self.forget_time(slot);
+        self.rows.replace(slot, arrivals.chunk, row);
         self.enter(slot, arrivals, row);
         self.expire_after(slot, false, out);
     }
 
     /// Puts out a delete with the stored row and forgets it.
     fn remove(&mut self, slot: u32, flags: Flags, out: &mut Emitter) {
-        let stored = self.stored(slot);
+        let stored = self.rows.stored(slot);
         out.push(Opcode::Delete, flags, stored);
-        self.unlink(slot);
-        let Slot { hash, chunk, row, .. } = self.slots[slot as usize];
-        self.chunks.release(chunk, row);
-        match self.index.find_entry(hash, |&other| other == slot) {
-            Ok(entry) => drop(entry.remove()),
-            Err(_) => unreachable!("every slot is in the index under its hash"),
+        self.forget_time(slot);
+        self.rows.remove(slot);
+    }
+
+    fn by_field(&self) -> Option<usize> {
+        self.expiry.as_ref().and_then(|expiry| expiry.field)
+    }
+
+    fn forget_time(&mut self, slot: u32) {
+        if self.by_field().is_some() {
+            self.by_time.remove(&(self.rows.time(slot), slot));
         }
-        self.free.push(slot);
     }
 
-    fn stored(&mut self, slot: u32) -> RowRef {
-        let Slot { chunk, row, .. } = self.slots[slot as usize];
-        self.chunks.source_row(chunk, row)
-    }
-
-    /// Makes a row the youngest and gives it its time.
+    /// Gives a row its time.
     fn enter(&mut self, slot: u32, arrivals: &Arrivals<'_>, row: u32) {
-        let field = self.expiry.as_ref().and_then(|expiry| expiry.field);
-        let time = match field {
+        let time = match self.by_field() {
             None => arrivals.clock.get().unwrap_or(UNSTAMPED),
             Some(field) => {
                 // A row without an event time is as new as the newest row before it.
@@ -209,62 +151,47 @@ impl Table {
                 time
             }
         };
-        let (prev, order) = (self.youngest, self.next_order);
-        self.next_order += 1;
-        let entry = &mut self.slots[slot as usize];
-        (entry.time, entry.order, entry.prev, entry.next) = (time, order, prev, NONE);
-        match prev {
-            NONE => self.oldest = slot,
-            prev => self.slots[prev as usize].next = slot,
-        }
-        self.youngest = slot;
-    }
-
-    fn unlink(&mut self, slot: u32) {
-        let Slot { prev, next, time, .. } = self.slots[slot as usize];
-        match prev {
-            NONE => self.oldest = next,
-            prev => self.slots[prev as usize].next = next,
-        }
-        match next {
-            NONE => self.youngest = prev,
-            next => self.slots[next as usize].prev = prev,
-        }
-        if self.expiry.as_ref().is_some_and(|expiry| expiry.field.is_some()) {
-            self.by_time.remove(&(time, slot));
-        }
+        self.rows.set_time(slot, time);
     }
 
     /// What leaves because the row in `slot` came or changed: retention by count and by event time.
     fn expire_after(&mut self, slot: u32, inserted: bool, out: &mut Emitter) {
         let Some(expiry) = &mut self.expiry else { return };
-        let held = self.index.len() as u64;
+        let held = self.rows.len() as u64;
         match (expiry.kind, expiry.field) {
             (RetentionKind::ByCountSliding { n }, _) if inserted && held > n => {
-                self.remove(self.oldest, Flags::RETENTION, out);
+                let oldest = self.rows.oldest().expect("more than n rows are held");
+                self.remove(oldest, Flags::RETENTION, out);
             }
-            (RetentionKind::ByCountJumping { n }, _) if inserted && held > n => self.remove_all_but(slot, out),
+            (RetentionKind::ByCountJumping { n }, _) if inserted && held > n => self.remove_all_but(Some(slot), out),
             (RetentionKind::ByTimeSliding { us }, Some(_)) => self.remove_older_than(us, out),
             (RetentionKind::ByTimeJumping { us }, Some(_)) => {
                 let newest = self.newest.expect("the row in the slot has a time");
                 let period = expiry.period_of(newest, us);
                 if period > self.period {
                     self.period = period;
-                    self.remove_all_but(slot, out);
+                    self.remove_all_but(Some(slot), out);
+                }
+            }
+            (RetentionKind::ByTimeLookback { us, span_us }, Some(_)) => {
+                let newest = self.newest.expect("the row in the slot has a time");
+                let period = expiry.period_of(newest, us);
+                if period > self.period {
+                    self.period = period;
+                    self.remove_older_than(span_us, out);
                 }
             }
             _ => {}
         }
     }
 
-    fn remove_all_but(&mut self, kept: u32, out: &mut Emitter) {
-        let mut slot = self.oldest;
-        while slot != NONE {
-            let next = self.slots[slot as usize].next;
-            if slot != kept {
+    fn remove_all_but(&mut self, kept: Option<u32>, out: &mut Emitter) {
+        let mut next = self.rows.oldest();
+        while let Some(slot) = next {
+            next = self.rows.after(slot);
+            if Some(slot) != kept {
                 self.remove(slot, Flags::RETENTION, out);
             }
-            slot = next;
         }
     }
 
@@ -273,7 +200,7 @@ impl Table {
         let newest = self.newest.expect("a row has come");
         let old = self.by_time.iter().take_while(|&&(time, _)| newest.saturating_sub(time) >= us);
         let mut old: Vec<u32> = old.map(|&(_, slot)| slot).collect();
-        old.sort_unstable_by_key(|&slot| self.slots[slot as usize].order);
+        old.sort_unstable_by_key(|&slot| self.rows.order(slot));
         for slot in old {
             self.remove(slot, Flags::RETENTION, out);
         }
@@ -281,35 +208,43 @@ impl Table {
 
     /// What leaves because of the clock.
     pub(crate) fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
-        let expiry = self.expiry.as_mut()?;
-        if expiry.field.is_some() {
+        if self.expiry.as_ref()?.field.is_some() {
             return None;
         }
         let clock = now.get().expect("a tick has set the clock");
         self.now = Some(clock);
         if before.get().is_none() {
-            self.slots.iter_mut().for_each(|slot| slot.time = slot.time.min(clock));
+            self.stamp(clock);
         }
+        let jumps = self.expiry.as_mut().is_some_and(|expiry| expiry.jumps(before, now));
+        let lookback = self.expiry.as_ref().and_then(Expiry::lookback_us);
+        let sliding = self.expiry.as_ref().and_then(Expiry::sliding_us);
         let mut out = Emitter::default();
-        if expiry.jumps(before, now) {
-            self.remove_all_but(NONE, &mut out);
-        } else if let Some(us) = expiry.sliding_us() {
-            while self.oldest != NONE && clock.saturating_sub(self.slots[self.oldest as usize].time) >= us {
-                self.remove(self.oldest, Flags::RETENTION, &mut out);
+        if jumps && lookback.is_none() {
+            self.remove_all_but(None, &mut out);
+        } else if let Some(us) = lookback.filter(|_| jumps).or(sliding) {
+            while let Some(oldest) = self.rows.oldest()
+                && clock.saturating_sub(self.rows.time(oldest)) >= us
+            {
+                self.remove(oldest, Flags::RETENTION, &mut out);
             }
         }
         out.end_cause();
         (!out.is_empty()).then(|| self.finish(out, None))
     }
 
-    fn finish(&mut self, out: Emitter, whole: Option<u32>) -> Run {
-        let run = out.finish(&self.schema, &self.chunks.sources(), whole);
-        let mut moved = Vec::new();
-        self.chunks.settle(&mut moved);
-        for to in moved {
-            let slot = &mut self.slots[to.slot as usize];
-            (slot.chunk, slot.row) = (to.chunk, to.row);
+    /// Rows from before the clock started are as old as the clock.
+    fn stamp(&mut self, clock: i64) {
+        let mut next = self.rows.oldest();
+        while let Some(slot) = next {
+            next = self.rows.after(slot);
+            self.rows.set_time(slot, self.rows.time(slot).min(clock));
         }
+    }
+
+    fn finish(&mut self, out: Emitter, whole: Option<u32>) -> Run {
+        let run = out.finish(self.rows.schema(), &self.rows.sources(), whole);
+        self.rows.settle();
         run
     }
 
@@ -339,32 +274,60 @@ impl Table {
     /// its nulls and becomes an insert.
     fn complete(&self, one: &mut Run) {
         let columns = &mut one.block.columns;
-        let hash = keys::hashes(columns, self.schema.keys(), 1)[0];
-        let Some(slot) = self.find_key(hash, columns, 0) else { return };
-        let slot = &self.slots[slot as usize];
-        for (column, stored) in columns.iter_mut().zip(self.chunks.columns(slot.chunk)) {
+        let hash = keys::hashes(columns, self.rows.schema().keys(), 1)[0];
+        let Some(slot) = self.rows.find(hash, columns, 0) else { return };
+        let (stored, row) = self.rows.values(slot);
+        for (column, stored) in columns.iter_mut().zip(stored) {
             if column.is_null(0) {
-                *column = Arc::new(columns::gather(&[stored], &[RowRef { source: 0, row: slot.row }]));
+                *column = Arc::new(columns::gather(&[stored], &[RowRef { source: 0, row: row as u32 }]));
             }
         }
     }
 
     /// The earliest clock at which a row leaves.
     pub(crate) fn deadline_us(&self) -> Option<i64> {
-        let expiry = self.expiry.as_ref().filter(|_| self.oldest != NONE)?;
+        let (expiry, oldest) = (self.expiry.as_ref()?, self.rows.oldest()?);
         match expiry.sliding_us() {
-            Some(us) => self.slots[self.oldest as usize].time.checked_add(us),
+            Some(us) => self.rows.time(oldest).checked_add(us),
             None => expiry.next_jump_us(self.now),
         }
     }
 
     pub(crate) fn held(&self) -> Held {
-        let slots = self.slots.capacity() * (size_of::<Slot>() + size_of::<u32>());
         Held {
-            rows: self.index.len() as u64,
-            bytes: (self.chunks.bytes() + slots) as u64,
+            rows: self.rows.len() as u64,
+            bytes: self.rows.bytes() as u64,
             bad_events: self.bad_events,
             expression_errors: 0,
         }
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        self.rows.save(to);
+        to.put(&self.expiry.as_ref().map(Expiry::state));
+        to.put(&(self.bad_events, self.now, self.newest, self.period));
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.rows.load(from)?;
+        let expiry: Option<Option<i64>> = from.get()?;
+        if expiry.is_some() != self.expiry.is_some() {
+            return Err(Damage::Broken("it has a retention where the window has none, or the other way round"));
+        }
+        if let (Some(expiry), Some(start)) = (&mut self.expiry, expiry) {
+            expiry.restore(start);
+        }
+        (self.bad_events, self.now, self.newest, self.period) = from.get()?;
+        if self.by_field().is_some() {
+            if self.newest.is_none() && self.rows.len() > 0 {
+                return Err(Damage::Broken("there are rows, but no event time"));
+            }
+            let mut next = self.rows.oldest();
+            while let Some(slot) = next {
+                next = self.rows.after(slot);
+                self.by_time.insert((self.rows.time(slot), slot));
+            }
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a helper that panics fails its test
 
 pub mod random;
+pub mod scenario;
 pub mod weather;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub fn window(name: &str, index: Index, schema: &Arc<Schema>, kind: WindowKind) 
         schema: Arc::clone(schema),
         kind,
         retention: None,
+        output: Default::default(),
+        splitter: None,
         connectors: Vec::new(),
         line: 1,
     }
@@ -180,4 +183,33 @@ pub fn digests(executor: &Executor) -> Vec<u64> {
     let mut digests = Vec::new();
     executor.digests(&mut digests);
     digests
+}
+
+/// Gives every section of a saved state the hash of what it holds now; leaves the rest where its frames end.
+pub fn rehash(bytes: &mut [u8]) {
+    let number = |bytes: &[u8], at: usize| {
+        bytes.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().unwrap()) as usize)
+    };
+    let mut at = 18;
+    while at < bytes.len() {
+        for _ in 0..2 {
+            let Some(length) = number(bytes, at) else { return };
+            at += 4 + length;
+        }
+        at += 2;
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        loop {
+            let Some(length) = number(bytes, at) else { return };
+            at += 4;
+            if length == 0 {
+                break;
+            }
+            let Some(frame) = bytes.get(at..at + length) else { return };
+            hash.update(frame);
+            at += length;
+        }
+        let Some(place) = bytes.get_mut(at..at + 8) else { return };
+        place.copy_from_slice(&hash.digest().to_le_bytes());
+        at += 8;
+    }
 }

@@ -52,9 +52,10 @@ pub fn retention() -> impl Strategy<Value = Retention> {
         (1..9u64).prop_map(|n| RetentionKind::ByCountJumping { n }),
         (1..20i64).prop_map(|us| RetentionKind::ByTimeSliding { us }),
         (1..20i64).prop_map(|us| RetentionKind::ByTimeJumping { us }),
+        (1..9i64, 1..20i64).prop_map(|(us, span_us)| RetentionKind::ByTimeLookback { us, span_us }),
     ];
     (kind, any::<bool>()).prop_map(|(kind, field)| {
-        let by_time = matches!(kind, RetentionKind::ByTimeSliding { .. } | RetentionKind::ByTimeJumping { .. });
-        Retention { kind, field: (field && by_time).then_some(2) }
+        let by_count = matches!(kind, RetentionKind::ByCountSliding { .. } | RetentionKind::ByCountJumping { .. });
+        Retention { kind, field: (field && !by_count).then_some(2) }
     })
 }

@@ -99,7 +99,9 @@ impl InputReader {
         let starts = starts.as_ref().expect("filled in above");
         let from = self.topics.iter().zip(starts).map(|(input, &at)| (input.topic.clone(), StartAt::Offset(at)));
         let client = self.client.clone();
-        let options = ReaderOptions { client, buffer_bytes_max: self.bytes_max, committed_only: true };
+        // One topic has the connection to itself; of several, a busy one must not hold back one that was paused.
+        let end_within = if self.topics.len() == 1 { ReaderOptions::PATIENT } else { ReaderOptions::SOON };
+        let options = ReaderOptions { client, buffer_bytes_max: self.bytes_max, committed_only: true, end_within };
         self.bus.reader(options, &from.collect::<Vec<_>>())
     }
 

@@ -85,7 +85,12 @@ impl LogReader {
     fn open(&self, next_offset: u64) -> Result<Box<dyn Reader>, ReadError> {
         let start = if next_offset == 0 { StartAt::Oldest } else { StartAt::Offset(next_offset) };
         let client = self.client.clone();
-        let options = ReaderOptions { client, buffer_bytes_max: BUFFER_BYTES_MAX, committed_only: true };
+        let options = ReaderOptions {
+            client,
+            buffer_bytes_max: BUFFER_BYTES_MAX,
+            committed_only: true,
+            end_within: ReaderOptions::SOON,
+        };
         self.bus.reader(options, &[(self.topic.clone(), start)])
     }
 

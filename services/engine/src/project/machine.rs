@@ -1,12 +1,13 @@
 //! The project's machine: the executor with the blocks that wait for it and the outputs that wait for a commit.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
-use mesh_event::Block;
+use mesh_event::{Block, BlockKind};
 use mesh_replication::engine::{KeptOutputs, MachineState, Sequenced};
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
-use mesh_windows::{Executor, OutputBlock};
+use mesh_windows::{Executor, OutputBlock, OutputPart, OutputRun};
 
 use crate::project::message::{InputGauge, ReadyBlock};
 
@@ -36,8 +37,12 @@ pub struct KeptOutput {
     pub sequence: u64,
     /// What caused it.
     pub cause: OutputCause,
-    /// Its events.
-    pub block: Block,
+    /// Its events are some rows of the run that computed it: cutting tiny blocks costs more than computing them.
+    pub run: Arc<Block>,
+    /// Its rows of the run.
+    pub rows: Range<usize>,
+    /// Whether it may be split.
+    pub kind: BlockKind,
     /// `traceparent` of the span that applied its cause, if that block is traced.
     pub trace: Option<Arc<str>>,
 }
@@ -64,7 +69,8 @@ pub struct Machine {
     blocks: Vec<Block>,
     causes: Vec<(u64, Option<Arc<str>>)>,
     spans: Vec<BlockSpan>,
-    outputs: Vec<OutputBlock>,
+    outputs: Vec<OutputRun>,
+    ticked: Vec<OutputBlock>,
     events_in: u64,
     events_out: u64,
 }
@@ -86,6 +92,7 @@ impl Machine {
             causes: Vec::new(),
             spans: Vec::new(),
             outputs: Vec::new(),
+            ticked: Vec::new(),
             events_in: 0,
             events_out: 0,
         }
@@ -138,15 +145,24 @@ impl Machine {
             self.blocks.push(ready.block);
         }
         self.gauges[index].remove(blocks as usize, bytes);
-        self.executor.apply(index, &self.blocks, &mut self.outputs);
+        self.executor.apply_runs(index, &self.blocks, &mut self.outputs);
         self.blocks.clear();
-        let mut outputs = std::mem::take(&mut self.outputs);
-        for output in outputs.drain(..) {
-            let (offset, trace) = &self.causes[output.cause];
-            let (cause, trace) = (OutputCause::Input { input, offset: *offset }, trace.clone());
-            self.sequence(output, cause, trace, keep);
+        // Each run is of one output, and the runs of an output come in the order of their causes, so each topic's
+        // sequence follows the input. The order of the topics among each other is nobody's business.
+        for OutputRun { output, block, parts } in self.outputs.drain(..) {
+            self.sequences[output] += parts.len() as u64;
+            if !keep {
+                continue;
+            }
+            self.events_out += block.len() as u64;
+            let run = Arc::new(block);
+            let first = self.sequences[output] - parts.len() as u64;
+            for (sequence, OutputPart { cause, kind, rows }) in (first + 1..).zip(parts) {
+                let (offset, trace) = &self.causes[cause];
+                let (cause, trace) = (OutputCause::Input { input, offset: *offset }, trace.clone());
+                self.kept.keep(KeptOutput { output, sequence, cause, run: run.clone(), rows, kind, trace });
+            }
         }
-        self.outputs = outputs;
         self.causes.clear();
         self.spans.clear(); // the spans end here
         self.events_in += events;
@@ -164,20 +180,16 @@ impl Machine {
 
     /// Sets the clock.
     pub fn tick(&mut self, clock_us: i64, keep: bool) {
-        self.executor.tick(clock_us, &mut self.outputs);
-        let mut outputs = std::mem::take(&mut self.outputs);
-        for output in outputs.drain(..) {
-            self.sequence(output, OutputCause::Tick { clock_us }, None, keep);
-        }
-        self.outputs = outputs;
-    }
-
-    fn sequence(&mut self, output: OutputBlock, cause: OutputCause, trace: Option<Arc<str>>, keep: bool) {
-        self.sequences[output.output] += 1;
-        if keep {
-            self.events_out += output.block.len() as u64;
-            let sequence = self.sequences[output.output];
-            self.kept.keep(KeptOutput { output: output.output, sequence, cause, block: output.block, trace });
+        self.executor.tick(clock_us, &mut self.ticked);
+        for OutputBlock { output, block, .. } in self.ticked.drain(..) {
+            self.sequences[output] += 1;
+            if keep {
+                self.events_out += block.len() as u64;
+                let (sequence, cause) = (self.sequences[output], OutputCause::Tick { clock_us });
+                let (rows, kind) = (0..block.len(), block.kind);
+                let run = Arc::new(block);
+                self.kept.keep(KeptOutput { output, sequence, cause, run, rows, kind, trace: None });
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use mesh_bus::{Bus, Header, OutRecord, WriteError, Writer, WriterOptions};
-use mesh_event::codec::{BlockHeader, Cause, encode_block};
+use mesh_event::codec::{BlockEncoder, BlockHeader, Cause};
 use mesh_replication::engine::CommitFailure;
 use mesh_replication::{CommitKind, CommitRecord, Term};
 use mesh_service::telemetry::{Attribute, span_at};
@@ -169,8 +169,9 @@ impl WriterThread {
                 writer.send(announcement, left())?;
             }
         }
+        let mut encoder = BlockEncoder::default();
         for output in outputs {
-            writer.send(self.output_record(output, &term), left())?;
+            writer.send(self.output_record(output, &term, &mut encoder), left())?;
         }
         let headers = vec![Header { key: "term", value: term }];
         let (topic, payload) = (self.log_topic.clone(), record.encode().into());
@@ -178,7 +179,7 @@ impl WriterThread {
         writer.commit(left())
     }
 
-    fn output_record(&self, output: &KeptOutput, term: &Bytes) -> OutRecord {
+    fn output_record(&self, output: &KeptOutput, term: &Bytes, encoder: &mut BlockEncoder) -> OutRecord {
         let (message_id, cause, input_index) = match output.cause {
             OutputCause::Input { input, offset } => (offset, Cause::Input, input),
             OutputCause::Tick { clock_us } => (clock_us.unsigned_abs(), Cause::Tick, 0),
@@ -196,7 +197,8 @@ impl WriterThread {
             headers.push(Header { key: "traceparent", value: Bytes::copy_from_slice(trace.as_bytes()) });
         }
         let topic = self.output_topics[output.output].clone();
-        OutRecord { topic, key: None, headers, payload: encode_block(&output.block, &header) }
+        let payload = encoder.encode(&output.run, output.rows.clone(), output.kind, &header);
+        OutRecord { topic, key: None, headers, payload }
     }
 }
 

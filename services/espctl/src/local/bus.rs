@@ -286,7 +286,12 @@ mod tests {
     }
 
     fn readable(bus: &dyn Bus) -> Vec<String> {
-        let options = ReaderOptions { client: "test".to_owned(), buffer_bytes_max: 1 << 20, committed_only: true };
+        let options = ReaderOptions {
+            client: "test".to_owned(),
+            buffer_bytes_max: 1 << 20,
+            committed_only: true,
+            end_within: ReaderOptions::SOON,
+        };
         let mut reader = bus.reader(options, &[(TOPIC.into(), StartAt::Oldest)]).unwrap();
         let mut polled = Vec::new();
         reader.poll(Duration::ZERO, 100, &mut polled).unwrap();

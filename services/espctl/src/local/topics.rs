@@ -20,8 +20,12 @@ const BUFFER_BYTES_MAX: usize = 64 << 20;
 pub fn read(bus: &MemoryBus, topic: &str) -> Result<Vec<Bytes>, Fail> {
     let failed = |error: mesh_bus::ReadError| Fail::fault(format!("read topic `{topic}` to its end: {error}"));
     let end = bus.end(topic, EndOf::Stable, WAIT).map_err(failed)?;
-    let options =
-        ReaderOptions { client: "espctl".to_owned(), buffer_bytes_max: BUFFER_BYTES_MAX, committed_only: true };
+    let options = ReaderOptions {
+        client: "espctl".to_owned(),
+        buffer_bytes_max: BUFFER_BYTES_MAX,
+        committed_only: true,
+        end_within: ReaderOptions::SOON,
+    };
     let mut reader = bus.reader(options, &[(Arc::from(topic), StartAt::Oldest)]).map_err(failed)?;
     let mut payloads = Vec::new();
     loop {

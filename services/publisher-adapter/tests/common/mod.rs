@@ -118,7 +118,12 @@ pub fn published_in(bus: &dyn Bus, topic: &str) -> Vec<i64> {
 
 pub fn records(bus: &dyn Bus, topic: &str) -> Vec<mesh_bus::Record> {
     let end = bus.end(topic, EndOf::Stable, WAIT).unwrap();
-    let options = ReaderOptions { client: "test".into(), buffer_bytes_max: 1 << 20, committed_only: true };
+    let options = ReaderOptions {
+        client: "test".into(),
+        buffer_bytes_max: 1 << 20,
+        committed_only: true,
+        end_within: ReaderOptions::SOON,
+    };
     let mut reader = bus.reader(options, &[(topic.into(), StartAt::Oldest)]).unwrap();
     let mut all = Vec::new();
     loop {

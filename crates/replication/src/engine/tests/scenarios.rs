@@ -1,7 +1,7 @@
 //! One test per thing that can happen to an engine.
 
 use super::world::{FINGERPRINT, HEARTBEAT_US, Outcome, World};
-use crate::engine::{Effect, Input, MachineState, RoleName};
+use crate::engine::{Effect, Input, MachineState, RoleName, blocks_in};
 use crate::{CommitKind, EngineId, Step, Term};
 
 fn led_by_first(engines: usize) -> World {
@@ -36,6 +36,28 @@ fn takeover_after_a_crash_loses_nothing() {
     world.grant(1, 2);
     world.settle();
     assert_eq!(world.role(1), RoleName::Active);
+    world.check_complete();
+}
+
+#[test]
+fn first_commit_of_a_term_carries_the_clock_and_the_waiting_input() {
+    let mut world = led_by_first(2);
+    world.publish(4);
+    world.settle();
+    world.engines[0].paused = true;
+    world.pass(2 * HEARTBEAT_US);
+    world.publish(7);
+    world.settle();
+    world.grant(1, 2);
+    world.settle();
+    let opening = world.log.iter().find(|record| record.term == Term(2)).unwrap();
+    assert_eq!(opening.kind, CommitKind::Term);
+    assert!(
+        matches!(opening.steps[..], [Step::Tick { .. }, Step::Apply { input: 0, blocks: 1.. }]),
+        "{:?}",
+        opening.steps
+    );
+    assert!(blocks_in(&opening.steps) < 7, "one piece of it: a long backlog does not delay the term");
     world.check_complete();
 }
 
