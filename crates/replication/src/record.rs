@@ -13,7 +13,7 @@ pub const RECORD_VERSION: u32 = 1;
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
 /// One step of a project's history. Nothing else may change a project's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Apply the next blocks of an input topic.
     Apply {
@@ -41,7 +41,7 @@ pub fn push_step(steps: &mut Vec<Step>, step: Step) {
 }
 
 /// Why a record was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CommitKind {
     /// Ordinary commit.
     Commit,
@@ -55,7 +55,7 @@ pub enum CommitKind {
 }
 
 /// A record of the commit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CommitRecord {
     /// Term of the leader that wrote it.
     pub term: Term,

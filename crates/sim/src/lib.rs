@@ -12,6 +12,7 @@
 //! - `world`: the event loop, and one file for each kind of process; [`kafka`]: the brokers; [`net`]: the network
 //! - [`project`]: what the engines compute; [`check`]: what must hold; [`coverage`]: what was reached
 //! - `mutants`: planted bugs are hunted (feature `mutants`)
+//! - [`model`]: a small configuration, every order of events
 //! - [`run`]: seeds, threads, shorter failures
 //!
 //! **Invariant:** no clock, no hash-map order, no thread inside a run: a seed is its history (`tests/determinism.rs`).
@@ -36,6 +37,7 @@ pub mod check;
 pub mod coverage;
 pub mod fault;
 pub mod kafka;
+pub mod model;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod net;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use mesh_sim::model::{Bounds, check};
 use mesh_sim::plan::Plan;
 use mesh_sim::run::{Failure, Seeds, Tally, minimise, run, run_many};
 use serde_json::json;
@@ -32,6 +33,18 @@ struct Args {
     /// Plant one protocol bug after the other and count the seeds until it is found
     #[arg(long)]
     mutants: bool,
+    /// Check a small configuration in every order of events (3 engines, 2 terms, crash and pause anywhere)
+    #[arg(long)]
+    model: bool,
+    /// With --model: crashes and lost answers at most
+    #[arg(long, default_value_t = 1)]
+    faults: u8,
+    /// With --model: engines
+    #[arg(long, default_value_t = 3)]
+    engines: usize,
+    /// With --model: blocks of input, each a commit of its own
+    #[arg(long, default_value_t = 2)]
+    blocks: u64,
     /// Run one seed and print its history
     #[arg(long)]
     seed: Option<u64>,
@@ -47,6 +60,7 @@ fn main() -> ExitCode {
     let good = match args.seed {
         Some(seed) => one(seed),
         None if args.mutants => hunt_mutants(&args),
+        None if args.model => check_model(&args),
         None => many(&args),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -87,6 +101,26 @@ fn hunt_mutants(args: &Args) -> bool {
 fn hunt_mutants(_: &Args) -> bool {
     eprintln!("error: planted bugs are not compiled in, expected feature `mutants`: run `cargo xtask sim --mutants`");
     false
+}
+
+/// The small configuration; states and time.
+fn check_model(args: &Args) -> bool {
+    let bounds =
+        Bounds { engines: args.engines, terms: 2, blocks: args.blocks, crashes: args.faults, lost: args.faults };
+    let began = Instant::now();
+    let checked = check(bounds, args.jobs);
+    for text in &checked.violations {
+        println!("{text}");
+    }
+    for goal in &checked.missed {
+        println!("never reached: {goal}");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{bounds:?}: depth {}, {seconds:.1} s", checked.depth);
+    let violations = checked.violations.len() + checked.missed.len();
+    let result = json!({"name": "model", "states": checked.states, "violations": violations, "seconds": seconds});
+    println!("RESULT {result}");
+    violations == 0
 }
 
 fn describe(plan: &Plan) -> String {

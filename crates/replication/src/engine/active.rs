@@ -7,7 +7,7 @@ use crate::record::push_step;
 use crate::{CommitKind, CommitNumber, EngineId, Step, Term};
 
 /// An engine that leads.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Active {
     pub term: Term,
     /// The one commit under way (R2).
@@ -21,7 +21,7 @@ pub(super) struct Active {
     next_input: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct InFlight {
     number: CommitNumber,
     steps: Vec<Step>,

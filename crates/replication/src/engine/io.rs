@@ -14,7 +14,7 @@ pub struct Now {
 }
 
 /// State of the project's machine after a step, as the driver reports it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct MachineState {
     /// Next offset to apply of every input topic.
     pub positions: Vec<u64>,

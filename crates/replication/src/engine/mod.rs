@@ -40,7 +40,7 @@ use replica::{Outcome, Replica};
 use takeover::{Phase, TakingOver};
 
 /// What bounds a role.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Number of input topics.
     pub inputs: usize,
@@ -60,8 +60,8 @@ pub struct Limits {
     pub caught_up_commits: u64,
 }
 
-/// The role of one engine for one project.
-#[derive(Debug)]
+/// The role of one engine for one project. A model checker may copy, compare and hash it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EngineRole {
     engine: EngineId,
     limits: Limits,
@@ -75,7 +75,7 @@ pub struct EngineRole {
     rebuilds: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum State {
     Standby(Standby),
     TakingOver(TakingOver),
@@ -84,11 +84,11 @@ enum State {
 }
 
 /// Follows the log.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Standby;
 
 /// Cannot go on without somebody's help.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Failed {
     reason: String,
 }

@@ -16,7 +16,7 @@ pub trait Sequenced {
 }
 
 /// Outputs that are not known to be committed, in order of sequence per topic.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeptOutputs<T> {
     open: Vec<T>,
     in_flight: Option<(CommitNumber, Arc<Vec<T>>)>,

@@ -7,7 +7,7 @@ use crate::record::push_step;
 use crate::{CommitNumber, CommitRecord, Step, Term};
 
 /// The project's machine as the protocol sees it, and what is known of the log.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Replica {
     /// Last commit whose steps are all applied.
     pub number: CommitNumber,
@@ -37,14 +37,14 @@ pub(super) struct Replica {
     keeps_outputs: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Inputs {
     Unknown,
     Asked,
     Started,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 struct Cursor {
     step: usize,
     blocks_done: u32,

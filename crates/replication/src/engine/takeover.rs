@@ -9,14 +9,14 @@ use crate::engine::{Active, EngineRole, State, blocks_in};
 use crate::{CommitKind, CommitNumber, CommitRecord, Step, Term};
 
 /// An engine that was granted a term and does not lead yet.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct TakingOver {
     pub term: Term,
     pub phase: Phase,
 }
 
 /// How far a takeover is.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     /// The bus is asked to fence every other writer.
     Fencing,
@@ -145,12 +145,11 @@ impl EngineRole {
         match &mut takeover.phase {
             Phase::Fencing | Phase::AskingEnd | Phase::Opening { .. } => {}
             Phase::CatchingUp { end } => {
-                let end = *end;
-                let read_to = if planted!(FenceAfterRead) { end.saturating_sub(1) } else { end };
+                let read_to = if planted!(FenceAfterRead) { end.saturating_sub(1) } else { *end };
                 if !self.replica.has_read(read_to) || !(self.replica.is_level() || planted!(OpensBeforeApplied)) {
                     return;
                 }
-                if planted!(FenceAfterRead) && end > 0 {
+                if planted!(FenceAfterRead) && *end > 0 {
                     takeover.phase = Phase::Fencing;
                     effects.push(Effect::Fence { term: takeover.term });
                     return;
