@@ -11,15 +11,33 @@
 //! - [`plan`], [`fault`]: what a seed draws; [`random`]: from what
 //! - `world`: the event loop, and one file for each kind of process; [`kafka`]: the brokers; [`net`]: the network
 //! - [`project`]: what the engines compute; [`check`]: what must hold; [`coverage`]: what was reached
+//! - `mutants`: planted bugs are hunted (feature `mutants`)
 //! - [`run`]: seeds, threads, shorter failures
 //!
 //! **Invariant:** no clock, no hash-map order, no thread inside a run: a seed is its history (`tests/determinism.rs`).
 //! **Invariant:** a check shares nothing with the protocol but the project's function and the record's wire form.
 
+/// True when a bug is planted; without the feature `mutants` the constant `false`.
+#[cfg(feature = "mutants")]
+macro_rules! planted {
+    ($mutant:ident) => {
+        mesh_replication::mutant::is_planted(mesh_replication::mutant::Mutant::$mutant)
+    };
+}
+#[cfg(not(feature = "mutants"))]
+macro_rules! planted {
+    ($mutant:ident) => {
+        crate::never(stringify!($mutant))
+    };
+}
+pub(crate) use planted;
+
 pub mod check;
 pub mod coverage;
 pub mod fault;
 pub mod kafka;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod net;
 pub mod plan;
 pub mod project;
@@ -28,3 +46,10 @@ pub mod run;
 mod world;
 
 pub use world::World;
+
+/// Without the feature there is no planted bug: a constant for the compiler, and for lints a value they know nothing of.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+const fn never(_bug: &str) -> bool {
+    false
+}

@@ -29,6 +29,9 @@ struct Args {
     /// Print one JSON line for every failure and for the whole
     #[arg(long)]
     json: bool,
+    /// Plant one protocol bug after the other and count the seeds until it is found
+    #[arg(long)]
+    mutants: bool,
     /// Run one seed and print its history
     #[arg(long)]
     seed: Option<u64>,
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let good = match args.seed {
         Some(seed) => one(seed),
+        None if args.mutants => hunt_mutants(&args),
         None => many(&args),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -62,6 +66,27 @@ fn one(seed: u64) -> bool {
         }
     }
     true
+}
+
+/// Every planted bug, as a table for docs/PROOF.md.
+#[cfg(feature = "mutants")]
+fn hunt_mutants(args: &Args) -> bool {
+    let began = Instant::now();
+    println!("| planted bug | seeds until found | rule broken |\n|---|---|---|");
+    let findings = mesh_sim::mutants::hunt(args.from, args.seeds, args.jobs, |finding| match &finding.found {
+        Some((seeds, violation)) => println!("| {:?} | {seeds} | {} |", finding.mutant, violation.rule),
+        None => println!("| {:?} | not in {} | - |", finding.mutant, args.seeds),
+    });
+    let found = findings.iter().filter(|finding| finding.found.is_some()).count();
+    let seconds = began.elapsed().as_secs();
+    println!("RESULT {}", json!({"name": "mutants", "planted": findings.len(), "found": found, "seconds": seconds}));
+    found == findings.len()
+}
+
+#[cfg(not(feature = "mutants"))]
+fn hunt_mutants(_: &Args) -> bool {
+    eprintln!("error: planted bugs are not compiled in, expected feature `mutants`: run `cargo xtask sim --mutants`");
+    false
 }
 
 fn describe(plan: &Plan) -> String {
@@ -147,6 +172,12 @@ fn tell_whole(tally: &Tally, seconds: f64, as_json: bool) {
             tally.simulated_us as f64 / 1e6,
             tally.simulated_us as f64 / 1e6 / seconds.max(1e-9),
         );
+    }
+    if !as_json {
+        for (what, slowest) in ["with an election", "without"].iter().zip(&tally.slowest) {
+            let millis = slowest.recovery_us as f64 / 1000.0;
+            println!("slowest to become well after its faults, {what}: seed {}, {millis:.0} ms", slowest.seed);
+        }
     }
     let result = json!({
         "name": "sim",

@@ -31,6 +31,21 @@ pub enum Feeding {
     Adapters(usize),
 }
 
+/// How an engine is lost for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Its process is dead.
+    Dead,
+    /// Its process stands still.
+    Frozen,
+    /// It reaches no broker.
+    CutFromKafka,
+    /// It reaches nobody.
+    CutFromAll,
+    /// Its host is gone, and with it the election instance that holds its stream, if there is another one.
+    WithInstance,
+}
+
 /// What a run is.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -80,6 +95,8 @@ pub struct Plan {
     pub abortable_permille: u64,
     /// Epoch of the first producers.
     pub first_epoch: i32,
+    /// An engine that is lost for good when everything else is mended, and how: the others must do without it.
+    pub lost: Option<(usize, Loss)>,
     /// Clock of each engine beside the true one, microseconds; and parts per million that it is too fast.
     pub clocks: Vec<(i64, i64)>,
 }
@@ -130,6 +147,11 @@ impl Plan {
             transaction_us,
             buffer_blocks: random.pick(&[2, 8, 64]),
             abortable_permille: random.pick(&[0, 0, 30]),
+            lost: random.permille(300).then(|| {
+                let how =
+                    random.pick(&[Loss::Dead, Loss::Frozen, Loss::CutFromKafka, Loss::CutFromAll, Loss::WithInstance]);
+                (random.below(engines as u64) as usize, how)
+            }),
             first_epoch: random.pick(&[0, 0, 0, 32_760]),
             clocks: (0..engines).map(|_| clock(random)).collect(),
         };

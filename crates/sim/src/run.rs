@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::check::Violation;
 use crate::coverage::Coverage;
-use crate::plan::Plan;
+use crate::plan::{Granting, Plan};
 use crate::world::World;
 
 /// What came of a run.
@@ -26,10 +26,13 @@ pub struct Verdict {
     pub terms: u64,
     /// Simulated time, microseconds.
     pub simulated_us: u64,
+    /// Time from the end of the faults until all was well, microseconds.
+    pub recovery_us: u64,
 }
 
 /// Runs a plan. `record`: write its history.
 pub fn run(plan: Plan, record: bool) -> Verdict {
+    let quiet_at_us = plan.quiet_at_us;
     let mut world = World::new(plan, record);
     let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
     if let Err(panic) = ended {
@@ -44,6 +47,7 @@ pub fn run(plan: Plan, record: bool) -> Verdict {
         commits: world.check.commits(),
         terms: world.check.term().0,
         simulated_us: world.now,
+        recovery_us: world.now.saturating_sub(quiet_at_us),
         history: world.history.take(),
     }
 }
@@ -55,6 +59,15 @@ pub struct Failure {
     pub seed: u64,
     /// What went wrong.
     pub violation: Violation,
+}
+
+/// The seed that took longest to become well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slowest {
+    /// How long, microseconds.
+    pub recovery_us: u64,
+    /// Which.
+    pub seed: u64,
 }
 
 /// What many seeds gave.
@@ -70,6 +83,8 @@ pub struct Tally {
     pub terms: u64,
     /// Simulated time of all, microseconds.
     pub simulated_us: u64,
+    /// The seed that took longest to become well after its faults, with an election and without.
+    pub slowest: [Slowest; 2],
     /// Coverage of all.
     pub coverage: Coverage,
     /// Those that failed, in order of seed.
@@ -125,7 +140,10 @@ pub fn run_many(seeds: Seeds, before: impl Fn() + Sync, progress: impl Fn(u64) +
 
 impl Tally {
     fn take(&mut self, seed: u64) {
-        let verdict = run(Plan::of(seed), false);
+        let plan = Plan::of(seed);
+        let elects = usize::from(plan.granting == Granting::Arbitrary);
+        let verdict = run(plan, false);
+        self.slowest[elects] = self.slowest[elects].max(Slowest { recovery_us: verdict.recovery_us, seed });
         self.seeds += 1;
         self.events += verdict.events;
         self.commits += verdict.commits;
@@ -141,6 +159,9 @@ impl Tally {
         self.commits += other.commits;
         self.terms += other.terms;
         self.simulated_us += other.simulated_us;
+        for (mine, other) in self.slowest.iter_mut().zip(other.slowest) {
+            *mine = (*mine).max(other);
+        }
         self.coverage.add(&other.coverage);
         self.failures.extend(other.failures);
     }

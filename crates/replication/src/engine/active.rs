@@ -96,7 +96,10 @@ impl EngineRole {
             return;
         }
         if active.in_flight.is_none() && (!active.open.is_empty() || active.successor.is_some()) {
-            let (term, steps) = (active.term, std::mem::take(&mut active.open));
+            let (term, mut steps) = (active.term, std::mem::take(&mut active.open));
+            if planted!(InterleavingNotRecorded) {
+                steps.sort_by_key(|step| if let Step::Apply { input, .. } = step { *input } else { 0 });
+            }
             active.open_events = 0;
             // A handover commit closes the batch: what was applied goes out with it.
             let successor = active.successor.take();
@@ -124,7 +127,9 @@ impl EngineRole {
             (0..inputs).map(|i| (active.next_input + i) % inputs).find(|&input| self.replica.available[input] > 0);
         if let Some(clock_us) = tick_due(self.limits.heartbeat_us, &self.replica.state, ready.is_some(), now) {
             let step = Step::Tick { clock_us };
-            push_step(&mut active.open, step);
+            if !planted!(TickNotRecorded) {
+                push_step(&mut active.open, step);
+            }
             self.replica.applying = true;
             effects.push(Effect::Tick { clock_us, keep: true });
         } else if let Some(input) = ready {

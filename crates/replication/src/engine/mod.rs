@@ -19,6 +19,7 @@
 //! - R5 at a commit number, every engine has the same positions, clock, sequences and digests
 
 mod active;
+mod contact;
 mod io;
 mod outputs;
 mod replica;
@@ -27,6 +28,7 @@ mod takeover;
 #[cfg(test)]
 mod tests;
 
+pub use contact::{ASK_EVERY, BusContact, CUT_OFF_AFTER};
 pub use io::{CommitFailure, Effect, Effects, Input, MachineState, Now};
 pub use outputs::{KeptOutputs, Sequenced};
 
@@ -342,7 +344,7 @@ impl EngineRole {
             let reason = format!("term {mine} has two writers, `{}` and `{}`", self.engine, record.engine);
             return self.fail(reason, effects);
         }
-        let newer = my_term.filter(|&mine| record.term > mine);
+        let newer = my_term.filter(|&mine| record.term > mine && !planted!(NewerTermIgnored));
         if let Err(reason) = self.replica.log_record(offset, record) {
             return self.fail(reason, effects);
         }

@@ -55,7 +55,14 @@ impl EngineRole {
             return; // heard twice
         }
         let known = self.replica.log_term.max(self.tried);
-        if term <= known {
+        let stale = if planted!(StaleTermTried) {
+            false
+        } else if planted!(TermTriedTwice) {
+            term <= self.replica.log_term || term < own
+        } else {
+            term <= known
+        };
+        if stale {
             let reason = format!("term {term} is stale, term {known} is known");
             effects.push(Effect::StepDown { term, successor: None, reason });
             return;
@@ -82,6 +89,13 @@ impl EngineRole {
                 return;
             }
         }
+        if planted!(FenceAfterRead)
+            && let State::TakingOver(takeover) = &mut self.state
+        {
+            takeover.phase = Phase::AskingEnd;
+            effects.push(Effect::AskLogEnd { term });
+            return;
+        }
         effects.push(Effect::Fence { term });
     }
 
@@ -90,6 +104,10 @@ impl EngineRole {
             && takeover.term == term
             && matches!(takeover.phase, Phase::Fencing)
         {
+            if planted!(LogNotReadToEnd) || planted!(FenceAfterRead) {
+                takeover.phase = Phase::CatchingUp { end: 0 };
+                return;
+            }
             takeover.phase = Phase::AskingEnd;
             effects.push(Effect::AskLogEnd { term });
         }
@@ -113,7 +131,9 @@ impl EngineRole {
             && takeover.term == term
             && matches!(takeover.phase, Phase::AskingEnd)
         {
-            takeover.phase = Phase::CatchingUp { end: offset };
+            // the planted bug counts from 1: 0 is "fenced"
+            let end = if planted!(FenceAfterRead) { offset + 1 } else { offset };
+            takeover.phase = Phase::CatchingUp { end };
         }
     }
 
@@ -125,7 +145,14 @@ impl EngineRole {
         match &mut takeover.phase {
             Phase::Fencing | Phase::AskingEnd | Phase::Opening { .. } => {}
             Phase::CatchingUp { end } => {
-                if !self.replica.has_read(*end) || !self.replica.is_level() {
+                let end = *end;
+                let read_to = if planted!(FenceAfterRead) { end.saturating_sub(1) } else { end };
+                if !self.replica.has_read(read_to) || !(self.replica.is_level() || planted!(OpensBeforeApplied)) {
+                    return;
+                }
+                if planted!(FenceAfterRead) && end > 0 {
+                    takeover.phase = Phase::Fencing;
+                    effects.push(Effect::Fence { term: takeover.term });
                     return;
                 }
                 if self.replica.number == CommitNumber(0) {
@@ -239,6 +266,7 @@ impl EngineRole {
         match failure {
             // Somebody took over. The election may not have told us yet; the log will.
             CommitFailure::Fenced => self.give_up(term, format!("fenced at commit {number}"), effects),
+            CommitFailure::Lost { .. } if planted!(LostCountsAsDone) => self.on_committed(number, effects),
             // Nobody took over as far as we know: fence again in the same term, then let the log decide.
             CommitFailure::Lost { reason } => {
                 effects

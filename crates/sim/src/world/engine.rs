@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_replication::engine::{KeptOutputs, Now, RoleName};
+use mesh_replication::engine::{ASK_EVERY, BusContact, KeptOutputs, Now, RoleName};
 use mesh_replication::{CommitKind, CommitNumber, CommitRecord, Effect, EngineId, EngineRole, Input, Term};
 
 use crate::fault::Moment;
@@ -20,6 +20,8 @@ use crate::world::{Event, Life, World, tell};
 const IDLE_US: u64 = 20 * MS;
 /// How long a leader may take for its last commit when it is stopped.
 const STOP_US: u64 = 500 * MS;
+/// What an engine says that rightly refuses to go on.
+const GONE: &str = "no longer holds";
 /// Microseconds since the Unix epoch at the world's start.
 const EPOCH_US: i64 = 1_000_000_000;
 
@@ -46,6 +48,7 @@ pub(crate) struct Engine {
     pub answers: VecDeque<FromWriter>,
     pub writer: WriterThread,
     pub bus_ready: bool,
+    pub contact: BusContact,
     /// Faults that make it slow.
     pub slow: u32,
     /// Clock beside the true one.
@@ -76,6 +79,7 @@ impl Engine {
             answers: VecDeque::new(),
             writer: WriterThread::default(),
             bus_ready: false,
+            contact: BusContact::new(Duration::ZERO),
             slow: 0,
             clock: plan.clocks[index],
             turn_due: false,
@@ -87,6 +91,12 @@ impl Engine {
             outputs: Vec::new(),
             effects: Vec::new(),
         }
+    }
+
+    /// True when it says that it could lead at once.
+    pub fn is_fit(&self, now: u64) -> bool {
+        let level = !matches!(self.role.name().0, RoleName::Recovering | RoleName::Failed);
+        level && self.bus_ready && !self.contact.is_lost(Duration::from_micros(now))
     }
 
     /// True when the process runs and its role has not given up.
@@ -109,11 +119,14 @@ impl World {
         engine.slow = old.slow;
         engine.clock = old.clock;
         engine.incarnation = old.incarnation + 1;
+        engine.contact = BusContact::new(Duration::from_micros(self.now));
+        let life = engine.life.number;
         self.engines[index] = engine;
         tell!(self, "e{index}    starts");
         self.moment(Moment::Recovering, index);
         self.open_writer(index);
         self.fetch_log(index);
+        self.after(ASK_EVERY.as_micros() as u64, Event::Contact { engine: index, life });
         self.start_candidate(index);
     }
 
@@ -218,7 +231,7 @@ impl World {
         let now = self.driver_now(index);
         let engine = &mut self.engines[index];
         let (name, term) = engine.role.name();
-        let caught_up = !matches!(name, RoleName::Recovering | RoleName::Failed) && engine.bus_ready;
+        let caught_up = engine.is_fit(self.now);
         let changed = engine.shown != (name, term, caught_up);
         engine.shown = (name, term, caught_up);
         if !engine.wake_due
@@ -229,9 +242,11 @@ impl World {
             let life = engine.life.number;
             self.after(delay, Event::Wake { engine: index, life });
         }
-        if name == RoleName::Failed && !self.plan.may_refuse() {
+        if name == RoleName::Failed {
             let why = self.engines[index].role.view().waits_for;
-            self.violate("role", format!("`e{index}` gives up: {why}"));
+            if !(self.plan.may_refuse() && why.contains(GONE)) {
+                self.violate("role", format!("`e{index}` gives up: {why}"));
+            }
         }
         if changed {
             self.say_progress(index);
@@ -341,6 +356,9 @@ impl World {
 
     fn applied(&mut self, index: usize, events: u64, keep: bool) {
         let engine = &mut self.engines[index];
+        if crate::planted!(SequencesNotCounted) && !keep {
+            engine.outputs.iter().for_each(|output| engine.machine.sequences[usize::from(output.output)] -= 1);
+        }
         for output in engine.outputs.drain(..).filter(|_| keep) {
             engine.kept.keep(output);
         }
@@ -350,7 +368,7 @@ impl World {
 
     fn rebuild(&mut self, index: usize) {
         let engine = &mut self.engines[index];
-        engine.pending.clear();
+        engine.pending.retain(|input| input.outlives_rebuild() && !crate::planted!(GrantLostInRebuild));
         engine.machine = Project::new(self.plan.inputs, self.plan.outputs, self.plan.limits.heartbeat_us.is_some());
         engine.kept.clear();
         engine.readers.restart();
@@ -401,10 +419,13 @@ impl World {
     }
 
     fn on_log(&mut self, index: usize, (generation, news): (u64, LogNews)) {
-        if generation != self.engines[index].readers.log_generation {
+        let stale = generation != self.engines[index].readers.log_generation;
+        if stale && !matches!(news, LogNews::Contact) && !crate::planted!(OldGenerationTaken) {
             return; // read before the rebuild
         }
+        self.engines[index].contact.heard(Duration::from_micros(self.now));
         match news {
+            LogNews::Contact => {}
             LogNews::Record { offset, wire } => match CommitRecord::decode(&wire) {
                 Ok(record) => self.step(index, Input::LogRecord { offset, record }),
                 Err(error) => self.fail(index, error.to_string()),
@@ -439,7 +460,7 @@ impl World {
     }
 
     fn gone(&mut self, index: usize, what: &str, needed: u64, oldest: u64) {
-        self.fail(index, format!("{what} no longer holds offset {needed} (oldest: {oldest})"));
+        self.fail(index, format!("{what} {GONE} offset {needed} (oldest: {oldest})"));
     }
 }
 

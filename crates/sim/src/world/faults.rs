@@ -5,7 +5,7 @@ use mesh_replication::engine::RoleName;
 use crate::fault::{self, Kind};
 use crate::kafka::BROKERS;
 use crate::net::{Node, Travel};
-use crate::plan::MS;
+use crate::plan::{Loss, MS};
 use crate::world::{Event, World, tell};
 
 /// Time until a partition or a coordinator that has lost its broker is on another one.
@@ -184,16 +184,54 @@ impl World {
         for index in 0..self.instances.len() {
             self.start_instance(index);
         }
+        self.lose_one();
         self.look_again();
+    }
+
+    /// Some runs lose an engine for good: the others must do without it.
+    fn lose_one(&mut self) {
+        let Some((index, how)) = self.plan.lost else { return };
+        tell!(self, "e{index}    is lost for good: {how:?}");
+        let engine = Node::Engine(index);
+        if matches!(how, Loss::CutFromKafka | Loss::CutFromAll) {
+            for broker in 0..BROKERS {
+                self.net.cut(engine, Node::Broker(broker), true);
+                self.net.cut(Node::Broker(broker), engine, true);
+            }
+        }
+        match how {
+            Loss::Dead => self.kill_engine(index),
+            Loss::Frozen => self.engines[index].life.held += 1,
+            Loss::CutFromKafka => {}
+            Loss::WithInstance => {
+                if let Some((instance, _)) = self.engines[index].candidate.stream
+                    && self.instances.len() > 1
+                {
+                    self.kill_instance(instance);
+                }
+                self.kill_engine(index);
+            }
+            Loss::CutFromAll => {
+                for instance in 0..self.instances.len() {
+                    self.net.cut(engine, Node::Instance(instance), true);
+                    self.net.cut(Node::Instance(instance), engine, true);
+                }
+            }
+        }
+    }
+
+    fn is_lost(&self, index: usize) -> bool {
+        self.plan.lost.is_some_and(|(lost, _)| lost == index)
     }
 
     /// What is still not well; `None`: nothing.
     pub(crate) fn missing(&mut self) -> Option<String> {
         self.care_for_publishers();
-        for index in 0..self.engines.len() {
+        for index in (0..self.engines.len()).filter(|index| !self.is_lost(*index)).collect::<Vec<_>>() {
             self.start_engine(index); // one that was stopped at the last moment
         }
-        if self.plan.may_refuse() && self.engines.iter().all(|engine| !engine.lives()) {
+        let mut rest = self.engines.iter().enumerate().filter(|(index, _)| !self.is_lost(*index));
+        if self.plan.may_refuse() && rest.all(|(_, engine)| !engine.lives()) {
             return None; // nobody has the state any more, and every one of them says so
         }
         let published = self.fed.iter().enumerate().find_map(|(input, fed)| {
@@ -209,7 +247,7 @@ impl World {
         }
         let commits = self.check.commits();
         let mut leaders = 0;
-        for engine in &self.engines {
+        for (_, engine) in self.engines.iter().enumerate().filter(|(index, _)| !self.is_lost(*index)) {
             let (name, _) = engine.role.name();
             if name == RoleName::Failed && self.plan.may_refuse() {
                 continue;

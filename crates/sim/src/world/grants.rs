@@ -85,7 +85,8 @@ impl World {
         let leads = matches!(name, RoleName::Active | RoleName::TakingOver) && term.0 == self.grants.highest;
         let runs = engine.life.alive && engine.life.held == 0;
         let patience = self.now < self.grants.at + 8 * LOOK_US + self.plan.fence_us + self.plan.commit_us;
-        if self.grants.highest > 0 && runs && leads && (patience || name == RoleName::Active) {
+        let fit = name == RoleName::Active && engine.is_fit(self.now);
+        if self.grants.highest > 0 && runs && leads && (patience || fit) {
             return;
         }
         if !self.quiet && self.grants.highest > 0 && !self.random.permille(300) {

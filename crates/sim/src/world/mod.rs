@@ -55,6 +55,8 @@ pub(crate) enum Event {
     Look,
     /// The driver of an engine goes on.
     Turn { engine: usize, life: u32 },
+    /// The reader of an engine's log asks the bus for a sign of life.
+    Contact { engine: usize, life: u32 },
     /// An engine's role wanted to be woken.
     Wake { engine: usize, life: u32 },
     /// The process of an engine begins.
@@ -282,6 +284,8 @@ impl World {
             if let Some(life) = self.life_of(&next.event) {
                 let life = self.life(life.0, life.1);
                 match life {
+                    // a planted bug: the heart of a process that stands still beats on
+                    Some(_) if crate::planted!(IdleHeartbeat) && matches!(next.event, Event::Beat { .. }) => {}
                     Some(life) if life.held > 0 => {
                         life.stalled.push(next.event);
                         continue;
@@ -323,6 +327,7 @@ impl World {
         Some(match *event {
             Event::Turn { engine, life }
             | Event::Wake { engine, life }
+            | Event::Contact { engine, life }
             | Event::Say { engine, life, .. }
             | Event::End { engine, life, .. }
             | Event::ToCandidate { engine, life, .. }
@@ -389,6 +394,7 @@ impl World {
             Event::Quiet => self.become_quiet(),
             Event::Look => self.look(),
             Event::Turn { engine, .. } => self.turn(engine),
+            Event::Contact { engine, .. } => self.ask_contact(engine),
             Event::Wake { engine, .. } => self.wake(engine),
             Event::Begin { engine } => self.start_engine(engine),
             Event::Say { engine, control, .. } => self.control(engine, control),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use mesh_replication::Term;
+use mesh_replication::engine::ASK_EVERY;
 
 use crate::kafka::{Fate, Payload, Todo};
 use crate::net::Node;
@@ -19,10 +20,23 @@ const RETRY_US: u64 = 10 * MS;
 /// What the commit log brought.
 #[derive(Debug)]
 pub(crate) enum LogNews {
-    Record { offset: u64, wire: Rc<[u8]> },
-    Read { next_offset: u64 },
-    End { term: Term, offset: u64 },
-    Gone { needed: u64, oldest: u64 },
+    Record {
+        offset: u64,
+        wire: Rc<[u8]>,
+    },
+    Read {
+        next_offset: u64,
+    },
+    End {
+        term: Term,
+        offset: u64,
+    },
+    /// The bus has answered.
+    Contact,
+    Gone {
+        needed: u64,
+        oldest: u64,
+    },
 }
 
 /// What the inputs brought.
@@ -108,7 +122,8 @@ impl World {
     /// Fetches the log, if there is something to tell and room for it.
     pub(crate) fn fetch_log(&mut self, index: usize) {
         let partition = self.log_partition();
-        let upto = self.kafka.partitions[partition].last_stable();
+        let log = &self.kafka.partitions[partition];
+        let upto = if crate::planted!(UncommittedRead) { log.high_watermark } else { log.last_stable() };
         let engine = &self.engines[index];
         let place = &engine.readers.log;
         let room = engine.role.wants_log() && engine.readers.log_news.len() < POLL_RECORDS_MAX;
@@ -195,7 +210,9 @@ impl World {
         let mut count = 0;
         while place.next < upto && count < POLL_RECORDS_MAX {
             let entry = &partition.log[place.next as usize];
-            if let (Payload::Record(wire), Fate::Committed) = (&entry.payload, entry.fate) {
+            if let Payload::Record(wire) = &entry.payload
+                && (entry.fate == Fate::Committed || crate::planted!(UncommittedRead))
+            {
                 let record = LogNews::Record { offset: place.next, wire: wire.clone() };
                 readers.log_news.push_back((generation, record));
                 count += 1;
@@ -217,6 +234,9 @@ impl World {
         }
         let place = &mut readers.inputs[input];
         place.fetching = false;
+        if place.next < partition.start && crate::planted!(SilentJump) {
+            place.next = partition.start;
+        }
         if place.next < partition.start {
             place.gone = true;
             let (needed, oldest) = (place.next, partition.start);
@@ -252,6 +272,17 @@ impl World {
         self.wake_driver(index);
         for input in 0..self.plan.inputs {
             self.fetch_input(index, input);
+        }
+    }
+
+    /// The reader asks the bus for a sign of life.
+    pub(crate) fn ask_contact(&mut self, index: usize) {
+        let life = self.engines[index].life.number;
+        self.after(ASK_EVERY.as_micros() as u64, Event::Contact { engine: index, life });
+        if self.reads(Node::Engine(index), self.log_partition()) && !self.net.loses(&mut self.random) {
+            let generation = self.engines[index].readers.log_generation;
+            self.engines[index].readers.log_news.push_back((generation, LogNews::Contact));
+            self.wake_driver(index);
         }
     }
 

@@ -39,6 +39,10 @@ pub(crate) struct Candidate {
     alive: bool,
     cut_since: Option<u64>,
     last_arrival: u64,
+    /// What was said last.
+    said: Option<rules::Progress>,
+    /// When it said last that it is caught up.
+    pub fit_at: Option<u64>,
 }
 
 impl World {
@@ -139,12 +143,19 @@ impl World {
             RoleName::Failed => CandidateRole::Quarantined,
         };
         let progress = rules::Progress {
-            caught_up: view.caught_up && engine.bus_ready,
+            caught_up: engine.is_fit(self.now),
             role,
             term: view.term,
             commit_number: view.number.0,
             lag_commits: view.lag_commits,
         };
+        // a planted bug: an idle thread goes on saying what the executor said last
+        let idle = crate::planted!(IdleHeartbeat) && engine.life.held > 0;
+        let progress = if idle { engine.candidate.said.unwrap_or(progress) } else { progress };
+        engine.candidate.said = Some(progress);
+        if progress.caught_up {
+            engine.candidate.fit_at = Some(self.now);
+        }
         engine.candidate.known = engine.candidate.known.max(view.term);
         self.send_to_instance(index, rules::Input::Progress { attachment, progress });
     }

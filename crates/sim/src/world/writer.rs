@@ -87,6 +87,11 @@ impl World {
         let deadline = self.now + self.plan.fence_us;
         let client = &mut self.clients[index];
         client.deadline = deadline;
+        if crate::planted!(NoFence) && self.kafka.coordinators[client.tid].producer.pid > 0 {
+            client.producer = Some(self.kafka.coordinators[client.tid].producer);
+            client.op = Op::Init;
+            return self.finish(index, Outcome::Done);
+        }
         self.begin_op(index, Op::RawInit);
     }
 

@@ -53,7 +53,14 @@ pub(crate) struct WriterThread {
 #[derive(Debug)]
 enum Busy {
     Fence(Term),
-    Commit { number: CommitNumber, batch: Batch, deadline: u64, tries: u32 },
+    Commit {
+        number: CommitNumber,
+        batch: Batch,
+        deadline: u64,
+        tries: u32,
+        /// What a second transaction is to hold; only a planted bug cuts a commit in two.
+        rest: Option<Batch>,
+    },
 }
 
 impl World {
@@ -124,8 +131,11 @@ impl World {
             (Job::Commit(record, outputs), Some(client)) => {
                 let batch = self.batch_of(&record, &outputs);
                 let deadline = self.now + self.plan.commit_us;
-                let busy = Busy::Commit { number: record.number, batch: batch.clone(), deadline, tries: 0 };
+                let busy = Busy::Commit { number: record.number, batch: batch.clone(), deadline, tries: 0, rest: None };
                 self.engines[index].writer.busy = Some(busy);
+                if crate::planted!(RecordApart) {
+                    return self.commit_apart(index, client, &batch, deadline);
+                }
                 return self.client_commit(client, batch, deadline);
             }
             (Job::Commit(record, _), None) => {
@@ -150,6 +160,19 @@ impl World {
         Rc::new(parts)
     }
 
+    /// A planted bug: the outputs in one transaction, the record in the next.
+    fn commit_apart(&mut self, index: usize, client: usize, batch: &Batch, deadline: u64) {
+        let (outputs, record): (Vec<_>, Vec<_>) =
+            batch.iter().cloned().partition(|(partition, _)| *partition != self.log_partition());
+        if outputs.is_empty() {
+            return self.client_commit(client, Rc::new(record), deadline);
+        }
+        if let Some(Busy::Commit { rest, .. }) = &mut self.engines[index].writer.busy {
+            *rest = Some(Rc::new(record));
+        }
+        self.client_commit(client, Rc::new(outputs), deadline);
+    }
+
     fn tell_driver(&mut self, index: usize, answer: FromWriter) {
         self.engines[index].answers.push_back(answer);
         self.wake_driver(index);
@@ -165,12 +188,25 @@ impl World {
         let answer = match (busy, outcome) {
             (Busy::Fence(term), Outcome::Done) => FromWriter::Fenced(term),
             (Busy::Fence(term), Outcome::Fenced | Outcome::Aborted | Outcome::Lost) => FromWriter::FenceFailed(term),
+            (Busy::Commit { number, deadline, tries, rest: Some(rest), .. }, Outcome::Done) => {
+                writer.busy = Some(Busy::Commit { number, batch: rest.clone(), deadline, tries, rest: None });
+                return self.client_commit(client, rest, deadline);
+            }
             (Busy::Commit { number, .. }, Outcome::Done) => FromWriter::Committed(number),
             (Busy::Commit { number, .. }, Outcome::Fenced) => FromWriter::CommitFailed(number, CommitFailure::Fenced),
-            (Busy::Commit { number, batch, deadline, tries }, Outcome::Aborted)
+            (Busy::Commit { number, batch, deadline, tries, .. }, Outcome::Aborted)
                 if tries < ABORT_RETRIES && self.now < deadline =>
             {
-                writer.busy = Some(Busy::Commit { number, batch: batch.clone(), deadline, tries: tries + 1 });
+                writer.busy =
+                    Some(Busy::Commit { number, batch: batch.clone(), deadline, tries: tries + 1, rest: None });
+                return self.client_commit(client, batch, deadline);
+            }
+            (Busy::Commit { number, batch, tries, .. }, Outcome::Lost)
+                if crate::planted!(ProducerReused) && tries < ABORT_RETRIES =>
+            {
+                let deadline = self.now + self.plan.commit_us;
+                writer.busy =
+                    Some(Busy::Commit { number, batch: batch.clone(), deadline, tries: tries + 1, rest: None });
                 return self.client_commit(client, batch, deadline);
             }
             (Busy::Commit { number, .. }, Outcome::Aborted | Outcome::Lost) => {

@@ -1,8 +1,8 @@
 //! One test per thing that can happen to an engine.
 
 use super::world::{FINGERPRINT, HEARTBEAT_US, Outcome, World};
-use crate::engine::{Effect, Input, RoleName, blocks_in};
-use crate::{CommitKind, Step, Term};
+use crate::engine::{Effect, Input, MachineState, RoleName, blocks_in};
+use crate::{CommitKind, EngineId, Step, Term};
 
 fn led_by_first(engines: usize) -> World {
     let mut world = World::new(engines);
@@ -141,6 +141,15 @@ fn a_term_that_was_given_back_is_not_tried_again() {
     world.settle();
     assert_eq!(world.role(0), RoleName::Standby);
     world.check_complete();
+}
+
+/// Found while the simulator was written: the driver dropped a grant that waited while the role threw its state away. The
+/// election tells a term once, so the only candidate of a group would have led never again.
+#[test]
+fn a_grant_that_waits_outlives_a_rebuild() {
+    assert!(Input::Granted { term: Term(3) }.outlives_rebuild());
+    assert!(Input::HandOver { term: Term(3), successor: EngineId("b".into()) }.outlives_rebuild());
+    assert!(!Input::Applied { events: 1, state: MachineState::default() }.outlives_rebuild());
 }
 
 #[test]
