@@ -3,10 +3,11 @@
 //! Read [`parse_project`] and [`Project`] first.
 //!
 //! Code map:
-//! - [`project`], [`kinds`], [`role`], [`connector`]: the checked model; [`topics`]: which windows get topics, does it need a clock
+//! - [`project`], [`kinds`], [`pattern`], [`geofence`], [`role`], [`connector`]: the checked model; [`topics`]: which windows get topics, does it need a clock
 //! - [`diag`]: problems with place, snippet and way out; `report`: collects them, and the wording of common ones
 //! - `text`: decoded text that knows where each byte came from; `reader`: attributes and texts of elements
 //! - [`parse`] -> `query` (edges, order) -> `window` -> `schemas`, `connectors`, `windows/` (a file per kind)
+//! - [`grammar`]: every window element, attribute and part, and what is done with it; [`start_order`]: connector groups
 //! - `fingerprint`: what makes two projects the same; `preflight`: notes about correct projects
 //!
 //! **Invariant:** a [`Project`] is valid: names are resolved, types agree, windows stand in topological order.

@@ -46,10 +46,11 @@ impl Outlet {
         let Some(us) = self.rule.pulse_us else { return passed };
         let now = now.get().expect("a tick has set the clock");
         let start = *self.start.get_or_insert(now);
-        if now.saturating_sub(start) < us {
+        let passed = now.saturating_sub(start);
+        if passed < us {
             return None;
         }
-        self.start = Some(now - (now - start) % us);
+        self.start = Some(now.saturating_sub(passed % us));
         let held = std::mem::take(&mut self.held);
         if held.is_empty() { None } else { Some(Run::join(&held)) }
     }

@@ -43,7 +43,7 @@ impl Count {
 
     fn row(&self, now: Option<i64>) -> Vec<Value> {
         let seconds = |start: Option<i64>| match (start, now) {
-            (Some(start), Some(now)) => (now - start) as f64 / US_PER_SECOND,
+            (Some(start), Some(now)) => now.saturating_sub(start) as f64 / US_PER_SECOND,
             _ => 0.0,
         };
         let rate = |count: i64, seconds: f64| match seconds {
@@ -95,8 +95,8 @@ impl Operator for Count {
         self.interval_start = self.interval_start.or(clock.get());
         let mut rows = Vec::new();
         for _ in 0..run.block.len() {
-            self.total += 1;
-            self.interval += 1;
+            self.total = self.total.saturating_add(1);
+            self.interval = self.interval.saturating_add(1);
             if self.spec.count_us.is_none() {
                 rows.push(self.row(clock.get()));
                 self.interval = 0;

@@ -23,7 +23,7 @@ impl Sum {
 
     pub(crate) fn take(&mut self, value: f64) {
         match self.special(value) {
-            Some(count) => *count -= 1,
+            Some(count) => *count = count.saturating_sub(1),
             None => self.add_finite(-value),
         }
     }
@@ -33,7 +33,7 @@ impl Sum {
         let square = value * value;
         match self.special(square) {
             Some(count) if sign > 0.0 => *count += 1,
-            Some(count) => *count -= 1,
+            Some(count) => *count = count.saturating_sub(1),
             None => {
                 self.add_finite(sign * square);
                 self.add_finite(sign * value.mul_add(value, -square));

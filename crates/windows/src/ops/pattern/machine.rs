@@ -93,7 +93,8 @@ impl Machine {
                 }
             }
             Part::Fby { parts, .. } => {
-                let outcome = self.feed_part(parts[progress[at].count as usize], progress, time, matches);
+                let Some(&part) = parts.get(progress[at].count as usize) else { return Outcome::Dead };
+                let outcome = self.feed_part(part, progress, time, matches);
                 self.stepped(at, parts.len(), outcome, time, progress)
             }
             Part::And(parts) => {
@@ -132,7 +133,7 @@ impl Machine {
             },
             Part::Is { times, part } => match self.feed_part(*part, progress, time, matches) {
                 Outcome::Done => {
-                    progress[at].count += 1;
+                    progress[at].count = progress[at].count.saturating_add(1);
                     if progress[at].count < *times {
                         self.reset(*part, progress);
                         Outcome::Open
@@ -193,7 +194,7 @@ impl Machine {
             Part::Fby { parts, .. } => {
                 let mut outcome = Outcome::Open;
                 while outcome == Outcome::Open {
-                    let part = parts[progress[at].count as usize];
+                    let Some(&part) = parts.get(progress[at].count as usize) else { return Outcome::Dead };
                     let (outcome_of_part, time) = match self.limit(at, progress) {
                         Some(limit) if now > limit => (self.expire(part, progress), limit),
                         _ => (self.pass_part(part, progress, now), now),
