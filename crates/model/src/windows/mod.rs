@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 pub(crate) mod calls;
 pub(crate) mod compute;
 pub(crate) mod functional;
+pub(crate) mod initialize;
 pub(crate) mod join;
 pub(crate) mod shape;
 pub(crate) mod source;
