@@ -2,7 +2,7 @@
 //! end-to-end tests use [`stack`] to kill, pause and restart real brokers.
 //!
 //! Code map, one module per command: [`stack`] the real Kafka, ZooKeeper, etcd and Jaeger on loopback;
-//! [`run_tests`] all tests; [`bench`] all figures; [`layers`] which crate may use which; [`tidy`] what no lint looks at;
+//! [`run_tests`] all tests; [`bench`] all figures; [`sim`] the simulator; [`layers`] which crate may use which; [`tidy`] what no lint looks at;
 //! [`codegen`] Rust from `.proto` files. Shared: [`workspace`] where things are; [`shell`] other programs
 //! and packages.
 //!
@@ -14,6 +14,7 @@ pub mod codegen;
 pub mod layers;
 pub mod run_tests;
 pub mod shell;
+pub mod sim;
 pub mod stack;
 pub mod tidy;
 pub mod workspace;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, codegen, layers, run_tests, stack, tidy};
+use xtask::{bench, codegen, layers, run_tests, sim, stack, tidy};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -21,6 +21,9 @@ enum Command {
     Test(run_tests::TestArgs),
     /// Measure takeover, latency, throughput, memory, csv on the real stack
     Bench(bench::BenchArgs),
+    /// Simulate the protocol's shipped code under faults: seeds, --mutants, --model (`cargo xtask sim --help`)
+    #[command(disable_help_flag = true)]
+    Sim(sim::SimArgs),
     /// Check the directions between crates and who may use which dependency
     CheckLayers,
     /// Check that every file is documented, short and finished
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Stack(args) => stack::cli::run(&args),
         Command::Test(args) => run_tests::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::CheckLayers => layers::run(),
         Command::Tidy => tidy::run(),
         Command::Codegen(args) => codegen::run(&args),

@@ -1,5 +1,7 @@
 //! What the transport file says, checked: brokers, failover group, and the combinations that are refused.
 
+use std::collections::BTreeMap;
+
 use std::path::{Path, PathBuf};
 
 use crate::cfg;
@@ -21,6 +23,21 @@ pub struct Transport {
     pub failover: Option<Failover>,
     /// Blocks that are read ahead, at most.
     pub read_ahead_blocks_max: usize,
+}
+
+impl Transport {
+    /// Brokers and client settings: what the process is started with is stronger than the transport file.
+    pub fn cluster(
+        self,
+        kafka: &str,
+        stronger: BTreeMap<String, String>,
+    ) -> Result<(String, BTreeMap<String, String>), String> {
+        let bootstrap = Some(kafka.to_owned()).filter(|kafka| !kafka.is_empty()).or(self.hostport).ok_or(
+            "setting `kafka`: expected `host:port` of a broker, found none; give --kafka, or hostport in the transport \
+             file (transportconfigfile=...)",
+        )?;
+        Ok((bootstrap, self.globalconfig.into_iter().chain(stronger).collect()))
+    }
 }
 
 /// One of a group of publishers.

@@ -22,7 +22,7 @@ pub struct Progress {
     /// True when all that is known to be committed is applied and the bus is reached.
     ///
     /// This holds for the leader as well: one that says `false` while another candidate says `true` is cut off from its
-    /// bus, and is replaced after the election's `cut_off_timeout`. While it takes over, `false` is no fault.
+    /// bus, and is replaced after the election's `cut_off_timeout`; also while it takes over.
     pub caught_up: bool,
     /// Role now.
     pub role: Role,

@@ -1,6 +1,6 @@
 //! Who takes part, and where.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tonic::transport::Endpoint;
 
@@ -31,6 +31,12 @@ pub struct CandidateOptions {
     pub endpoints: Vec<String>,
     /// Time between signs of life, 50 to 100 ms.
     pub heartbeat: Duration,
+}
+
+/// A number that no earlier start of this process has had, for [`CandidateOptions::incarnation`].
+pub fn new_incarnation() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX) ^ u64::from(std::process::id()).rotate_left(48)
 }
 
 /// Options that cannot work.

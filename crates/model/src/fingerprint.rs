@@ -5,6 +5,7 @@ use std::fmt::Write;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::kinds::{Join, JoinField, OutputRule};
+use crate::pattern::{Pattern, PatternField};
 use crate::project::{FunctionalField, Project, Window, WindowKind};
 
 /// Hash of the canonical text.
@@ -89,9 +90,33 @@ fn canonical_window(text: &mut String, window: &Window) {
                 }
             }
         }
+        WindowKind::Pattern(patterns) => patterns.iter().for_each(|pattern| canonical_pattern(text, pattern)),
+        WindowKind::Geofence(geofence) => line(text, format_args!("{geofence:?}")),
         WindowKind::RemoveState(rule) => line(text, format_args!("{rule:?}")),
         WindowKind::Counter(counter) => line(text, format_args!("{counter:?}")),
         WindowKind::Transpose(transpose) => line(text, format_args!("{transpose:?}")),
+    }
+}
+
+fn canonical_pattern(text: &mut String, pattern: &Pattern) {
+    let Pattern { name, events, variables, logic, index, times, fields } = pattern;
+    line(text, format_args!("pattern {name} {variables:?} {logic:?} {index:?} {times:?}"));
+    for event in events {
+        line(text, format_args!("event {} {} {:?}", event.name, event.input, event.keeps));
+        for condition in event.condition.iter().chain(&event.tests) {
+            line(text, format_args!("condition {}", condition.canonical()));
+        }
+        for (variable, program, ty) in &event.binds {
+            line(text, format_args!("bind {variable} {ty} {}", program.canonical()));
+        }
+    }
+    for field in fields {
+        match field {
+            PatternField::Kept { event, at } => line(text, format_args!("kept {event} {at}")),
+            PatternField::Program { event, program } => {
+                line(text, format_args!("expression {event} {}", program.canonical()));
+            }
+        }
     }
 }
 

@@ -17,8 +17,11 @@ pub mod connector;
 mod connectors;
 pub mod diag;
 mod fingerprint;
+pub mod geofence;
+pub mod grammar;
 pub mod kinds;
 pub mod parse;
+pub mod pattern;
 mod preflight;
 pub mod project;
 mod query;
@@ -26,6 +29,7 @@ mod reader;
 mod report;
 pub mod role;
 mod schemas;
+pub mod start_order;
 mod text;
 pub mod topics;
 mod window;
@@ -33,16 +37,20 @@ mod windows;
 
 pub use connector::{Connector, Direction};
 pub use diag::{Diagnostic, Diagnostics, Severity};
+pub use geofence::{Distance, Geofence, GeofenceOutput, GeometryFields};
+pub use grammar::windows_document;
 pub use kinds::{
     Aggregate, AggregateCall, AggregateFunction, Counter, Join, JoinField, JoinKey, JoinKind, OutputRule, RemoveState,
     Transpose,
 };
 pub use parse::parse_project;
+pub use pattern::{Pattern, PatternEvent, PatternField, PatternLogic};
 pub use project::{
     EVENT_COUNTER_START, Edge, FunctionalField, Index, Project, PubSub, Query, Retention, RetentionKind, SummaryField,
     SummaryStat, Window, WindowKind,
 };
 pub use role::EdgeRole;
+pub use start_order::{ConnectorEntry, ConnectorGroup, ConnectorState, StartOrder};
 pub use topics::Endpoint;
 
 /// A project that is fit to run, and what is still worth knowing about it.

@@ -7,7 +7,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 use crate::project::{Index, Project, PubSub, Query};
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
-use crate::{Checked, Diagnostics, fingerprint, preflight, query};
+use crate::{Checked, Diagnostics, fingerprint, preflight, query, start_order};
 
 /// Most elements and texts of a file.
 const MAX_NODES: u32 = 1_000_000;
@@ -17,7 +17,8 @@ const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
 const DEFAULT_HEARTBEAT_US: i64 = 1_000_000;
 
 /// Reads and checks project XML. `file` is the name to show; `properties` are the deployment's (`@NAME@`); the
-/// project's own `<properties>` go before them. Roots: `<project>`, `<engine>` with one project, `<contquery>`.
+/// project's own `<properties>` go before them. Roots: `<project>`, `<engine>` with one project, `<contquery>`,
+/// `<template>`.
 pub fn parse_project(xml: &str, file: &str, properties: &BTreeMap<String, String>) -> Result<Checked, Diagnostics> {
     let mut reader = Reader::new(xml, file, properties);
     if xml.len() > MAX_FILE_BYTES {
@@ -62,7 +63,7 @@ fn malformed(xml: &str, error: &roxmltree::Error) -> Draft {
 fn find_project<'a, 'i>(document: &'a Document<'i>, reader: &Reader<'_>) -> Option<Node<'a, 'i>> {
     let root = document.root_element();
     match root.tag_name().name() {
-        "project" | "contquery" => Some(root),
+        "project" | "contquery" | "template" => Some(root),
         "engine" => {
             reader.check_attributes(root, &[&["port", "name"]]);
             for child in root.children().filter(Node::is_element) {
@@ -97,9 +98,10 @@ fn find_project<'a, 'i>(document: &'a Document<'i>, reader: &Reader<'_>) -> Opti
             first
         }
         other => {
-            let headline = format!("the root element is `{other}`, expected `project`, `engine` or `contquery`");
-            let draft =
-                Draft::error("unknown-root", tag_span(root), headline).known(other, ["project", "engine", "contquery"]);
+            let headline =
+                format!("the root element is `{other}`, expected `project`, `engine`, `contquery` or `template`");
+            let draft = Draft::error("unknown-root", tag_span(root), headline)
+                .known(other, ["project", "engine", "contquery", "template"]);
             reader.report.add(root, draft);
             None
         }
@@ -122,8 +124,11 @@ const PASSIVE_ATTRIBUTES: [&str; 11] = [
 ];
 
 fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> {
-    let bare_query = root.has_tag_name("contquery");
-    if !bare_query {
+    let template = root.has_tag_name("template");
+    let bare_query = root.has_tag_name("contquery") || template;
+    if template {
+        reader.project_properties = required_parameters(root, reader);
+    } else if !bare_query {
         reader.project_properties = project_properties(root, reader);
         reader.check_attributes(
             root,
@@ -133,7 +138,7 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
             ],
         );
     }
-    let name = reader.required(root, "name");
+    let name = if template { reader.required(root, "tag") } else { reader.required(root, "name") };
     if let Some(name) = &name {
         check_topic_name("project name", name, root, reader);
     }
@@ -145,7 +150,7 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
     let mut lines: BTreeMap<String, u32> = BTreeMap::new();
     for element in queries {
         let query: Option<Query> = query::read(element, index, pubsub, reader);
-        if let (Some(query), Some(given)) = (query, reader.attribute(element, "name")) {
+        if let (Some(query), Some(given)) = (query, query::name_of(element, reader)) {
             if let Some(first) = lines.insert(query.name.clone(), reader.report.line(element.range().start)) {
                 reader.report.add(element, crate::report::duplicate("continuous query", &given, first));
             }
@@ -153,7 +158,16 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
         }
     }
     let properties = reader.project_properties.clone();
-    Some(Project { name: name?.as_str().to_owned(), fingerprint: 0, heartbeat_us, pubsub, properties, queries: read })
+    let start_order = start_order::read(root, &read, reader);
+    if start_order.groups.iter().any(|group| !group.entries.is_empty()) {
+        let list = reader.child(root, "project-connectors").unwrap_or(root);
+        let headline = "engines on Kafka start all connectors together: the order of groups is for runs over files";
+        let draft = Draft::warning("start-order", tag_span(list), headline)
+            .help("publish what must come first, wait until it is through, then start the next publisher adapter");
+        reader.report.add(list, draft);
+    }
+    let name = name?.as_str().to_owned();
+    Some(Project { name, fingerprint: 0, heartbeat_us, pubsub, properties, queries: read, start_order })
 }
 
 fn project_properties(root: Node<'_, '_>, reader: &Reader<'_>) -> BTreeMap<String, String> {
@@ -169,6 +183,12 @@ fn project_properties(root: Node<'_, '_>, reader: &Reader<'_>) -> BTreeMap<Strin
         }
     }
     found
+}
+
+/// The parameters of a template, with their defaults.
+fn required_parameters(root: Node<'_, '_>, reader: &Reader<'_>) -> BTreeMap<String, String> {
+    let maps = root.children().filter(|child| child.has_tag_name("required-parameter-map"));
+    maps.flat_map(|map| project_properties(map, reader)).collect()
 }
 
 fn heartbeat(root: Node<'_, '_>, reader: &Reader<'_>) -> i64 {
@@ -206,11 +226,11 @@ pub(crate) fn index_of(text: &crate::text::Text, node: Node<'_, '_>, reader: &Re
         Some(0) => Some(Index::Ordered),
         Some(2) => Some(Index::None),
         Some(6 | 7) => {
-            let way_out = "use pi_HASH; the rows are kept in memory";
-            let draft =
-                not_supported(text.full_span(), "an index on disk", "windows keep their rows in memory", way_out);
+            let headline = format!("`{}` is kept in memory, as pi_HASH is", text.as_str());
+            let draft = Draft::warning("index-in-memory", text.full_span(), headline)
+                .help("give the window a retention when it would not fit");
             reader.report.add(node, draft);
-            None
+            Some(Index::Hash)
         }
         Some(_) => Some(Index::Hash),
         None => {
@@ -248,8 +268,7 @@ fn query_elements<'n, 'i>(root: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<Node<'
                     }
                 }
             }
-            "properties" => {}
-            "project-connectors" => orchestration(child, reader),
+            "properties" | "project-connectors" => {}
             "mas-modules" | "lua-modules" | "python-modules" | "lua-snippets" | "python-snippets" | "mcp"
             | "ds-initialize" => {
                 if filled {
@@ -272,20 +291,4 @@ fn query_elements<'n, 'i>(root: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<Node<'
         reader.report.add(root, draft);
     }
     queries
-}
-
-/// Start order of connectors: harmless when every connector only has to run, an error when one waits for another's end.
-fn orchestration(element: Node<'_, '_>, reader: &Reader<'_>) {
-    let mut entries = element.descendants().filter(|node| node.has_tag_name("connector-entry")).peekable();
-    if entries.peek().is_none() {
-        return;
-    }
-    if let Some(waits) = entries.find(|entry| entry.attribute("state").is_some_and(|state| state == "finished")) {
-        let because = "inputs are Kafka topics, which do not end";
-        let way_out = "publish the first input, then start the second publisher adapter";
-        reader.report.add(waits, not_supported(tag_span(waits), "waiting for a connector to finish", because, way_out));
-    } else {
-        let headline = "`project-connectors` is ignored: all connectors start together";
-        reader.report.add(element, Draft::warning("start-order", tag_span(element), headline));
-    }
 }

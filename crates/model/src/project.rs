@@ -7,8 +7,11 @@ use mesh_event::Schema;
 use mesh_expr::{FunctionalCode, Program};
 
 use crate::Connector;
+use crate::geofence::Geofence;
 use crate::kinds::{Aggregate, Counter, Join, OutputRule, RemoveState, Transpose};
+use crate::pattern::Pattern;
 use crate::role::EdgeRole;
+use crate::start_order::StartOrder;
 
 /// A checked project.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub struct Project {
     pub properties: BTreeMap<String, String>,
     /// The continuous queries in file order.
     pub queries: Vec<Query>,
+    /// In which order connectors start.
+    pub start_order: StartOrder,
 }
 
 /// The `pubsub` attribute of a project.
@@ -149,6 +154,10 @@ pub enum WindowKind {
     Aggregate(Box<Aggregate>),
     /// Rows of two inputs side by side.
     Join(Box<Join>),
+    /// Events that follow one another, as one event.
+    Pattern(Vec<Pattern>),
+    /// Positions and the geometries that hold them.
+    Geofence(Box<Geofence>),
     /// Every event as an insert under a new key.
     RemoveState(RemoveState),
     /// Events a second.
@@ -170,6 +179,8 @@ impl WindowKind {
             WindowKind::Union { .. } => "window-union",
             WindowKind::Aggregate(_) => "window-aggregate",
             WindowKind::Join(_) => "window-join",
+            WindowKind::Pattern(_) => "window-pattern",
+            WindowKind::Geofence(_) => "window-geofence",
             WindowKind::RemoveState(_) => "window-remove-state",
             WindowKind::Counter(_) => "window-counter",
             WindowKind::Transpose(_) => "window-transpose",

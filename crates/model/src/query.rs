@@ -28,18 +28,24 @@ struct RawEdge<'n, 'i> {
 
 /// Reads a query; `None` when nothing useful can be said about it.
 pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, reader: &Reader<'_>) -> Option<Query> {
-    reader.check_attributes(
-        node,
-        &[&["name", "trace", "include-singletons", "index", "timing-threshold", "id", "layout"]],
-    );
-    let name = reader.required(node, "name");
+    let template = node.has_tag_name("template");
+    if template {
+        reader.check_attributes(node, &[&["tag", "input-windows", "output-windows", "id", "layout"]]);
+    } else {
+        reader.check_attributes(
+            node,
+            &[&["name", "trace", "include-singletons", "index", "timing-threshold", "id", "layout"]],
+        );
+    }
+    let name = if template { reader.required(node, "tag") } else { reader.required(node, "name") };
     if let Some(name) = &name {
         crate::parse::check_topic_name("query name", name, node, reader);
     }
     let own_index = reader.attribute(node, "index").and_then(|text| crate::parse::index_of(&text, node, reader));
     for child in node.children().filter(Node::is_element) {
         let tag = child.tag_name().name();
-        if !matches!(tag, "windows" | "edges") && !IGNORED.contains(&tag) {
+        let of_template = template && matches!(tag, "required-parameter-map" | "mas-modules");
+        if !matches!(tag, "windows" | "edges") && !of_template && !IGNORED.contains(&tag) {
             reader.unknown_element(child, &["windows", "edges", "description", "metadata"]);
         }
     }
@@ -70,6 +76,11 @@ pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, rea
     let edges = edges.collect();
     // A window that could not be read has been reported; the project is refused anyway.
     Some(Query { name: name?.as_str().to_owned(), windows: read.into_iter().flatten().collect(), edges })
+}
+
+/// The name of a query; a template goes by its tag.
+pub(crate) fn name_of(node: Node<'_, '_>, reader: &Reader<'_>) -> Option<Text> {
+    reader.attribute(node, if node.has_tag_name("template") { "tag" } else { "name" })
 }
 
 fn raw_windows<'n, 'i>(node: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<RawWindow<'n, 'i>> {

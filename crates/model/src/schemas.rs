@@ -9,7 +9,7 @@ use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, duplicate, missing_attribute, not_supported, tag_span};
 use crate::text::Text;
 use crate::window::Place;
-use crate::windows::{join, shape, transpose};
+use crate::windows::{geofence, join, shape, transpose};
 
 impl Place<'_, '_, '_> {
     /// Schema of a window; `None` when it has none that is right, which was reported.
@@ -68,6 +68,7 @@ impl Place<'_, '_, '_> {
                     return self.input_of(at).and_then(|input| transpose::schema(node, &input, reader));
                 }
                 "window-join" => return join::schema(self, at),
+                "window-geofence" => return geofence::schema(self, at),
                 _ => {}
             }
             let headline = format!("window `{}` has no schema", self.windows[at].name.as_str());

@@ -82,6 +82,8 @@ impl Project {
             let by_kind = match &window.kind {
                 WindowKind::Aggregate(aggregate) => aggregate.calls.iter().any(|call| call.period_us.is_some()),
                 WindowKind::Counter(_) => true,
+                // Instances end by the clock where events have no time of their own.
+                WindowKind::Pattern(patterns) => patterns.iter().any(|pattern| pattern.times.contains(&None)),
                 WindowKind::Transpose(transpose) => matches!(**transpose, Transpose::Wide { clear_us: Some(_), .. }),
                 _ => false,
             };

@@ -8,6 +8,7 @@ use mesh_event::Schema;
 use roxmltree::Node;
 
 use crate::connectors;
+use crate::grammar::{COMMON, KINDS, Known, MISSING, PARTS, kind_of};
 use crate::kinds::OutputRule;
 use crate::project::{Edge, Index, PubSub, Window, WindowKind};
 use crate::query::RawWindow;
@@ -15,7 +16,7 @@ use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
 use crate::role::EdgeRole;
 use crate::text::Text;
-use crate::windows::{aggregate, compute, functional, join, shape, source, summary, transpose};
+use crate::windows::{aggregate, compute, functional, geofence, join, pattern, shape, source, summary, transpose};
 
 /// A query while its windows are read.
 pub(crate) struct Place<'q, 'n, 'i> {
@@ -45,90 +46,10 @@ pub(crate) struct Reading<'a, 'n, 'i> {
     pub reader: &'a Reader<'a>,
 }
 
-/// Attributes of every window.
-const COMMON: [&str; 11] = [
-    "name",
-    "index",
-    "pubsub",
-    "pubsub-index",
-    "output-insert-only",
-    "collapse-updates",
-    "pulse-interval",
-    "exp-max-string",
-    "id",
-    "layout",
-    "queue-height",
-];
-
-/// Kinds that are read: element, own attributes, own child elements.
-const KINDS: [(&str, &[&str], &[&str]); 12] = [
-    ("window-source", &["insert-only", "autogen-key"], &["schema", "schema-string", "retention", "splitter-expr"]),
-    ("window-copy", &[], &["schema", "schema-string", "retention", "splitter-expr"]),
-    (
-        "window-filter",
-        &["func", "init"],
-        &["schema", "schema-string", "expression", "code", "use", "plugin", "expr-initialize", "splitter-expr"],
-    ),
-    (
-        "window-compute",
-        &[],
-        &["schema", "schema-string", "output", "expr-initialize", "splitter-expr", "context-plugin"],
-    ),
-    (
-        "window-functional",
-        &["produces-only-inserts"],
-        &["schema", "schema-string", "function-context", "event-loops", "generate", "opcode", "splitter-expr"],
-    ),
-    (
-        "window-calculate",
-        &["algorithm", "produces-only-inserts"],
-        &["schema", "schema-string", "parameters", "input-map", "output-map", "mas-map", "splitter-expr"],
-    ),
-    ("window-union", &["strict"], &["schema", "schema-string", "splitter-expr"]),
-    ("window-aggregate", &[], &["schema", "schema-string", "output", "expr-initialize", "splitter-expr"]),
-    ("window-join", &[], &["schema", "schema-string", "join", "output", "expr-initialize", "splitter-expr"]),
-    ("window-remove-state", &["remove", "add-log-fields"], &["schema", "schema-string", "splitter-expr"]),
-    ("window-counter", &["count-interval", "clear-interval"], &["schema", "schema-string", "splitter-expr"]),
-    (
-        "window-transpose",
-        &["mode", "tag-name", "tag-values", "tags-included", "group-by", "clear-timeout"],
-        &["schema", "schema-string", "splitter-expr"],
-    ),
-];
-
-/// Kinds that exist but cannot run here: element, why, the way out.
-const NOT_YET: [(&str, &str, &str); 21] = [
-    ("window-pattern", "patterns come with a later version", "match the steps with filter windows"),
-    ("window-lua", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
-    ("window-python", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
-    ("window-custom", "scripts come with a later version", "write the step with EEL in a compute or filter window"),
-    ("window-train", "models come with a later version", "score outside and publish the result"),
-    ("window-score", "models come with a later version", "score outside and publish the result"),
-    ("window-model-reader", "models come with a later version", "score outside and publish the result"),
-    ("window-model-supervisor", "models come with a later version", "score outside and publish the result"),
-    ("window-geofence", "geofences come with a later version", "compute the distance in a compute window"),
-    (
-        "window-procedural",
-        "plug-ins and DS2 programs are binary parts of the original engine",
-        "write the step with EEL in a compute window",
-    ),
-    ("window-notification", "engines of a group would each send the message", "notify from a subscriber adapter"),
-    ("window-statedb-writer", "an outside store is no part of the replicated state", "write from a subscriber adapter"),
-    ("window-statedb-reader", "an outside store is no part of the replicated state", "publish the looked-up values"),
-    ("window-object-tracker", "it comes with a later version", "track outside and publish the result"),
-    ("window-text-category", "SAS text analytics are not open", "analyse outside and publish the result"),
-    ("window-text-context", "SAS text analytics are not open", "analyse outside and publish the result"),
-    ("window-text-sentiment", "SAS text analytics are not open", "analyse outside and publish the result"),
-    ("window-textcategory", "SAS text analytics are not open", "analyse outside and publish the result"),
-    ("window-textcontext", "SAS text analytics are not open", "analyse outside and publish the result"),
-    ("window-textsentiment", "SAS text analytics are not open", "analyse outside and publish the result"),
-    ("window-texttopic", "SAS text analytics are not open", "analyse outside and publish the result"),
-];
-
 /// An element below `<windows>` that is no window at all.
 pub(crate) fn unknown_kind(node: Node<'_, '_>) -> Draft {
     let found = node.tag_name().name();
-    let known = KINDS.iter().map(|(name, ..)| *name);
+    let known = KINDS.iter().map(|kind| kind.element);
     Draft::error("unknown-window-type", tag_span(node), format!("there is no window type `{found}`"))
         .label("no such window type")
         .known(found, known)
@@ -139,18 +60,21 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
     let RawWindow { name, node } = &place.windows[at];
     let (node, reader) = (*node, place.reader);
     let tag = node.tag_name().name();
-    let Some((_, attributes, children)) = KINDS.iter().find(|(kind, ..)| *kind == tag) else {
-        match NOT_YET.iter().find(|(kind, ..)| *kind == tag) {
-            Some((kind, because, way_out)) => {
-                reader.report.add(node, not_supported(tag_span(node), kind, because, way_out));
+    let Some(kind) = kind_of(tag) else {
+        match MISSING.iter().find(|kind| kind.element == tag) {
+            Some(kind) => {
+                reader.report.add(node, not_supported(tag_span(node), kind.element, kind.because, kind.way_out));
             }
             None => reader.report.add(node, unknown_kind(node)),
         }
         return None;
     };
-    reader.check_attributes(node, &[&COMMON, attributes]);
+    let names = |known: &[Known]| known.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    reader.check_attributes(node, &[&names(&COMMON), &names(kind.attributes)]);
     let output = output_rule(node, reader);
-    check_children(node, children, reader);
+    let mut parts = names(&PARTS);
+    parts.extend(names(kind.parts));
+    check_children(node, &parts, reader);
     check_roles(place, at, name);
 
     let connectors = connectors::read(node, tag == "window-source", reader);
@@ -158,7 +82,8 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
     let index = index.unwrap_or(place.index);
     let pubsub = reader.flag(node, "pubsub");
     let schema = place.schema_of(at);
-    let input = if tag == "window-join" { None } else { place.input_of(at) };
+    let input =
+        if matches!(tag, "window-join" | "window-pattern" | "window-geofence") { None } else { place.input_of(at) };
     let schema = schema?;
     let reading = Reading { node, name, schema: &schema, input: input.as_ref(), place, at, reader };
     let splitter = splitter(&reading);
@@ -185,6 +110,12 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
 fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     if tag == "window-join" {
         return join::kind(reading);
+    }
+    if tag == "window-pattern" {
+        return pattern::kind(reading);
+    }
+    if tag == "window-geofence" {
+        return geofence::kind(reading);
     }
     // Without the input's schema nothing can be checked; why it is missing was reported.
     reading.input?;
@@ -236,9 +167,7 @@ fn splitter(reading: &Reading<'_, '_, '_>) -> Option<mesh_expr::Program> {
 fn check_children(node: Node<'_, '_>, known: &[&str], reader: &Reader<'_>) {
     for child in node.children().filter(Node::is_element) {
         let tag = child.tag_name().name();
-        let fine = known.contains(&tag)
-            || matches!(tag, "connectors" | "splitter-plug" | "splitter-lua")
-            || IGNORED.contains(&tag);
+        let fine = known.contains(&tag) || IGNORED.contains(&tag);
         if !fine {
             reader.unknown_element(child, known);
         }
@@ -256,6 +185,7 @@ fn check_roles(place: &Place<'_, '_, '_>, at: usize, name: &Text) {
     let node = place.windows[at].node;
     let known: &[EdgeRole] = match node.tag_name().name() {
         "window-join" => &[EdgeRole::Data, EdgeRole::Left, EdgeRole::Right],
+        "window-geofence" => &[EdgeRole::Data, EdgeRole::Position, EdgeRole::Geometry],
         _ => &[EdgeRole::Data],
     };
     let other = place.edges.iter().find(|edge| edge.target == at && !known.contains(&edge.role));

@@ -281,7 +281,7 @@ fn windows_that_are_not_there() {
             4 | <window-fliter name='w'/>
               |  ^^^^^^^^^^^^^ no such window type
               = in: project[p]/contquery[q]/window-fliter[w]
-              = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-union, window-aggregate, window-join, window-remove-state, window-counter, window-transpose
+              = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose
 
             1 error, 0 warnings
         "#]],
@@ -309,7 +309,7 @@ fn windows_that_are_not_there() {
             4 | <windowcopy name='w'/>
               |  ^^^^^^^^^^ no such window type
               = in: project[p]/contquery[q]/windowcopy[w]
-              = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-union, window-aggregate, window-join, window-remove-state, window-counter, window-transpose
+              = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose
 
             1 error, 0 warnings
         "#]],
@@ -395,16 +395,16 @@ fn windows_that_are_not_there() {
     window(
         "<window-copy name='w'><retenton type='bycount_sliding'>1</retenton></window-copy>",
         expect![[r#"
-        warning[unknown-element]: `retenton` is not an element of `window-copy`, it is ignored
-         --> p.xml:4:24
-          |
-        4 | <window-copy name='w'><retenton type='bycount_sliding'>1</retenton></window-copy>
-          |                        ^^^^^^^^
-          = in: project[p]/contquery[q]/window-copy[w]/retenton
-          = help: did you mean `retention`? known: schema, schema-string, retention, splitter-expr
+            warning[unknown-element]: `retenton` is not an element of `window-copy`, it is ignored
+             --> p.xml:4:24
+              |
+            4 | <window-copy name='w'><retenton type='bycount_sliding'>1</retenton></window-copy>
+              |                        ^^^^^^^^
+              = in: project[p]/contquery[q]/window-copy[w]/retenton
+              = help: did you mean `retention`? known: schema, schema-string, connectors, splitter-expr, splitter-plug, splitter-lua, description, retention
 
-        0 errors, 1 warning
-    "#]],
+            0 errors, 1 warning
+        "#]],
     );
     window(
         "<window-copy name='w' output-insert-only='true'/>",
@@ -1214,16 +1214,16 @@ fn files_that_are_no_projects() {
     whole(
         "<projct name='p'/>",
         expect![[r#"
-        error[unknown-root]: the root element is `projct`, expected `project`, `engine` or `contquery`
-         --> p.xml:1:2
-          |
-        1 | <projct name='p'/>
-          |  ^^^^^^
-          = in: projct[p]
-          = help: did you mean `project`? known: project, engine, contquery
+            error[unknown-root]: the root element is `projct`, expected `project`, `engine`, `contquery` or `template`
+             --> p.xml:1:2
+              |
+            1 | <projct name='p'/>
+              |  ^^^^^^
+              = in: projct[p]
+              = help: did you mean `project`? known: project, engine, contquery, template
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
     whole(
         "<project/>",
@@ -1379,4 +1379,67 @@ fn a_project_in_the_shape_of_the_public_samples_is_read_unchanged() {
     let connector = &query.windows[0].connectors[0];
     assert_eq!(connector.property("kafkahostport"), Some("localhost:9092"), "properties may name properties");
     assert_eq!(connector.property("dateformat"), Some("'%Y-%m-%d %H:%M:%S"));
+}
+
+#[test]
+fn a_broken_edge_hides_nothing_behind_it() {
+    let xml = project(
+        "<window-filter name='f'><expression>tmp > 3</expression></window-filter>
+<window-aggregate name='g'><schema-string>name*:string,n:int64,s:double</schema-string><output>
+<field-expr>ESP_aCount()</field-expr><field-expr>ESP_aSum(temperature)</field-expr></output></window-aggregate>
+<window-join name='j'><join type='left'><conditions><fields left='name' right='nam'/></conditions></join></window-join>
+<window-pattern name='p'><schema-string>k*:int64,at:stamp</schema-string><patterns><pattern><events>
+<event name='a' source='src'>temp > 3</event></events><logic>fby(a, b)</logic><output><field-selection node='a' name='at'/>
+</output></pattern></patterns></window-pattern>
+<window-geofence name='geo'><position x-fieldname='temp'/><geometry x-fieldname='temp' y-fieldname='name'/>
+</window-geofence>",
+        "<edge source='scr' target='f'/><edge source='f' target='g'/><edge source='g' target='g'/>
+<edge source='src g' target='j'/><edge source='src' target='p'/><edge source='src f' target='geo'/>",
+    );
+    let found: Vec<String> =
+        problems(&xml).0.iter().map(|problem| format!("{} {}", problem.line, problem.headline)).collect();
+    expect![[r#"
+        4 `tmp` is neither a field nor a variable
+        6 `temperature` is neither a field nor a variable
+        7 `type` is `left`, expected a join type
+        7 `right` names field `nam`, which does not exist
+        9 `b` is not an event of the pattern
+        11 `position` has no attribute `y-fieldname`
+        11 `y-fieldname` names field `name` of type string, expected a number
+        15 edge source `scr` is not a window of query `q`
+        15 the edges form a cycle: g -> g"#]]
+    .assert_eq(&found.join("\n"));
+}
+
+#[test]
+fn connectors_start_in_groups() {
+    let xml = "<project name='p'><project-connectors><connector-groups>
+<connector-group name='g1'><connector-entry connector='q/src/c' state='finished'/></connector-group>
+<connector-group name='g2'><connector-entry connector='q/src/d' state='runing'/></connector-group></connector-groups>
+<edges><edge source='g1' target='g2 g3'/></edges></project-connectors><contqueries><contquery name='q'><windows>
+<window-source name='src'><schema-string>id*:int64</schema-string><connectors><connector name='c' class='fs' type='pub'
+ active='false'/></connectors></window-source></windows></contquery></contqueries></project>";
+    let found: Vec<String> =
+        problems(xml).0.iter().map(|problem| format!("{} {}", problem.line, problem.headline)).collect();
+    expect![[r#"
+        1 engines on Kafka start all connectors together: the order of groups is for runs over files
+        3 there is no connector `q/src/d`
+        3 `state` is `runing`, expected a state
+        4 edge target `g3` is not a connector group"#]]
+    .assert_eq(&found.join("\n"));
+    let fine = xml.replace("runing", "running").replace(" g3", "").replace("src/d", "src/c");
+    let order = parse_project(&fine, "p.xml", &properties()).unwrap().project.start_order;
+    assert_eq!((order.groups.len(), order.edges), (2, vec![(0, 1)]));
+    assert_eq!(order.groups[0].entries[0].state, mesh_model::ConnectorState::Finished);
+}
+
+#[test]
+fn a_template_is_a_root() {
+    let xml = "<template tag='t' input-windows='s' output-windows='c'><required-parameter-map><properties>
+<property name='LIMIT'>7</property></properties></required-parameter-map><windows><window-source name='s'><schema-string>
+id*:int64</schema-string></window-source><window-copy name='c'><retention type='bycount_sliding'>@LIMIT@</retention>
+</window-copy></windows><edges><edge source='s' target='c'/></edges></template>";
+    let project = parse_project(xml, "t.xml", &properties()).unwrap().project;
+    assert_eq!((project.name.as_str(), project.queries[0].windows.len()), ("t", 2));
+    assert!(format!("{:?}", project.queries[0].windows[1].retention).contains("n: 7"));
 }

@@ -8,16 +8,40 @@
 //! - [`term`], [`record`]: the numbers of the protocol, and the commit log's record with its wire form
 //! - [`engine`]: the role of an engine for one project: recovering, standby, taking over, active, quarantined
 //! - [`election`]: who leads a group, and when somebody is suspected
+//! - `mutant`: planted bugs, compiled in only for `cargo xtask sim --mutants`
 //! - [`adapter`]: where publisher and subscriber adapters resume
 //!
 //! **Invariant:** no clock, no random number, no thread, no I/O (`cargo xtask check-layers`).
 //! **Invariant:** every (state, input) pair is handled or refused on purpose; no wildcard arm hides one.
 
+/// True when a bug is planted; without the feature `mutants` the constant `false`.
+#[cfg(feature = "mutants")]
+macro_rules! planted {
+    ($mutant:ident) => {
+        crate::mutant::is_planted(crate::mutant::Mutant::$mutant)
+    };
+}
+#[cfg(not(feature = "mutants"))]
+macro_rules! planted {
+    ($mutant:ident) => {
+        crate::never(stringify!($mutant))
+    };
+}
+
 pub mod adapter;
 pub mod election;
 pub mod engine;
+#[cfg(feature = "mutants")]
+pub mod mutant;
 pub mod record;
 pub mod term;
+
+/// What is shipped has no planted bug. A constant for the compiler, and for lints a value that they know nothing of.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+const fn never(_bug: &str) -> bool {
+    false
+}
 
 pub use engine::{Effect, Effects, EngineRole, Input, Limits, RoleView};
 pub use record::{CommitKind, CommitRecord, RecordError, Step};

@@ -10,11 +10,13 @@
 //! - [`status`]: the one table from what went wrong to gRPC, HTTP and exit codes; [`Refusal`]
 //! - [`grpc`], [`admin`], [`metrics`], [`announce`]: servers and clients
 //! - [`telemetry`]: logs and traces
+//! - [`adapter`]: what the processes around both adapters share
 //! - [`rest`]: `/SASESP/server` and XML answers, for engines and the gateway
 //!
 //! **Invariant:** OpenTelemetry is used nowhere else (`cargo xtask check-layers`).
 //! **Invariant:** every listener is injected or bound before the work starts; nothing here picks a port by itself.
 
+pub mod adapter;
 pub mod admin;
 pub mod announce;
 pub mod config;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mesh_event::{Block, BlockKind, Schema};
 use mesh_model::Project;
 
+use crate::cut::cut;
 use crate::node::{Node, Target};
 use crate::ops::Clock;
 use crate::plan::Plan;
@@ -144,7 +145,7 @@ impl Executor {
     }
 
     /// Applies blocks of one input in order and appends what they cause, ordered by cause, then by output. A block
-    /// causes at most one block per output. How blocks are spread over calls changes neither outputs nor digests.
+    /// causes one block per output at most, or several when that would be longer than [`crate::OUTPUT_BYTES_MAX`]. How blocks are spread over calls changes neither outputs nor digests.
     ///
     /// # Panics
     /// When `input` is not an index into [`Executor::inputs`].
@@ -193,7 +194,7 @@ impl Executor {
         }
     }
 
-    /// Moves the clock and appends what that causes: at most one block per output.
+    /// Moves the clock and appends what that causes: per output one block at most, or several when it would be too long.
     ///
     /// # Panics
     /// When the clock would go back.
@@ -234,7 +235,7 @@ impl Executor {
             }
         }
         if let Some(output) = self.nodes[node].output {
-            let parts = run.parts(causes.kinds, causes.first, causes.events);
+            let parts = cut(&run.block, run.parts(causes.kinds, causes.first, causes.events));
             sink.push(OutputRun { output, block: run.block, parts });
         }
     }

@@ -8,6 +8,7 @@
 //!   `outlet`, `slots`: what becomes of its output before it leaves, and along which edges it goes
 //! - `run`: the columnar unit of work, and how windows that answer one for many build it
 //! - `ops`: one operator a file; `store`: rows held, by key or in order of arrival
+//! - `cut`: output blocks that are too long for a bus, cut
 //! - `digest`: the running hash of every window's output; `columns`: column moves
 //!
 //! - `snapshot`: [`Executor::save`] and [`Executor::restore`]; `state`: how values become bytes
@@ -22,6 +23,7 @@
 //! **Invariant:** what a window holds is bounded by its retention (or its keys): dead rows are given back.
 
 mod columns;
+mod cut;
 mod digest;
 pub mod executor;
 mod node;
@@ -34,5 +36,6 @@ mod snapshot;
 mod state;
 mod store;
 
+pub use cut::OUTPUT_BYTES_MAX;
 pub use executor::{Endpoint, Executor, MAX_RUN_ROWS, OutputBlock, OutputPart, OutputRun, WindowStats};
 pub use state::RestoreError;

@@ -13,8 +13,10 @@ use crate::ops::compute::Compute;
 use crate::ops::counter::Count;
 use crate::ops::filter::Filter;
 use crate::ops::functional::Functional;
+use crate::ops::geofence::{GEOMETRY, Geofence, POSITION};
 use crate::ops::join::{Join, LEFT, RIGHT};
 use crate::ops::keep::{KeepQueue, KeepTable};
+use crate::ops::pattern::Pattern;
 use crate::ops::remove_state::Remove;
 use crate::ops::source::Ingest;
 use crate::ops::summary::Summary;
@@ -102,20 +104,25 @@ fn has_meeting(query: &Query) -> bool {
     (0..query.windows.len()).any(|target| inputs(target) > 1)
 }
 
-/// Position of an edge's events among the inputs of its target: left and right of a join; everything else has one.
+/// Position of an edge's events among the inputs of its target: left and right of a join, position and geometry of a
+/// geofence, the place among the edges of
+/// a pattern; everything else has one.
 fn side_of(query: &Query, edge: &mesh_model::Edge) -> usize {
-    if !matches!(query.windows[edge.target].kind, WindowKind::Join(_)) {
-        return 0;
+    let into: Vec<&mesh_model::Edge> = query.edges.iter().filter(|other| other.target == edge.target).collect();
+    let place = into.iter().position(|other| *other == edge).unwrap_or_default();
+    match &query.windows[edge.target].kind {
+        WindowKind::Pattern(_) => return place,
+        WindowKind::Join(_) | WindowKind::Geofence(_) => {}
+        _ => return 0,
     }
-    match edge.role {
-        EdgeRole::Left => LEFT,
-        EdgeRole::Right => RIGHT,
-        // Without roles the first edge leads to the left side.
-        _ => {
-            let first = query.edges.iter().find(|other| other.target == edge.target);
-            if first == Some(edge) { LEFT } else { RIGHT }
-        }
-    }
+    let by_role = |edge: &mesh_model::Edge| match edge.role {
+        EdgeRole::Left | EdgeRole::Position => Some(0),
+        EdgeRole::Right | EdgeRole::Geometry => Some(1),
+        _ => None,
+    };
+    // Of two edges one role is enough; without any, the first edge leads to the first side.
+    let other = into.iter().find(|other| **other != edge).and_then(|other| by_role(other));
+    by_role(edge).or(other.map(|side| 1 - side)).unwrap_or(place)
 }
 
 fn plan_query(project: &str, query: &Query, first: usize, nodes: &mut Vec<Node>) {
@@ -256,6 +263,16 @@ fn plan_window(
             let inputs = [exact(LEFT), exact(RIGHT)];
             let join = Join::new(schema, spec, inputs, window.index == Index::None);
             (Box::new(join), all(), Stream { insert_only: false, unique: false, exact: false })
+        }
+        WindowKind::Pattern(patterns) => {
+            let inputs = place.query.edges.iter().filter(|edge| edge.target == place.position).count();
+            (Box::new(Pattern::new(schema, patterns, inputs, place.seed.to_owned())), all(), Stream::IDEAL)
+        }
+        WindowKind::Geofence(spec) => {
+            let geofence = Geofence::new(schema, spec, place.input_schema(GEOMETRY));
+            let positions = place.edges(POSITION).map(|edge| streams[edge.source]).reduce(Stream::met_by);
+            let insert_only = positions.is_some_and(|stream| stream.insert_only);
+            (Box::new(geofence), all(), Stream { insert_only, unique: false, exact: false })
         }
         WindowKind::RemoveState(rule) => (Box::new(Remove::new(schema, *rule)), all(), Stream::IDEAL),
         WindowKind::Counter(spec) => {

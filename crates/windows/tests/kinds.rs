@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use support::scenario::{invariant, project, steps_of_two};
 
 /// Name, attributes of the sources, windows, edges.
-const CASES: [(&str, &str, &str, &str); 17] = [
+const CASES: [(&str, &str, &str, &str); 21] = [
     ("union", "", "<window-union name='u'/>", "<edge source='a b' target='u'/>"),
     ("lenient union", "", "<window-union name='u' strict='false'/>", "<edge source='a b' target='u'/>"),
     ("passing union", "index='pi_EMPTY'", "<window-union name='u' index='pi_EMPTY'/>", "<edge source='a b' target='u'/>"),
@@ -50,6 +50,29 @@ const CASES: [(&str, &str, &str, &str); 17] = [
         "<edge source='a' target='c'/><edge source='c' target='t'/>"),
     ("wide", "", "<window-transpose name='t' mode='wide' tag-name='name' tag-values='x,at' tags-included='a,b,cc'
         group-by='id' clear-timeout='5 microseconds'/>", "<edge source='a' target='t'/>"),
+    ("pattern by clock", "index='pi_EMPTY' insert-only='true'", "<window-pattern name='p'><schema-string>k*:int64,first:int64,
+        second:double</schema-string><patterns><pattern><events><event source='a' name='x'>n == name and x > 0</event>
+        <event source='a' name='y'>n == name</event><event source='a' name='z'>x &lt; 0</event></events>
+        <logic>fby{6 microseconds}(x, and(notoccur(z), y))</logic><output><field-selection node='x' name='id'/>
+        <field-expr node='y'>x * 2</field-expr></output></pattern></patterns></window-pattern>",
+        "<edge source='a' target='p'/>"),
+    ("pattern of silence", "index='pi_EMPTY' insert-only='true'", "<window-pattern name='p'><schema-string>k*:string,
+        first:int64</schema-string><patterns><pattern index='name'><events><event source='a' name='x'>x > 0</event>
+        <event source='b' name='y'/></events><logic>fby{5 microseconds}(x, notoccur(y))</logic><output>
+        <field-selection node='x' name='id'/></output></pattern></patterns></window-pattern>",
+        "<edge source='a b' target='p'/>"),
+    ("pattern by event time", "index='pi_EMPTY' insert-only='true'", "<window-pattern name='p'><schema-string>k*:int64,
+        first:int64,last:int64</schema-string><patterns><pattern index='name'><events><event source='a' name='x'/>
+        <event source='a' name='y'>y == x</event><event source='b' name='z'>x > y</event></events>
+        <logic>fby{20 microseconds}(x, is:2(y), z)</logic><output><field-selection node='x' name='id'/>
+        <field-selection node='z' name='id'/></output><timefields><timefield field='at' source='a'/>
+        <timefield field='at' source='b'/></timefields></pattern></patterns></window-pattern>",
+        "<edge source='a b' target='p'/>"),
+    ("geofence", "", "<window-geofence name='g'><geofence coordinate-type='cartesian' output-multiple-results='true'
+        output-sorted-results='true'/><geometry x-fieldname='x' y-fieldname='id' radius='3' desc-fieldname='name'/>
+        <position x-fieldname='x' y-fieldname='id' lookupdistance='1'/><output geoid-fieldname='gid' geodesc-fieldname='desc'
+        geodistance-fieldname='far' geotype-fieldname='type' eventnumber-fieldname='n' segmentnumber-fieldname='side'/>
+        </window-geofence>", "<edge source='b' target='g' role='geometry'/><edge source='a' target='g'/>"),
     ("slots", "", "<window-filter name='f'><expression>true</expression><splitter-expr><expression>id % 3</expression>
         </splitter-expr></window-filter><window-copy name='s0'/><window-copy name='s1'/><window-copy name='all'/>",
         "<edge source='a' target='f'/><edge source='f' target='s0' slot='0'/><edge source='f' target='s1' slot='1'/>

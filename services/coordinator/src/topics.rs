@@ -16,6 +16,9 @@ use crate::refuse;
 /// Most topics that one answer describes.
 const TOPICS_LISTED_MAX: usize = 2000;
 
+/// `max.message.bytes` of output topics: for what cannot be cut.
+const MAX_MESSAGE_BYTES: u32 = 10 << 20;
+
 /// A call of the bus gets this much beyond its own deadline before it is given up.
 const OVERTIME: Duration = Duration::from_secs(1);
 
@@ -51,8 +54,10 @@ pub(crate) fn specs(
     for input in project.inputs() {
         specs.push(spec(window(input, TopicKind::Input)?, config, &keep));
     }
+    // Blocks are cut at half a megabyte, but for a transactional one and a single long event.
+    let max_message = MAX_MESSAGE_BYTES.to_string();
     for output in project.outputs() {
-        specs.push(spec(window(output, TopicKind::Output)?, config, &[]));
+        specs.push(spec(window(output, TopicKind::Output)?, config, &[("max.message.bytes", &max_message)]));
     }
     specs.extend(config.adapter_meta.iter().map(|topic| spec(topic.clone(), config, &compact)));
     Ok(specs)
@@ -105,6 +110,7 @@ fn preflight(spec: &TopicSpec, info: &TopicInfo, warnings: &mut Vec<String>) {
                 found.map_or("the broker's default", String::as_str),
                 match key.as_str() {
                     "retention.ms" | "retention.bytes" => ", since recovery replays the topic from its start",
+                    "max.message.bytes" => ", since a longer output block would stop the project",
                     "min.insync.replicas" => ", since `acks=all` is only as strong as this",
                     _ => "",
                 }

@@ -1,5 +1,7 @@
 //! Metrics of a group, and its lines in the log.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use mesh_replication::election::{GroupView, Note};
 use mesh_service::Metrics;
 use mesh_service::metrics::{Counter, Gauge};
@@ -7,6 +9,8 @@ use mesh_service::metrics::{Counter, Gauge};
 /// What is counted of one group.
 pub(crate) struct Meter {
     group: String,
+    /// A candidate was seen since this instance started.
+    inhabited: AtomicBool,
     term: Gauge,
     candidates: Gauge,
     pub grants: Counter,
@@ -26,6 +30,7 @@ impl Meter {
         let gauge = |name, help| metrics.gauge(name, help, &labels);
         Self {
             group: group.to_owned(),
+            inhabited: AtomicBool::new(false),
             term: gauge("esp_election_term", "Term of the group"),
             candidates: gauge("esp_election_candidates", "Candidates of the group, at any instance"),
             leaderless: gauge("esp_election_leader_to_be_replaced", "1 while the leader has failed and nobody follows"),
@@ -46,12 +51,19 @@ impl Meter {
         let term = view.leader.as_ref().map_or(0, |record| record.term.0);
         self.term.set(i64::try_from(term).unwrap_or(i64::MAX));
         self.candidates.set(i64::try_from(view.candidates.len()).unwrap_or(i64::MAX));
+        if !view.candidates.is_empty() {
+            self.inhabited.store(true, Ordering::Relaxed);
+        }
         self.leaderless.set(view.deposed.is_some().into());
     }
 
     pub fn note(&self, note: Note) {
         let group = &self.group;
         match note {
+            // The record of a mesh that ended long ago is still in ZooKeeper: nobody waits for its leader.
+            Note::Deposed { .. } | Note::NobodyCanLead { .. } if !self.inhabited.load(Ordering::Relaxed) => {
+                tracing::debug!(group, "the group has a leader record and no candidate since this instance started");
+            }
             Note::Deposed { term, candidate, reason, suspicion } => {
                 if suspicion {
                     self.suspicions.inc();

@@ -1,7 +1,7 @@
 //! The project's side of the election: a candidate of the project's group.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use mesh_candidate::{CandidateEvent, CandidateHandle, CandidateOptions, Progress as CandidateProgress, Role};
@@ -79,12 +79,6 @@ pub fn attend(host: &Arc<Host>, group: String, control: Sender<Control>) -> Box<
             Box::new(Link(None))
         }
     }
-}
-
-/// A number that no earlier start of this process has had.
-pub fn new_incarnation() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX) ^ u64::from(std::process::id()).rotate_left(48)
 }
 
 fn translate(event: CandidateEvent) -> Control {

@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::candidate;
 use crate::config::EngineConfig;
 use crate::project::lines;
 use crate::projects::{Host, Projects};
@@ -68,7 +67,7 @@ pub async fn run(
     };
     let coordinators = config.base.coordinators.clone();
     let server = Server::new(&config.base);
-    let incarnation = candidate::new_incarnation();
+    let incarnation = mesh_candidate::new_incarnation();
     let host = Arc::new(Host { config, name, address: listeners.address, incarnation, bus, scope });
     let projects = Projects::default();
     let engine = Engine { host: host.clone(), projects: projects.clone(), rest_port, began: Instant::now() };

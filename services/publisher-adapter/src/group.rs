@@ -139,7 +139,7 @@ impl Signs {
         let turns = self.progress.turns();
         let (role, caught_up, lives) = match self.progress.state() {
             State::Running => (Role::Active, true, turns != self.seen),
-            State::Starting => (Role::TakingOver, false, true),
+            State::Starting => (Role::TakingOver, true, true),
             State::Standby | State::Finished | State::Failed => (Role::Standby, true, true),
         };
         self.seen = turns;

@@ -1,45 +1,24 @@
 //! The process around a subscriber: status over gRPC, metrics, announcement, drain.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mesh_adapter::SubscriberOptions;
 use mesh_bus::Bus;
-use mesh_proto::adapter::adapter_server::{Adapter, AdapterServer};
-use mesh_proto::adapter::{StatusRequest, StatusResponse};
+use mesh_proto::adapter::StatusResponse;
 use mesh_proto::coordinator::AnnounceRequest;
+use mesh_service::adapter::{AdapterApi, Place, on_thread};
 use mesh_service::grpc::Server;
 use mesh_service::{Drain, Failure, Scope, announce};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
 
 use crate::config::SubscriberConfig;
 use crate::error::SubscribeError;
 use crate::progress::{Progress, State};
 use crate::subscriber::{Subscriber, Summary};
 
-/// A watcher hears from the adapter this often; metrics are brought up to date as often.
+/// Metrics are brought up to date this often.
 const EVERY: Duration = Duration::from_millis(500);
-/// Answers that may wait for a slow watcher.
-const WATCH_QUEUE: usize = 4;
-
-/// Where the process is reached.
-#[derive(Debug)]
-pub struct Place {
-    /// Name of this instance.
-    pub name: String,
-    /// gRPC.
-    pub listener: TcpListener,
-    /// `host:port` of the gRPC server.
-    pub address: String,
-    /// `host:port` of the admin server.
-    pub admin_address: String,
-}
 
 /// Writes until the drain starts.
 pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scope: Scope) -> Result<(), Failure> {
@@ -69,7 +48,13 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
     let metering = tokio::spawn(meter(view.clone(), scope.clone(), servers.clone()));
     let serving = tokio::spawn(
         Server::new(&config.base)
-            .add(AdapterServer::new(Api { view: view.clone(), drain: servers.clone() }))
+            .add(AdapterApi::server(
+                {
+                    let view = view.clone();
+                    move || view.status()
+                },
+                servers.clone(),
+            ))
             .serve(place.listener, servers.clone()),
     );
     let ended = work(subscriber, scope.drain.clone()).await;
@@ -87,29 +72,7 @@ fn failure(error: SubscribeError) -> Failure {
 
 /// Runs the subscriber on a thread of its own.
 async fn work(subscriber: Subscriber, drain: Drain) -> Result<Summary, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (done, ended) = oneshot::channel();
-    let thread_stop = Arc::clone(&stop);
-    std::thread::Builder::new()
-        .name("subscriber".to_owned())
-        .spawn(move || {
-            let _ = done.send(subscriber.run(&thread_stop));
-        })
-        .map_err(|error| Failure::fault(format!("starting the subscribing thread: {error}")))?;
-    let mut ended = ended;
-    let result = tokio::select! {
-        result = &mut ended => result,
-        () = drain.started() => {
-            stop.store(true, Ordering::Relaxed);
-            ended.await
-        }
-    };
-    match result {
-        Ok(result) => result.map_err(failure),
-        Err(_) => {
-            Err(Failure::fault("the subscribing thread panicked, see the log; start again, it goes on where it was"))
-        }
-    }
+    on_thread("subscriber", drain, move |stop| subscriber.run(stop).map_err(failure)).await
 }
 
 /// What status and metrics are made of.
@@ -173,34 +136,5 @@ async fn meter(view: View, scope: Scope, drain: Drain) {
             () = drain.started() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-    }
-}
-
-/// The gRPC service.
-struct Api {
-    view: View,
-    drain: Drain,
-}
-
-#[tonic::async_trait]
-impl Adapter for Api {
-    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        Ok(Response::new(self.view.status()))
-    }
-
-    type WatchStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<StatusResponse, Status>> + Send>>;
-
-    async fn watch(&self, _request: Request<StatusRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (sender, receiver) = tokio::sync::mpsc::channel(WATCH_QUEUE);
-        let (view, drain) = (self.view.clone(), self.drain.clone());
-        tokio::spawn(async move {
-            while sender.send(Ok(view.status())).await.is_ok() {
-                tokio::select! {
-                    () = drain.started() => return,
-                    () = tokio::time::sleep(EVERY) => {}
-                }
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }

@@ -7,7 +7,7 @@ use super::graph::{Crate, Graph};
 const LAYERS: &[&[&str]] = &[
     &["mesh-proto", "mesh-event"],
     &["mesh-expr", "mesh-model", "mesh-windows", "mesh-replication"],
-    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-adapter", "mesh-candidate"],
+    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-adapter", "mesh-candidate", "mesh-sim"],
     &[
         "mesh-engine",
         "mesh-election",

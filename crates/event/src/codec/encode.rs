@@ -13,7 +13,8 @@ use crate::{Block, BlockKind, Bytes2D, Column, ColumnData, Flags, NullMask, Opco
 
 /// Encodes a block; the fingerprint comes from the block's schema, not from the header.
 pub fn encode_block(block: &Block, header: &BlockHeader) -> Bytes {
-    let mut out = Vec::with_capacity(capacity(block, header));
+    let source = header.source.as_ref().map_or(0, |source| source.source.len() + 48);
+    let mut out = Vec::with_capacity(encoded_len_max(block, 0..block.len()) + source);
     put_block(&mut out, block, 0..block.len(), block.kind, header, &mut Scratch::default());
     out.into()
 }
@@ -95,29 +96,38 @@ struct Scratch {
     nulls: Vec<u8>,
 }
 
-/// A bound that nearly every block keeps to, so that the output is allocated once.
-fn capacity(block: &Block, header: &BlockHeader) -> usize {
-    let rows = block.len();
+/// A bound of the bytes that some rows take as a block of their own, without its source position.
+pub fn encoded_len_max(block: &Block, rows: Range<usize>) -> usize {
+    const VARINT: usize = 10;
+    let count = rows.len();
     let columns: usize = block
         .columns
         .iter()
         .map(|column| {
-            24 + column.nulls.words().len() * 8
+            24 + count.div_ceil(64) * 8
                 + match &column.data {
-                    ColumnData::Int32(_) => rows * 5,
+                    ColumnData::Int32(_) => count * 5,
                     ColumnData::Int64(_) | ColumnData::Money(_) | ColumnData::Date(_) | ColumnData::Stamp(_) => {
-                        rows * 6
+                        count * VARINT
                     }
-                    ColumnData::Double(_) => rows * 8,
-                    ColumnData::String(text) | ColumnData::Blob(text) => rows * 2 + text.bytes.len(),
-                    ColumnData::ArrayInt32(v) => rows * 2 + v.iter().map(|row| row.len() * 5).sum::<usize>(),
-                    ColumnData::ArrayInt64(v) => rows * 2 + v.iter().map(|row| row.len() * 6).sum::<usize>(),
-                    ColumnData::ArrayDouble(v) => rows * 2 + v.iter().map(|row| row.len() * 8).sum::<usize>(),
+                    ColumnData::Double(_) => count * 8,
+                    ColumnData::String(text) | ColumnData::Blob(text) => {
+                        let end = |row: usize| if row == 0 { 0 } else { text.ends[row - 1] as usize };
+                        count * 5 + end(rows.end) - end(rows.start)
+                    }
+                    ColumnData::ArrayInt32(v) => {
+                        count * 5 + v[rows.clone()].iter().map(|row| row.len() * 5).sum::<usize>()
+                    }
+                    ColumnData::ArrayInt64(v) => {
+                        count * 5 + v[rows.clone()].iter().map(|row| row.len() * VARINT).sum::<usize>()
+                    }
+                    ColumnData::ArrayDouble(v) => {
+                        count * 5 + v[rows.clone()].iter().map(|row| row.len() * 8).sum::<usize>()
+                    }
                 }
         })
         .sum();
-    let source = header.source.as_ref().map_or(0, |source| source.source.len() + 48);
-    64 + source + rows * 2 + columns
+    64 + count * 2 + columns
 }
 
 fn put_source(out: &mut Vec<u8>, source: &SourcePosition) {

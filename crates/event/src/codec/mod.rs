@@ -17,7 +17,7 @@ mod tests;
 mod wire;
 
 pub use decode::{decode_block, decode_header};
-pub use encode::{BlockEncoder, encode_block};
+pub use encode::{BlockEncoder, encode_block, encoded_len_max};
 pub use error::BlockError;
 
 /// Version of the layout that is written, and the only one that is read.

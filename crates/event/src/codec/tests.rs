@@ -119,7 +119,8 @@ proptest! {
             let (a, b) = (pair[0].index(block.len() + 1), pair[1].index(block.len() + 1));
             let rows = a.min(b)..a.max(b);
             let part = block.slice(rows.clone());
-            let bytes = encoder.encode(&block, rows, block.kind, &BlockHeader::default());
+            let bytes = encoder.encode(&block, rows.clone(), block.kind, &BlockHeader::default());
+            prop_assert!(bytes.len() <= encoded_len_max(&block, rows.clone()));
             prop_assert_eq!(&bytes, &encode_block(&part, &BlockHeader::default()));
             prop_assert_eq!(decode_block(bytes, &block.schema).unwrap().1, part);
         }

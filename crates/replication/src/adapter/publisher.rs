@@ -242,7 +242,7 @@ impl PublisherRole {
         };
         self.state = PublisherState::Publishing;
         if self.begun {
-            if position == self.confirmed {
+            if position == self.confirmed || planted!(PublisherTrustsMemory) {
                 if self.in_flight.is_some() {
                     effects.push(Effect::Resend);
                 }
@@ -277,6 +277,7 @@ impl PublisherRole {
             Fresh::Behind(_) => {}
         }
         match found {
+            Found::Meta(_) if planted!(PublisherForgetsMeta) => Ok(None),
             Found::Nothing => Ok(None),
             Found::Topic { position, .. } | Found::Meta(position) if position.source == self.source => {
                 Ok(Some(position))

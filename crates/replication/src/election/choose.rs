@@ -21,7 +21,9 @@ pub(super) struct Eligible {
 impl Group {
     /// A candidate that is held here, shows life, and is caught up.
     pub(super) fn could_lead(&self, local: &Local) -> bool {
-        local.attachment.is_some() && local.says_caught_up() && local.pulse.is_alive(self.now, self.timing.hang)
+        local.attachment.is_some()
+            && (local.says_caught_up() || planted!(UnfitElected))
+            && local.pulse.is_alive(self.now, self.timing.hang)
     }
 
     /// Who is alive, has a node and is caught up (E4), in the order of the nodes.

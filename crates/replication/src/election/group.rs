@@ -39,6 +39,8 @@ pub struct Group {
     pub(super) ghosts: BTreeMap<String, Duration>,
     pub(super) deposed: Option<Deposed>,
     pub(super) absent_since: Option<Duration>,
+    /// Since when somebody else could do what the leader, which is cut off from its bus, cannot.
+    pub(super) rival_since: Option<Duration>,
     /// Until then, signs of life may have waited in a queue while this instance stood still.
     pub(super) distrust_until: Duration,
     /// When the first candidate of the group was noticed.
@@ -135,7 +137,7 @@ impl Local {
 
 impl Led {
     pub fn is(&self, candidate: &str, incarnation: u64) -> bool {
-        self.record.candidate == candidate && self.record.incarnation == incarnation
+        self.record.candidate == candidate && (self.record.incarnation == incarnation || planted!(GrantByName))
     }
 }
 
@@ -154,6 +156,7 @@ impl Group {
             ghosts: BTreeMap::new(),
             deposed: None,
             absent_since: None,
+            rival_since: None,
             distrust_until: Duration::ZERO,
             first_candidate: None,
             in_flight: None,
@@ -220,6 +223,7 @@ impl Group {
             local.behind_since = local.behind_since.map(|_| now);
         }
         self.absent_since = self.absent_since.map(|_| now);
+        self.rival_since = self.rival_since.map(|_| now);
         self.distrust_until = now + DISTRUST;
         let millis = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
         effects.push(Effect::Note(Note::Stalled { millis }));
@@ -272,6 +276,7 @@ impl Group {
         if old.is_none() {
             self.deposed = None;
             self.absent_since = None;
+            self.rival_since = None;
             self.nobody_noted = false;
         }
         self.highest = self.highest.max(record.term);
@@ -310,6 +315,10 @@ impl Group {
                     self.lost_in_a_row = 0;
                     self.adopt_what_is_shown();
                 }
+            }
+            SetLeader::Unknown if planted!(UnknownCountsAsWon) => {
+                let version = self.led.as_ref().map_or(0, |led| led.version.0 + 1);
+                self.set_led(record, Version(version));
             }
             SetLeader::Unknown => {
                 effects.push(Effect::Note(Note::Unknown { term }));

@@ -50,6 +50,7 @@ impl Group {
     /// Looks at the leader (E3): deposes it for a reason, or takes a suspicion back.
     pub(super) fn judge(&mut self, effects: &mut Vec<Effect>) {
         self.track_absence();
+        self.track_rivals();
         let fault = self.fault_of_leader();
         match (&self.deposed, fault) {
             (None, Some((reason, evidence)))
@@ -85,6 +86,16 @@ impl Group {
         } else {
             self.absent_since = None;
         }
+    }
+
+    /// After an outage of the whole bus one candidate hears it again a moment before another: only somebody who has
+    /// been fit for a while is a reason to replace a leader that is cut off.
+    fn track_rivals(&mut self) {
+        let cut_off = self.led.as_ref().is_some_and(|led| {
+            let local = self.locals.get(&led.record.candidate);
+            local.is_some_and(|local| local.behind_since.is_some()) && self.could_replace(&led.record.candidate)
+        });
+        self.rival_since = if cut_off { self.rival_since.or(Some(self.now)) } else { None };
     }
 
     /// What is wrong with the leader, if anything.
@@ -136,14 +147,13 @@ impl Group {
         let leads = local
             .progress
             .is_some_and(|progress| progress.role == CandidateRole::Active && progress.term >= led.record.term);
-        if !leads {
-            let waited = self.now.saturating_sub(led.since.max(local.attached_at));
-            let late = waited >= self.timing.takeover && self.could_replace(name);
-            return late
-                .then(|| (format!("`{name}` has not taken over for {} ms", waited.as_millis()), Evidence::Suspicion));
+        let waited = self.now.saturating_sub(led.since.max(local.attached_at));
+        if !leads && waited >= self.timing.takeover && self.could_replace(name) {
+            return suspicion(format!("`{name}` has not taken over for {} ms", waited.as_millis()));
         }
         let behind = self.now.saturating_sub(local.behind_since?);
-        let cut_off = behind >= self.timing.cut_off && self.could_replace(name);
+        let rival = self.now.saturating_sub(self.rival_since?);
+        let cut_off = behind >= self.timing.cut_off && rival >= self.timing.hang;
         cut_off
             .then(|| (format!("`{name}` has not reached its bus for {} ms", behind.as_millis()), Evidence::Suspicion))
     }

@@ -140,7 +140,12 @@ impl Group {
     }
 
     /// Takes in the nodes as the watch shows them.
-    pub(super) fn see_nodes(&mut self, nodes: Vec<Seen>, effects: &mut Vec<Effect>) {
+    pub(super) fn see_nodes(&mut self, shown: Vec<Seen>, effects: &mut Vec<Effect>) {
+        let mut nodes = shown;
+        if planted!(StaleNodeTrusted) {
+            let gone = self.seen.iter().flatten().filter(|old| !nodes.iter().any(|node| node.znode == old.znode));
+            nodes.extend(gone.cloned().collect::<Vec<_>>());
+        }
         for local in self.locals.values_mut() {
             if let Node::Made { znode, seen, .. } = &mut local.node {
                 let there = nodes.iter().any(|node| node.znode == *znode);

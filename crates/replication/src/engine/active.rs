@@ -41,6 +41,11 @@ impl Active {
         self.in_flight.as_ref().map(|commit| commit.number)
     }
 
+    /// True once it is to hand over, or does so.
+    pub fn hands_over(&self) -> bool {
+        self.successor.is_some() || self.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some())
+    }
+
     /// Steps not known to be committed: the commit under way, then what was applied since.
     pub fn into_uncommitted(self) -> Vec<Step> {
         join_steps(self.in_flight.map(|commit| commit.steps).unwrap_or_default(), self.open)
@@ -91,7 +96,10 @@ impl EngineRole {
             return;
         }
         if active.in_flight.is_none() && (!active.open.is_empty() || active.successor.is_some()) {
-            let (term, steps) = (active.term, std::mem::take(&mut active.open));
+            let (term, mut steps) = (active.term, std::mem::take(&mut active.open));
+            if planted!(InterleavingNotRecorded) {
+                steps.sort_by_key(|step| if let Step::Apply { input, .. } = step { *input } else { 0 });
+            }
             active.open_events = 0;
             // A handover commit closes the batch: what was applied goes out with it.
             let successor = active.successor.take();
@@ -107,10 +115,8 @@ impl EngineRole {
         let State::Active(active) = &mut self.state else {
             return;
         };
-        let closing =
-            active.successor.is_some() || active.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some());
         let blocks_open = blocks_in(&active.open);
-        if closing
+        if active.hands_over()
             || blocks_open >= self.limits.commit_blocks_max
             || active.open_events >= self.limits.commit_events_max
         {
@@ -121,7 +127,9 @@ impl EngineRole {
             (0..inputs).map(|i| (active.next_input + i) % inputs).find(|&input| self.replica.available[input] > 0);
         if let Some(clock_us) = tick_due(self.limits.heartbeat_us, &self.replica.state, ready.is_some(), now) {
             let step = Step::Tick { clock_us };
-            push_step(&mut active.open, step);
+            if !planted!(TickNotRecorded) {
+                push_step(&mut active.open, step);
+            }
             self.replica.applying = true;
             effects.push(Effect::Tick { clock_us, keep: true });
         } else if let Some(input) = ready {
@@ -139,7 +147,12 @@ impl EngineRole {
 
 /// The time of the tick that is due now: before new input when the clock is a heartbeat old, and when a window waits
 /// for it. A wall clock that went back gives none until it has caught up: the recorded clock never goes back.
-fn tick_due(heartbeat_us: Option<i64>, state: &super::MachineState, has_input: bool, now: Now) -> Option<i64> {
+pub(super) fn tick_due(
+    heartbeat_us: Option<i64>,
+    state: &super::MachineState,
+    has_input: bool,
+    now: Now,
+) -> Option<i64> {
     let next = state.clock_us.saturating_add(heartbeat_us?);
     let waited_for = state.next_deadline_us.is_some_and(|deadline| deadline <= now.wall_us);
     (now.wall_us >= next && (has_input || waited_for)).then_some(now.wall_us)

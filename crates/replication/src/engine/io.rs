@@ -128,6 +128,29 @@ pub enum Input {
     Wake,
 }
 
+impl Input {
+    /// True for what still counts after a [`Effect::Rebuild`] that came while it waited for its turn: all that does not
+    /// speak of the machine that was thrown away. A grant, above all, is told once.
+    pub fn outlives_rebuild(&self) -> bool {
+        match self {
+            Input::Applied { .. }
+            | Input::BlocksReady { .. }
+            | Input::InputsStarted { .. }
+            | Input::LogRecord { .. }
+            | Input::LogRead { .. }
+            | Input::LogEnd { .. } => false,
+            Input::Granted { .. }
+            | Input::LeaderIs { .. }
+            | Input::HandOver { .. }
+            | Input::Fenced { .. }
+            | Input::FenceFailed { .. }
+            | Input::Committed { .. }
+            | Input::CommitFailed { .. }
+            | Input::Wake => true,
+        }
+    }
+}
+
 /// What a role wants done. The driver carries effects out in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {

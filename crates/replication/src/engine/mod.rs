@@ -19,6 +19,7 @@
 //! - R5 at a commit number, every engine has the same positions, clock, sequences and digests
 
 mod active;
+mod contact;
 mod io;
 mod outputs;
 mod replica;
@@ -27,6 +28,7 @@ mod takeover;
 #[cfg(test)]
 mod tests;
 
+pub use contact::{ASK_EVERY, BusContact, CUT_OFF_AFTER};
 pub use io::{CommitFailure, Effect, Effects, Input, MachineState, Now};
 pub use outputs::{KeptOutputs, Sequenced};
 
@@ -67,6 +69,9 @@ pub struct EngineRole {
     state: State,
     /// Commit at which this engine has differed before; a second time is final.
     diverged_at: Option<CommitNumber>,
+    /// Highest term that this role has asked a fence for. One that was given back is not tried again: its fence may
+    /// still wait behind others at the writer, and would then come after the log was read for the second one (R4).
+    tried: Term,
     rebuilds: u64,
 }
 
@@ -112,6 +117,33 @@ pub enum RoleName {
     Failed,
 }
 
+/// Where a role is, finer than [`RoleName`]: the states that the simulator counts transitions between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolePhase {
+    /// Follows from afar.
+    Recovering,
+    /// Follows.
+    Standby,
+    /// Takes over: the fence is asked for.
+    Fencing,
+    /// Takes over: the end of the log is asked for.
+    AskingEnd,
+    /// Takes over: the log is read and applied.
+    CatchingUp,
+    /// Takes over: the first steps of the term are applied.
+    Filling,
+    /// Takes over: the record that opens the term is with the bus.
+    Opening,
+    /// Leads, and no commit is under way.
+    Leading,
+    /// Leads, and a commit is under way.
+    Committing,
+    /// Leads, and is asked to hand over or does so.
+    HandingOver,
+    /// Cannot go on.
+    Failed,
+}
+
 /// What a role shows of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleView {
@@ -137,7 +169,8 @@ impl EngineRole {
     /// A role that knows nothing yet: the driver reads the log from its start.
     pub fn new(engine: EngineId, limits: Limits) -> EngineRole {
         let replica = Replica::new(limits.inputs);
-        EngineRole { engine, limits, replica, state: State::Standby(Standby), diverged_at: None, rebuilds: 0 }
+        let (state, tried) = (State::Standby(Standby), Term(0));
+        EngineRole { engine, limits, replica, state, diverged_at: None, tried, rebuilds: 0 }
     }
 
     /// Takes one input and adds what is to be done to `effects`.
@@ -195,6 +228,30 @@ impl EngineRole {
             State::Active(active) => (RoleName::Active, active.term),
             State::Failed(_) => (RoleName::Failed, self.replica.log_term),
         }
+    }
+
+    /// Where the role is.
+    pub fn phase(&self) -> RolePhase {
+        match &self.state {
+            State::Standby(_) if self.follows_closely() => RolePhase::Standby,
+            State::Standby(_) => RolePhase::Recovering,
+            State::TakingOver(takeover) => match takeover.phase {
+                Phase::Fencing => RolePhase::Fencing,
+                Phase::AskingEnd => RolePhase::AskingEnd,
+                Phase::CatchingUp { .. } => RolePhase::CatchingUp,
+                Phase::Filling { .. } => RolePhase::Filling,
+                Phase::Opening { .. } => RolePhase::Opening,
+            },
+            State::Active(active) if active.hands_over() => RolePhase::HandingOver,
+            State::Active(active) if active.in_flight_number().is_some() => RolePhase::Committing,
+            State::Active(_) => RolePhase::Leading,
+            State::Failed(_) => RolePhase::Failed,
+        }
+    }
+
+    /// Last commit whose steps are all applied here.
+    pub fn number(&self) -> CommitNumber {
+        self.replica.number
     }
 
     fn follows_closely(&self) -> bool {
@@ -259,9 +316,9 @@ impl EngineRole {
         effects.push(Effect::BecameStandby { reason });
     }
 
-    /// What a takeover that ends early leaves: only an opening commit took the steps ahead, so only it gives them back.
+    /// What a takeover that ends early leaves: the steps of its opening commit, which nobody may have committed.
     fn drop_takeover(&mut self, takeover: TakingOver) {
-        if let Phase::Opening { steps, .. } = takeover.phase {
+        if let Phase::Filling { steps } | Phase::Opening { steps, .. } = takeover.phase {
             self.replica.run_ahead(steps);
         }
     }
@@ -287,7 +344,7 @@ impl EngineRole {
             let reason = format!("term {mine} has two writers, `{}` and `{}`", self.engine, record.engine);
             return self.fail(reason, effects);
         }
-        let newer = my_term.filter(|&mine| record.term > mine);
+        let newer = my_term.filter(|&mine| record.term > mine && !planted!(NewerTermIgnored));
         if let Err(reason) = self.replica.log_record(offset, record) {
             return self.fail(reason, effects);
         }
@@ -305,10 +362,10 @@ impl EngineRole {
         match &self.state {
             State::Standby(_) => self.follow(effects),
             State::TakingOver(takeover) => {
-                if !matches!(takeover.phase, Phase::Opening { .. }) {
+                if !matches!(takeover.phase, Phase::Filling { .. } | Phase::Opening { .. }) {
                     self.follow(effects);
                 }
-                self.take_over(effects);
+                self.take_over(now, effects);
             }
             State::Active(_) => self.lead(now, effects),
             State::Failed(_) => {}

@@ -52,10 +52,15 @@ impl<T: Sequenced + Clone> KeptOutputs<T> {
     /// be committed meanwhile.
     pub fn failed(&mut self, number: CommitNumber) {
         if let Some((_, outputs)) = self.in_flight.take_if(|(under_way, _)| *under_way == number) {
+            if planted!(FailedOutputsDropped) {
+                return;
+            }
             let mut outputs = Arc::unwrap_or_clone(outputs);
             outputs.append(&mut self.open);
             self.open = outputs;
-            self.trim();
+            if !planted!(FailedOutputsNotTrimmed) {
+                self.trim();
+            }
         }
     }
 

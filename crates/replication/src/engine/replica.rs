@@ -158,6 +158,9 @@ impl Replica {
     /// Remembers steps that were applied here and may or may not be in the log.
     pub fn run_ahead(&mut self, steps: Vec<Step>) {
         assert!(self.ahead.is_empty(), "a leader has nothing ahead but its own uncommitted steps");
+        if planted!(AheadForgotten) {
+            return;
+        }
         self.keeps_outputs = !steps.is_empty();
         self.ahead = steps.into();
     }
@@ -198,6 +201,11 @@ impl Replica {
     pub fn follow(&mut self, effects: &mut Effects) -> Outcome {
         while !self.applying {
             let Some(record) = self.log.front() else {
+                if planted!(StandbyRunsAhead) && self.available[0] > 0 && self.ahead.is_empty() {
+                    self.available[0] -= 1;
+                    self.applying = true;
+                    effects.push(Effect::Apply { input: 0, blocks: 1, keep: false });
+                }
                 return Outcome::Waits;
             };
             if record.number == CommitNumber(1) {
@@ -269,7 +277,7 @@ impl Replica {
         let record = self.log.pop_front()?;
         self.cursor = Cursor::default();
         self.number = record.number;
-        if self.keeps_outputs {
+        if self.keeps_outputs && !planted!(OutputsNotForgotten) {
             effects.push(Effect::ForgetOutputs { through: record.sequences.clone() });
         }
         if !self.ahead.is_empty() {

@@ -1,7 +1,11 @@
 //! Taking over: fence, read the log to its end, apply what is left, open the term.
+//!
+//! The commit that opens the term also carries what waits to be applied, so that the output goes on with the first
+//! transaction of a term and not with the second.
 
-use crate::engine::io::{CommitFailure, Effect, Effects};
-use crate::engine::{Active, EngineRole, State};
+use crate::engine::active::tick_due;
+use crate::engine::io::{CommitFailure, Effect, Effects, Now};
+use crate::engine::{Active, EngineRole, State, blocks_in};
 use crate::{CommitKind, CommitNumber, CommitRecord, Step, Term};
 
 /// An engine that was granted a term and does not lead yet.
@@ -20,6 +24,8 @@ pub(super) enum Phase {
     AskingEnd,
     /// The log is read and applied up to its end.
     CatchingUp { end: u64 },
+    /// Steps for the record that opens the term are chosen: at most one tick and one piece of waiting input.
+    Filling { steps: Vec<Step> },
     /// The record that opens the term is with the bus; it holds these steps.
     Opening { number: CommitNumber, steps: Vec<Step> },
 }
@@ -32,6 +38,7 @@ impl Phase {
             Phase::CatchingUp { end } => {
                 format!("the commit log to be read and applied up to offset {end}")
             }
+            Phase::Filling { .. } => "the first steps of the term to be applied".to_owned(),
             Phase::Opening { number, .. } => format!("commit {number}, which opens the term"),
         }
     }
@@ -47,8 +54,15 @@ impl EngineRole {
         if term == own {
             return; // heard twice
         }
-        if term <= self.replica.log_term || term < own {
-            let known = self.replica.log_term.max(own);
+        let known = self.replica.log_term.max(self.tried);
+        let stale = if planted!(StaleTermTried) {
+            false
+        } else if planted!(TermTriedTwice) {
+            term <= self.replica.log_term || term < own
+        } else {
+            term <= known
+        };
+        if stale {
             let reason = format!("term {term} is stale, term {known} is known");
             effects.push(Effect::StepDown { term, successor: None, reason });
             return;
@@ -58,6 +72,7 @@ impl EngineRole {
 
     /// Begins a takeover, whatever the role was; uncommitted steps of a leader become steps ahead of the log.
     fn fence(&mut self, term: Term, effects: &mut Effects) {
+        self.tried = self.tried.max(term);
         let next = TakingOver { term, phase: Phase::Fencing };
         match std::mem::replace(&mut self.state, State::Standby(super::Standby)) {
             State::Standby(standby) => self.go(&standby, next),
@@ -74,6 +89,13 @@ impl EngineRole {
                 return;
             }
         }
+        if planted!(FenceAfterRead)
+            && let State::TakingOver(takeover) = &mut self.state
+        {
+            takeover.phase = Phase::AskingEnd;
+            effects.push(Effect::AskLogEnd { term });
+            return;
+        }
         effects.push(Effect::Fence { term });
     }
 
@@ -82,6 +104,10 @@ impl EngineRole {
             && takeover.term == term
             && matches!(takeover.phase, Phase::Fencing)
         {
+            if planted!(LogNotReadToEnd) || planted!(FenceAfterRead) {
+                takeover.phase = Phase::CatchingUp { end: 0 };
+                return;
+            }
             takeover.phase = Phase::AskingEnd;
             effects.push(Effect::AskLogEnd { term });
         }
@@ -105,26 +131,83 @@ impl EngineRole {
             && takeover.term == term
             && matches!(takeover.phase, Phase::AskingEnd)
         {
-            takeover.phase = Phase::CatchingUp { end: offset };
+            // the planted bug counts from 1: 0 is "fenced"
+            let end = if planted!(FenceAfterRead) { offset + 1 } else { offset };
+            takeover.phase = Phase::CatchingUp { end };
         }
     }
 
     /// Opens the term once all of the log is applied (R4).
-    pub(super) fn take_over(&mut self, effects: &mut Effects) {
+    pub(super) fn take_over(&mut self, now: Now, effects: &mut Effects) {
         let State::TakingOver(takeover) = &mut self.state else {
             return;
         };
-        let Phase::CatchingUp { end } = takeover.phase else {
+        match &mut takeover.phase {
+            Phase::Fencing | Phase::AskingEnd | Phase::Opening { .. } => {}
+            Phase::CatchingUp { end } => {
+                let end = *end;
+                let read_to = if planted!(FenceAfterRead) { end.saturating_sub(1) } else { end };
+                if !self.replica.has_read(read_to) || !(self.replica.is_level() || planted!(OpensBeforeApplied)) {
+                    return;
+                }
+                if planted!(FenceAfterRead) && end > 0 {
+                    takeover.phase = Phase::Fencing;
+                    effects.push(Effect::Fence { term: takeover.term });
+                    return;
+                }
+                if self.replica.number == CommitNumber(0) {
+                    // The first commit of a project says where its inputs start, and nothing else.
+                    if self.replica.start_inputs(None, effects) {
+                        self.open_term(Vec::new(), effects);
+                    }
+                    return;
+                }
+                let steps = self.replica.take_ahead();
+                if steps.is_empty() {
+                    takeover.phase = Phase::Filling { steps };
+                    self.fill(now, effects);
+                } else {
+                    self.open_term(steps, effects); // what was applied, and nobody committed, goes first
+                }
+            }
+            Phase::Filling { .. } => self.fill(now, effects),
+        }
+    }
+
+    /// Chooses the next step of the opening commit, or opens the term with what was applied.
+    fn fill(&mut self, now: Now, effects: &mut Effects) {
+        let State::TakingOver(TakingOver { phase: Phase::Filling { steps }, .. }) = &mut self.state else {
             return;
         };
-        if !self.replica.has_read(end) || !self.replica.is_level() {
+        if self.replica.applying {
             return;
         }
-        if self.replica.number == CommitNumber(0) && !self.replica.start_inputs(None, effects) {
-            return;
+        let ready = self.replica.available.iter().position(|&blocks| blocks > 0);
+        if steps.is_empty()
+            && let Some(clock_us) = tick_due(self.limits.heartbeat_us, &self.replica.state, ready.is_some(), now)
+        {
+            steps.push(Step::Tick { clock_us });
+            self.replica.applying = true;
+            effects.push(Effect::Tick { clock_us, keep: true });
+        } else if let Some(input) = ready.filter(|_| blocks_in(steps) == 0) {
+            let most = self.limits.apply_blocks_max.min(self.limits.commit_blocks_max);
+            let blocks = self.replica.available[input].min(most);
+            self.replica.available[input] -= blocks;
+            let input = input as u32;
+            steps.push(Step::Apply { input, blocks });
+            self.replica.applying = true;
+            effects.push(Effect::Apply { input, blocks, keep: true });
+        } else {
+            let steps = std::mem::take(steps);
+            self.open_term(steps, effects);
         }
+    }
+
+    fn open_term(&mut self, steps: Vec<Step>, effects: &mut Effects) {
+        let State::TakingOver(takeover) = &mut self.state else {
+            return;
+        };
         let term = takeover.term;
-        let steps = self.replica.take_ahead();
         let number = self.replica.number.next();
         takeover.phase = Phase::Opening { number, steps: steps.clone() };
         let record = self.record(term, number, CommitKind::Term, steps);
@@ -183,6 +266,7 @@ impl EngineRole {
         match failure {
             // Somebody took over. The election may not have told us yet; the log will.
             CommitFailure::Fenced => self.give_up(term, format!("fenced at commit {number}"), effects),
+            CommitFailure::Lost { .. } if planted!(LostCountsAsDone) => self.on_committed(number, effects),
             // Nobody took over as far as we know: fence again in the same term, then let the log decide.
             CommitFailure::Lost { reason } => {
                 effects

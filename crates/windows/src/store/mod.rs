@@ -13,7 +13,7 @@ mod queue;
 mod rows;
 mod table;
 
-pub(crate) use expiry::Expiry;
+pub(crate) use expiry::{Expiry, event_time_us};
 pub(crate) use keys::any_null;
 pub(crate) use queue::Queue;
 pub(crate) use rows::Rows;

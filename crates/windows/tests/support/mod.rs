@@ -69,6 +69,7 @@ pub fn project(windows: Vec<Window>, edges: Vec<Edge>) -> Arc<Project> {
         pubsub: PubSub::Auto,
         properties: BTreeMap::new(),
         queries: vec![Query { name: "cq".to_owned(), windows, edges }],
+        start_order: Default::default(),
     })
 }
 

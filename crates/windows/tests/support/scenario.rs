@@ -151,16 +151,15 @@ pub struct Source {
 impl Source {
     /// Applies a block, and calls back after every event that changed something.
     pub fn block(&mut self, rows: &[Row], mut changed: impl FnMut(&Source)) {
+        // A source drops null keys before anything else: what stood around them are neighbours.
+        let rows: Vec<&Row> = rows.iter().filter(|row| !row.2[0].is_null()).collect();
         let mut at = 0;
         while at < rows.len() {
-            let (opcode, flags, values) = &rows[at];
+            let (opcode, flags, values) = rows[at];
             let partial = flags.contains(Flags::PARTIAL);
             let next = rows.get(at + 1).filter(|next| next.0 == Opcode::Delete && next.2[0] == values[0]);
             let next = next.filter(|next| !partial && !next.1.contains(Flags::PARTIAL));
             at += 1 + usize::from(*opcode == Opcode::UpdateBlock && next.is_some());
-            if values[0].is_null() {
-                continue;
-            }
             let held = self.rows.iter().position(|row| row[0] == values[0]);
             match (opcode, held) {
                 (Opcode::Insert | Opcode::Upsert, None) => self.rows.push(values.clone()),

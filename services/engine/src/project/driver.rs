@@ -13,7 +13,7 @@ use mesh_bus::ReadError;
 use mesh_model::Project;
 use mesh_proto::election::Progress;
 use mesh_proto::engine::TakeoverStatus;
-use mesh_replication::engine::{CommitFailure, Now, RoleName};
+use mesh_replication::engine::{BusContact, CommitFailure, Now, RoleName};
 use mesh_replication::{CommitKind, Effect, Effects, EngineId, EngineRole, Input, Term};
 use mesh_windows::Executor;
 
@@ -79,6 +79,8 @@ struct DriverState {
     takeover: Option<Takeover>,
     extras: Extras,
     bus_ready: bool,
+    /// When the bus was heard last: a leader with nothing to commit has no other way to know that it is cut off.
+    contact: BusContact,
     /// The error shown does not pass with what comes next: a block that nobody can read stays in its topic.
     error_lasts: bool,
     shown_role: Option<(RoleName, Term)>,
@@ -120,6 +122,7 @@ impl Driver {
             takeover: None,
             extras: Extras::default(),
             bus_ready: false,
+            contact: BusContact::new(Duration::ZERO),
             error_lasts: false,
             shown_role: None,
             progress_at: now,
@@ -310,7 +313,7 @@ impl Driver {
         tracing::warn!(project = self.identity.project, reason, "rebuilding the state from the commit log");
         self.state.log_generation += 1;
         self.state.input_generation += 1; // what is still on its way belongs to the state thrown away
-        self.state.pending.clear();
+        self.state.pending.retain(Input::outlives_rebuild);
         self.machine.reset(Executor::new(self.project.clone()));
         self.ask_inputs(InputCommand::Stop);
         self.ask_log(LogCommand::Restart { generation: self.state.log_generation });
@@ -408,6 +411,9 @@ impl Driver {
     }
 
     fn on_log(&mut self, news: FromLog) {
+        if !matches!(news.what, LogNews::Failed(_)) {
+            self.state.contact.heard(self.state.began.elapsed());
+        }
         if news.generation != self.state.log_generation {
             return; // read before the rebuild
         }
@@ -416,6 +422,7 @@ impl Driver {
             LogNews::Record { record: Err(reason), .. } => self.fail(reason),
             LogNews::Read { next_offset } => self.step(Input::LogRead { next_offset }),
             LogNews::End { term, offset } => self.step(Input::LogEnd { term, offset }),
+            LogNews::Contact => {}
             LogNews::Failed(error) => self.read_failed(error),
         }
     }
@@ -467,7 +474,9 @@ impl Driver {
         if changed || now.duration_since(self.state.progress_at) >= PROGRESS_EVERY {
             self.state.progress_at = now;
             self.election.progress(Progress {
-                caught_up: view.caught_up && self.state.bus_ready,
+                caught_up: view.caught_up
+                    && self.state.bus_ready
+                    && !self.state.contact.is_lost(now - self.state.began),
                 role: wire_role(view.role).into(),
                 term: view.term.0,
                 commit_number: view.number.0,

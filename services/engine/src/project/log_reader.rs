@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use mesh_bus::{Bus, EndOf, Polled, ReadError, Reader, ReaderOptions, StartAt};
+use mesh_replication::engine::ASK_EVERY;
 use mesh_replication::{CommitRecord, Term};
 
 use crate::project::message::{FromLog, LogCommand, LogNews, StopFlag};
@@ -14,6 +15,8 @@ use crate::project::message::{FromLog, LogCommand, LogNews, StopFlag};
 const POLL_WAIT: Duration = Duration::from_millis(2);
 /// How long the bus may take to answer where the log ends.
 const END_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the bus may take to answer a question that is asked only to hear from it.
+const CONTACT_DEADLINE: Duration = Duration::from_millis(500);
 /// Wait after a failure.
 const RETRY_WAIT: Duration = Duration::from_millis(200);
 /// Records taken by one poll.
@@ -94,6 +97,7 @@ impl LogReader {
     /// `Ok` when the thread shall end.
     fn read(&self, reader: &mut dyn Reader, place: &mut Place) -> Result<(), ReadError> {
         let mut polled = Vec::new();
+        let mut heard = Instant::now();
         loop {
             while let Ok(command) = self.commands.try_recv() {
                 let restarted = matches!(command, LogCommand::Restart { .. });
@@ -112,6 +116,14 @@ impl LogReader {
             if self.stop.is_set() {
                 return Ok(());
             }
+            if heard.elapsed() >= ASK_EVERY {
+                // Silence says nothing: there may be nothing to read. Without an answer the driver draws its conclusion.
+                let answered = reader.end(&self.topic, EndOf::Stable, CONTACT_DEADLINE).is_ok();
+                heard = Instant::now();
+                if answered && !self.tell(place.generation, LogNews::Contact) {
+                    return Ok(());
+                }
+            }
             if self.hold.load(Ordering::Acquire) {
                 std::thread::park_timeout(POLL_WAIT);
                 continue;
@@ -120,6 +132,7 @@ impl LogReader {
             for item in polled.drain(..) {
                 let what = match item {
                     Polled::Record(record) => {
+                        heard = Instant::now();
                         place.next_offset = record.offset + 1;
                         let decoded = CommitRecord::decode(&record.payload)
                             .map_err(|error| format!("topic `{}` offset {}: {error}", self.topic, record.offset));

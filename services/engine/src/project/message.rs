@@ -88,6 +88,8 @@ pub enum LogNews {
         /// The offset.
         offset: u64,
     },
+    /// The bus has answered a question that was asked only to hear from it.
+    Contact,
     /// Reading failed; unless the log is gone, the reader tries again.
     Failed(ReadError),
 }

@@ -121,7 +121,7 @@ impl Local {
     pub fn publisher(&self, line: String) -> Result<Adapter, Fail> {
         let (listener, address) = listen()?;
         let config = PublisherConfig { base: self.base(), line, ..PublisherConfig::default() };
-        let place = mesh_publisher_adapter::service::Place {
+        let place = mesh_service::adapter::Place {
             name: "publisher-1".to_owned(),
             listener: ours(listener)?,
             address: address.clone(),
@@ -137,7 +137,7 @@ impl Local {
     pub fn subscriber(&self, line: String, bus: Arc<dyn Bus>) -> Result<Adapter, Fail> {
         let (listener, address) = listen()?;
         let config = SubscriberConfig { base: self.base(), line, ..SubscriberConfig::default() };
-        let place = mesh_subscriber_adapter::service::Place {
+        let place = mesh_service::adapter::Place {
             name: "subscriber-1".to_owned(),
             listener: ours(listener)?,
             address: address.clone(),

@@ -270,7 +270,34 @@ fn a_leader_without_its_bus_is_replaced_only_by_one_that_reaches_it() {
     assert_eq!(world.leader(), Some(("a", 1)), "the bus is down for all");
     world.candidates[c].caught_up = true;
     world.run_ms(200);
+    assert_eq!(world.leader(), Some(("a", 1)), "the bus is back: c may only have heard it a moment earlier");
+    world.run_ms(400);
     assert_eq!(world.leader(), Some(("c", 2)));
+}
+
+#[test]
+fn all_hear_the_bus_again_and_the_leader_stays() {
+    let (mut world, a, b, c) = three(1);
+    for it in [a, b, c] {
+        world.candidates[it].caught_up = false;
+    }
+    world.run_ms(5000);
+    for it in [c, b, a] {
+        world.candidates[it].caught_up = true;
+        world.run_ms(150);
+    }
+    world.run_ms(5000);
+    assert_eq!(world.leader(), Some(("a", 1)));
+}
+
+/// Found by the simulator (seed 372): an engine that lost its bus while it took over was waited for as if it were slow.
+#[test]
+fn one_that_loses_its_bus_while_it_takes_over_is_not_waited_for() {
+    let (mut world, a, _, _) = three(1);
+    world.candidates[a].role = CandidateRole::TakingOver;
+    world.candidates[a].caught_up = false;
+    world.run_ms(1600);
+    assert_eq!(world.leader(), Some(("b", 2)));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! One test per thing that can happen to an engine.
 
 use super::world::{FINGERPRINT, HEARTBEAT_US, Outcome, World};
-use crate::engine::{Effect, Input, RoleName};
-use crate::{CommitKind, Step, Term};
+use crate::engine::{Effect, Input, MachineState, RoleName, blocks_in};
+use crate::{CommitKind, EngineId, Step, Term};
 
 fn led_by_first(engines: usize) -> World {
     let mut world = World::new(engines);
@@ -36,6 +36,28 @@ fn takeover_after_a_crash_loses_nothing() {
     world.grant(1, 2);
     world.settle();
     assert_eq!(world.role(1), RoleName::Active);
+    world.check_complete();
+}
+
+#[test]
+fn first_commit_of_a_term_carries_the_clock_and_the_waiting_input() {
+    let mut world = led_by_first(2);
+    world.publish(4);
+    world.settle();
+    world.engines[0].paused = true;
+    world.pass(2 * HEARTBEAT_US);
+    world.publish(7);
+    world.settle();
+    world.grant(1, 2);
+    world.settle();
+    let opening = world.log.iter().find(|record| record.term == Term(2)).unwrap();
+    assert_eq!(opening.kind, CommitKind::Term);
+    assert!(
+        matches!(opening.steps[..], [Step::Tick { .. }, Step::Apply { input: 0, blocks: 1.. }]),
+        "{:?}",
+        opening.steps
+    );
+    assert!(blocks_in(&opening.steps) < 7, "one piece of it: a long backlog does not delay the term");
     world.check_complete();
 }
 
@@ -85,6 +107,49 @@ fn fenced_leader_with_another_tick_rebuilds() {
     assert_eq!(world.role(0), RoleName::Standby);
     assert_eq!(world.number(0), world.number(1));
     world.check_complete();
+}
+
+/// Found by the simulator (seed 4857): the fence of the term that was given back still waited at the writer, came after
+/// the log had been read for the same term's second fence, and let a commit through that others had overtaken.
+#[test]
+fn a_term_that_was_given_back_is_not_tried_again() {
+    let mut world = led_by_first(2);
+    world.publish(2);
+    world.settle();
+    world.engines[0].hold_writer = true;
+    world.pass(2 * HEARTBEAT_US);
+    world.publish(4);
+    world.settle(); // it has ticked, and its commit is on its way
+    world.engines[0].paused = true;
+    world.pass(1);
+    world.grant(1, 2);
+    world.settle(); // the successor ticks a microsecond later
+    world.engines[0].paused = false;
+    world.grant(0, 3); // this fence waits behind the commit
+    world.settle(); // other steps are in the log: it gives the term back and rebuilds
+    assert!(world.saw(0, |effect| matches!(effect, Effect::Rebuild { .. })));
+    world.grant(0, 3);
+    world.settle();
+    let fences = world.engines[0].effects_seen.iter().filter(|effect| **effect == Effect::Fence { term: Term(3) });
+    assert_eq!(fences.count(), 1);
+    world.writer(0);
+    world.writer(0);
+    world.grant(1, 4);
+    world.publish(3);
+    world.settle();
+    world.engines[0].hold_writer = false;
+    world.settle();
+    assert_eq!(world.role(0), RoleName::Standby);
+    world.check_complete();
+}
+
+/// Found while the simulator was written: the driver dropped a grant that waited while the role threw its state away. The
+/// election tells a term once, so the only candidate of a group would have led never again.
+#[test]
+fn a_grant_that_waits_outlives_a_rebuild() {
+    assert!(Input::Granted { term: Term(3) }.outlives_rebuild());
+    assert!(Input::HandOver { term: Term(3), successor: EngineId("b".into()) }.outlives_rebuild());
+    assert!(!Input::Applied { events: 1, state: MachineState::default() }.outlives_rebuild());
 }
 
 #[test]

@@ -251,3 +251,11 @@ fn real(value: &Value) -> Option<f64> {
         _ => None,
     }
 }
+
+/// True for equal values, and for equal numbers of different types.
+pub(crate) fn same_number(a: &Value, b: &Value) -> bool {
+    match (real(a), real(b)) {
+        (Some(x), Some(y)) if a.field_type() != b.field_type() => x == y,
+        _ => Ranked(a.clone()) == Ranked(b.clone()),
+    }
+}

@@ -24,6 +24,7 @@ use crate::run::{Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
 use crate::store::{Table, keys};
 use fold::Change;
+pub(crate) use fold::same_number;
 use group::{Group, OrderedRow};
 
 /// An aggregate window.

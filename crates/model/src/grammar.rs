@@ -1,0 +1,283 @@
+//! Every window element with its attributes and parts: what is done with each. The readers ask here what is known;
+//! docs/models/WINDOWS.md is written from here.
+
+use std::fmt::Write;
+
+/// A name and what is done with it.
+pub(crate) type Known = (&'static str, &'static str);
+
+/// A kind of window that runs.
+pub(crate) struct Kind {
+    pub element: &'static str,
+    /// What it does, and where it differs from the original.
+    pub about: &'static str,
+    /// Its attributes beside [`COMMON`].
+    pub attributes: &'static [Known],
+    /// Its parts beside [`PARTS`].
+    pub parts: &'static [Known],
+}
+
+/// A kind of window that exists but cannot run here.
+pub(crate) struct Missing {
+    pub element: &'static str,
+    pub because: &'static str,
+    pub way_out: &'static str,
+}
+
+/// Attributes of every window.
+pub(crate) const COMMON: [Known; 11] = [
+    ("name", "unique in the query; letters, digits, `_`, `-`"),
+    (
+        "index",
+        "pi_EMPTY keeps nothing; pi_RBTREE and the hash types keep rows by key; the level-DB types keep them in memory, with a warning",
+    ),
+    ("pubsub", "with the project's pubsub=\"manual\": whether the window can be published and subscribed"),
+    ("pubsub-index", "accepted, changes nothing: there are no snapshots for subscribers"),
+    ("output-insert-only", "updates leave as inserts of the new row, deletes do not leave"),
+    ("collapse-updates", "an update block leaves as one update"),
+    ("pulse-interval", "output is held and leaves at the first tick that is an interval after the last"),
+    ("exp-max-string", "accepted, changes nothing: texts are as long as they are"),
+    ("id", "metadata"),
+    ("layout", "metadata"),
+    ("queue-height", "accepted, changes nothing: Kafka is the queue"),
+];
+
+/// Parts of every window.
+pub(crate) const PARTS: [Known; 7] = [
+    ("schema", "fields, or copy= another window's, copy-keys; derived windows inherit where the original does"),
+    ("schema-string", "`id*:int64,name:string`, inside `schema` or in its place"),
+    ("connectors", "kafka connectors are started by the engine, others are reported"),
+    ("splitter-expr", "the slot of each event; negative: all slots, null: edges without a slot"),
+    ("splitter-plug", "refused: plug-ins are binary"),
+    ("splitter-lua", "refused: scripts come with a later version"),
+    ("description", "metadata"),
+];
+
+/// The kinds that run.
+pub(crate) const KINDS: &[Kind] = &[
+    Kind {
+        element: "window-source",
+        about: "Entry of events. Opcode algebra with an index; without, events pass as they are. A null key is a bad event.",
+        attributes: &[
+            ("insert-only", "anything but inserts (and upserts, which become inserts) is a bad event"),
+            ("autogen-key", "int64: a counter from 0; string: a UUID made of project, window and number"),
+        ],
+        parts: &[("retention", "all five types, by the recorded clock or by a date or stamp field")],
+    },
+    Kind {
+        element: "window-copy",
+        about: "Passes events on and keeps rows. An update renews the age of a row.",
+        attributes: &[],
+        parts: &[("retention", "as in window-source")],
+    },
+    Kind {
+        element: "window-filter",
+        about: "Rows for which the expression is true. With an index a delete passes when its row did, and carries it.",
+        attributes: &[("func", "of scripts"), ("init", "of scripts")],
+        parts: &[
+            ("expression", "EEL"),
+            ("expr-initialize", "see the expression language"),
+            ("code", "refused: scripts come with a later version"),
+            ("use", "of scripts"),
+            ("plugin", "refused: plug-ins are binary"),
+        ],
+    },
+    Kind {
+        element: "window-compute",
+        about: "Copies keys, computes the other fields, one event for one; both halves of an update are computed.",
+        attributes: &[],
+        parts: &[
+            ("output", "one field-expr for each non-key field, in schema order; field-plug is refused"),
+            ("expr-initialize", "see the expression language"),
+            ("context-plugin", "refused: plug-ins are binary"),
+        ],
+    },
+    Kind {
+        element: "window-functional",
+        about: "Functions, copies of same-named fields; see the function families.",
+        attributes: &[("produces-only-inserts", "accepted, changes nothing")],
+        parts: &[
+            ("function-context", "properties and functions"),
+            ("event-loops", "see the function families"),
+            ("generate", "see the function families"),
+            ("opcode", "see the function families"),
+        ],
+    },
+    Kind {
+        element: "window-calculate",
+        about: "Algorithm Summary; the other algorithms are refused by name.",
+        attributes: &[("algorithm", "Summary"), ("produces-only-inserts", "accepted, changes nothing")],
+        parts: &[
+            ("parameters", "windowLength; 0 = since the start"),
+            ("input-map", "input"),
+            ("output-map", "nOut nmissOut minOut maxOut sumOut meanOut stdOut varOut cssOut ussOut stderrOut cvOut"),
+            ("mas-map", "refused: MAS modules are scripts"),
+        ],
+    },
+    Kind {
+        element: "window-union",
+        about: "Streams of one schema as one, event by event. Without an index events pass.",
+        attributes: &[(
+            "strict",
+            "default true: the opcode algebra; false: inserts are upserts, deletes are safe deletes",
+        )],
+        parts: &[],
+    },
+    Kind {
+        element: "window-aggregate",
+        about: "One row for each value of the key fields: Insert, then update blocks, then Delete. One event for each changed \
+                group and input event; an update that moves a row changes the new group first, then the old one. All \
+                functions of the original are there; Timed forms of Sum, Ave, Count, Max, Min, Std, CountDistinct, \
+                CountNull, CountNonNull, Mode. Nulls are ignored; the sum of none is null; Mode gives the smallest of \
+                several; arguments may be expressions.",
+        attributes: &[],
+        parts: &[
+            ("output", "one field-expr for each non-key field, in schema order; field-plug is refused"),
+            ("expr-initialize", "refused when filled"),
+        ],
+    },
+    Kind {
+        element: "window-join",
+        about: "Four kinds, m:1, 1:m, 1:1 and m:n; full outer only on the whole keys of both sides. For each event the lookup \
+                side goes first. Null equals nothing. Key: the fact's, or both keys (same names get `l_` and `r_`) when \
+                neither side is matched on its whole key. Regeneration in the order in which the facts came.",
+        attributes: &[],
+        parts: &[
+            (
+                "join",
+                "type, no-regenerates; left-index or right-index pi_EMPTY of the fact side means no-regenerates; \
+                 use-secondary-index is always on",
+            ),
+            ("output", "field-selection, field-expr with l_ and r_, left-select, right-select; field-plug is refused"),
+            ("expr-initialize", "refused when filled"),
+        ],
+    },
+    Kind {
+        element: "window-pattern",
+        about: "Every operator of the logic. Inserts and upserts only; everything else is a bad event. Key: int64 from 0, or a \
+                UUID. `is` and `not` look at the next event of the partition. Without time fields the recorded clock counts.",
+        attributes: &[],
+        parts: &[(
+            "patterns",
+            "pattern@name,index,active with events, logic, output, timefields (date or stamp); lua-events, \
+             python-events and code are refused",
+        )],
+    },
+    Kind {
+        element: "window-geofence",
+        about: "Positions and the geometries that hold them: circles and polygons, geographic or cartesian. Geometries follow \
+                the opcode algebra leniently (an insert of a known one replaces it); they change nothing that went out. \
+                Old halves of updates and deletes are looked up among the geometries of now.",
+        attributes: &[],
+        parts: &[
+            (
+                "geofence",
+                "coordinate-type, output-multiple-results, output-sorted-results, polygon-compute-distance-to, \
+                 proximity-analysis; mesh settings, log-invalid-geometry and strict-projection change nothing",
+            ),
+            ("geometry", "all attributes; one point is a circle, three or more are a polygon"),
+            ("position", "x-fieldname, y-fieldname, lookupdistance"),
+            ("output", "all attributes"),
+        ],
+    },
+    Kind {
+        element: "window-remove-state",
+        about: "Every event as an insert under `eventNumber` (from 1, first field); an update is two events.",
+        attributes: &[
+            ("remove", "updates deletes retentionUpdates retentionDeletes updateBlockDeletes"),
+            ("add-log-fields", "originalOC and originalFL as last fields"),
+        ],
+        parts: &[],
+    },
+    Kind {
+        element: "window-counter",
+        about: "input, totalCount, totalSeconds, totalRate, intervalCount, intervalSeconds, intervalRate by the recorded \
+                clock; every event counts, both halves of an update too.",
+        attributes: &[
+            ("count-interval", "reports at the first tick that is an interval after the last; without: for each event"),
+            ("clear-interval", "totals start anew at the first tick that is an interval after the last start"),
+        ],
+        parts: &[],
+    },
+    Kind {
+        element: "window-transpose",
+        about: "Columns are named `<tag>_<value>`. Wide: one output for each input with a listed tag, deletes put nothing out.",
+        attributes: &[
+            ("mode", "wide or long"),
+            ("tag-name", "the field with the tag"),
+            ("tag-values", "the values of a tag"),
+            ("tags-included", "the tags; others are dropped"),
+            ("group-by", "wide: rows of a group share their values; without, all do"),
+            ("clear-timeout", "wide: a group is forgotten so long after its last event, at a tick"),
+        ],
+        parts: &[],
+    },
+];
+
+macro_rules! missing {
+    ($($element:literal: $because:literal, $way_out:literal;)*) => {
+        &[$(Missing { element: $element, because: $because, way_out: $way_out }),*]
+    };
+}
+
+/// The kinds that do not run.
+pub(crate) const MISSING: &[Missing] = missing! {
+    "window-lua": "scripts come with a later version", "write the step with EEL in a compute or filter window";
+    "window-python": "scripts come with a later version", "write the step with EEL in a compute or filter window";
+    "window-custom": "scripts come with a later version", "write the step with EEL in a compute or filter window";
+    "window-train": "models come with a later version", "score outside and publish the result";
+    "window-score": "models come with a later version", "score outside and publish the result";
+    "window-model-reader": "models come with a later version", "score outside and publish the result";
+    "window-model-supervisor": "models come with a later version", "score outside and publish the result";
+    "window-procedural": "plug-ins and DS2 programs are binary parts of the original engine",
+        "write the step with EEL in a compute window";
+    "window-notification": "engines of a group would each send the message", "notify from a subscriber adapter";
+    "window-statedb-writer": "an outside store is no part of the replicated state", "write from a subscriber adapter";
+    "window-statedb-reader": "an outside store is no part of the replicated state", "publish the looked-up values";
+    "window-object-tracker": "it comes with a later version", "track outside and publish the result";
+    "window-text-category": "SAS text analytics are not open", "analyse outside and publish the result";
+    "window-text-context": "SAS text analytics are not open", "analyse outside and publish the result";
+    "window-text-sentiment": "SAS text analytics are not open", "analyse outside and publish the result";
+    "window-textcategory": "SAS text analytics are not open", "analyse outside and publish the result";
+    "window-textcontext": "SAS text analytics are not open", "analyse outside and publish the result";
+    "window-textsentiment": "SAS text analytics are not open", "analyse outside and publish the result";
+    "window-texttopic": "SAS text analytics are not open", "analyse outside and publish the result";
+};
+
+/// The kind of an element.
+pub(crate) fn kind_of(element: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.element == element)
+}
+
+/// docs/models/WINDOWS.md: a table of every window element, attribute and part.
+pub fn windows_document() -> String {
+    let mut text = String::from(
+        "# Windows\n\nWhat is done with every window element of a project, its attributes and its parts. Written from \
+         `crates/model/src/grammar.rs`; a test compares (`UPDATE_EXPECT=1 cargo test -p mesh-model` rewrites). What is \
+         not listed is reported as unknown, with line and column; what is refused is an error that says why and names \
+         a way out.\n\nTime is the recorded clock: that of the last tick in the commit log. Every window saves and \
+         restores its state.\n\n## Every window\n\n| name | what is done |\n|---|---|\n",
+    );
+    let row = |text: &mut String, name: String, about: &str| {
+        writeln!(text, "| {name} | {about} |").expect("a string takes all that is written");
+    };
+    for (name, about) in COMMON {
+        row(&mut text, format!("`@{name}`"), about);
+    }
+    for (name, about) in PARTS {
+        row(&mut text, format!("`<{name}>`"), about);
+    }
+    for kind in KINDS {
+        write!(text, "\n## {}\n\n{}\n", kind.element, kind.about).expect("a string takes all that is written");
+        if !kind.attributes.is_empty() || !kind.parts.is_empty() {
+            text.push_str("\n| name | what is done |\n|---|---|\n");
+        }
+        kind.attributes.iter().for_each(|(name, about)| row(&mut text, format!("`@{name}`"), about));
+        kind.parts.iter().for_each(|(name, about)| row(&mut text, format!("`<{name}>`"), about));
+    }
+    text.push_str("\n## Refused\n\n| window | because | way out |\n|---|---|---|\n");
+    for Missing { element, because, way_out } in MISSING {
+        row(&mut text, format!("`{element}`"), &format!("{because} | {way_out}"));
+    }
+    text
+}

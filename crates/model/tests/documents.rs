@@ -1,0 +1,8 @@
+//! The tables in docs/ are what the code says.
+
+use expect_test::expect_file;
+
+#[test]
+fn every_window_element_is_in_the_document() {
+    expect_file!["../../../docs/models/WINDOWS.md"].assert_eq(&mesh_model::windows_document());
+}

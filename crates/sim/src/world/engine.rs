@@ -1,0 +1,485 @@
+//! An engine's process: the driver around the role, as in `services/engine/src/project/driver.rs`. The order of attention,
+//! the generations and what is dropped when are the same.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_replication::engine::{ASK_EVERY, BusContact, KeptOutputs, Now, RoleName};
+use mesh_replication::{CommitKind, CommitNumber, CommitRecord, Effect, EngineId, EngineRole, Input, Term};
+
+use crate::fault::Moment;
+use crate::plan::{MS, Plan};
+use crate::project::{Output, Project};
+use crate::world::readers::{InputNews, LogNews, Readers};
+use crate::world::streams::Candidate;
+use crate::world::writer_thread::{FromWriter, Job, WriterThread};
+use crate::world::{Event, Life, World, tell};
+
+/// Longest wait of a driver whose role waits for the clock.
+const IDLE_US: u64 = 20 * MS;
+/// How long a leader may take for its last commit when it is stopped.
+const STOP_US: u64 = 500 * MS;
+/// What an engine says that rightly refuses to go on.
+const GONE: &str = "no longer holds";
+/// Microseconds since the Unix epoch at the world's start.
+const EPOCH_US: i64 = 1_000_000_000;
+
+/// What the election, or whoever stops an engine, says.
+#[derive(Debug, Clone)]
+pub(crate) enum Control {
+    Granted { term: Term },
+    LeaderIs { term: Term, engine: EngineId },
+    HandOver { term: Term, successor: EngineId },
+    Stop,
+}
+
+/// An engine.
+pub(crate) struct Engine {
+    pub life: Life,
+    pub id: EngineId,
+    pub incarnation: u64,
+    pub role: EngineRole,
+    pub machine: Project,
+    kept: KeptOutputs<Output>,
+    pub readers: Readers,
+    pending: VecDeque<Input>,
+    control: VecDeque<Control>,
+    pub answers: VecDeque<FromWriter>,
+    pub writer: WriterThread,
+    pub bus_ready: bool,
+    pub contact: BusContact,
+    /// Faults that make it slow.
+    pub slow: u32,
+    /// Clock beside the true one.
+    pub clock: (i64, i64),
+    turn_due: bool,
+    wake_due: bool,
+    stopping: Option<u64>,
+    pub candidate: Candidate,
+    shown: (RoleName, Term, bool),
+    number: CommitNumber,
+    outputs: Vec<Output>,
+    effects: Vec<Effect>,
+}
+
+impl Engine {
+    pub fn new(index: usize, plan: &Plan) -> Engine {
+        let id = EngineId(Arc::from(format!("e{index}").as_str()));
+        Engine {
+            life: Life::default(),
+            role: EngineRole::new(id.clone(), plan.limits.clone()),
+            id,
+            incarnation: 0,
+            machine: Project::new(plan.inputs, plan.outputs, plan.limits.heartbeat_us.is_some()),
+            kept: KeptOutputs::new(plan.outputs),
+            readers: Readers::new(plan.inputs),
+            pending: VecDeque::new(),
+            control: VecDeque::new(),
+            answers: VecDeque::new(),
+            writer: WriterThread::default(),
+            bus_ready: false,
+            contact: BusContact::new(Duration::ZERO),
+            slow: 0,
+            clock: plan.clocks[index],
+            turn_due: false,
+            wake_due: false,
+            stopping: None,
+            candidate: Candidate::default(),
+            shown: (RoleName::Recovering, Term(0), false),
+            number: CommitNumber(0),
+            outputs: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// True when it says that it could lead at once.
+    pub fn is_fit(&self, now: u64) -> bool {
+        let level = !matches!(self.role.name().0, RoleName::Recovering | RoleName::Failed);
+        level && self.bus_ready && !self.contact.is_lost(Duration::from_micros(now))
+    }
+
+    /// True when the process runs and its role has not given up.
+    pub fn lives(&self) -> bool {
+        self.life.alive && self.role.name().0 != RoleName::Failed
+    }
+}
+
+impl World {
+    /// The process of an engine begins, with nothing but its name.
+    pub(crate) fn start_engine(&mut self, index: usize) {
+        if self.engines[index].life.alive {
+            return;
+        }
+        let old = &self.engines[index];
+        let mut engine = Engine::new(index, &self.plan);
+        engine.life.number = old.life.number + 1;
+        engine.life.alive = true;
+        engine.life.held = old.life.held;
+        engine.slow = old.slow;
+        engine.clock = old.clock;
+        engine.incarnation = old.incarnation + 1;
+        engine.contact = BusContact::new(Duration::from_micros(self.now));
+        let life = engine.life.number;
+        self.engines[index] = engine;
+        tell!(self, "e{index}    starts");
+        self.moment(Moment::Recovering, index);
+        self.open_writer(index);
+        self.fetch_log(index);
+        self.after(ASK_EVERY.as_micros() as u64, Event::Contact { engine: index, life });
+        self.start_candidate(index);
+    }
+
+    /// The process dies.
+    pub(crate) fn kill_engine(&mut self, index: usize) {
+        let engine = &mut self.engines[index];
+        if !engine.life.alive {
+            return;
+        }
+        engine.life.alive = false;
+        engine.life.stalled.clear();
+        tell!(self, "e{index}    dies");
+        self.candidate_gone(index);
+    }
+
+    pub(crate) fn stop_engine(&mut self, index: usize) {
+        if self.engines[index].life.alive {
+            let now = self.now;
+            self.engines[index].stopping.get_or_insert(now);
+            self.control(index, Control::Stop);
+        }
+    }
+
+    pub(crate) fn control(&mut self, index: usize, control: Control) {
+        self.engines[index].control.push_back(control);
+        self.wake_driver(index);
+    }
+
+    pub(crate) fn wake_driver(&mut self, index: usize) {
+        let engine = &mut self.engines[index];
+        if !engine.turn_due {
+            engine.turn_due = true;
+            let delay = if engine.slow > 0 { 20 * self.plan.turn_us } else { 0 };
+            let life = engine.life.number;
+            self.after(delay, Event::Turn { engine: index, life });
+        }
+    }
+
+    fn driver_now(&self, index: usize) -> Now {
+        let (offset, drift) = self.engines[index].clock;
+        let now = self.now as i64;
+        Now { mono: Duration::from_micros(self.now), wall_us: EPOCH_US + now + offset + now * drift / 1_000_000 }
+    }
+
+    pub(crate) fn wake(&mut self, index: usize) {
+        let engine = &mut self.engines[index];
+        engine.wake_due = false;
+        engine.pending.push_back(Input::Wake);
+        self.wake_driver(index);
+    }
+
+    /// The driver does some steps, then lets others have their turn.
+    pub(crate) fn turn(&mut self, index: usize) {
+        self.engines[index].turn_due = false;
+        let steps = if self.engines[index].slow > 0 { 1 } else { self.plan.steps_per_turn };
+        for _ in 0..steps {
+            if self.violation.is_some() || !self.one_step(index) {
+                break;
+            }
+        }
+        if self.has_work(index) && !self.engines[index].turn_due {
+            let engine = &mut self.engines[index];
+            engine.turn_due = true;
+            let delay = self.plan.turn_us * if engine.slow > 0 { 20 } else { 1 };
+            let life = engine.life.number;
+            self.after(delay, Event::Turn { engine: index, life });
+        }
+        self.after_steps(index);
+    }
+
+    fn has_work(&self, index: usize) -> bool {
+        let engine = &self.engines[index];
+        !(engine.control.is_empty()
+            && engine.answers.is_empty()
+            && engine.pending.is_empty()
+            && engine.readers.log_news.is_empty()
+            && engine.readers.input_news.is_empty())
+    }
+
+    fn one_step(&mut self, index: usize) -> bool {
+        while let Some(control) = self.engines[index].control.pop_front() {
+            self.on_control(index, control);
+        }
+        while let Some(answer) = self.engines[index].answers.pop_front() {
+            self.on_answer(index, answer);
+        }
+        let engine = &mut self.engines[index];
+        if let Some(input) = engine.pending.pop_front() {
+            self.step(index, input);
+        } else if let Some(news) = engine.readers.log_news.pop_front() {
+            self.on_log(index, news);
+        } else if let Some(news) = engine.readers.input_news.pop_front() {
+            self.on_inputs(index, news);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// What the driver does between its steps: it shows itself, and looks when it wants to be woken.
+    fn after_steps(&mut self, index: usize) {
+        let now = self.driver_now(index);
+        let engine = &mut self.engines[index];
+        let (name, term) = engine.role.name();
+        let caught_up = engine.is_fit(self.now);
+        let changed = engine.shown != (name, term, caught_up);
+        engine.shown = (name, term, caught_up);
+        if !engine.wake_due
+            && let Some((due, _)) = engine.role.next_deadline(now)
+        {
+            engine.wake_due = true;
+            let delay = (due.saturating_sub(now.mono).as_micros() as u64).clamp(200, IDLE_US);
+            let life = engine.life.number;
+            self.after(delay, Event::Wake { engine: index, life });
+        }
+        if name == RoleName::Failed {
+            let why = self.engines[index].role.view().waits_for;
+            if !(self.plan.may_refuse() && why.contains(GONE)) {
+                self.violate("role", format!("`e{index}` gives up: {why}"));
+            }
+        }
+        if changed {
+            self.say_progress(index);
+        }
+        if let Some(since) = self.engines[index].stopping
+            && (name != RoleName::Active || self.now > since + STOP_US)
+        {
+            self.leave(index);
+            self.kill_engine(index);
+        }
+        self.fetch_log(index);
+    }
+
+    fn step(&mut self, index: usize, input: Input) {
+        let now = self.driver_now(index);
+        let engine = &mut self.engines[index];
+        let mut effects = std::mem::take(&mut engine.effects);
+        let phase = engine.role.phase();
+        self.coverage.engine(phase, &input);
+        tell!(self, "e{index} <- {}", brief(&input));
+        let engine = &mut self.engines[index];
+        engine.role.step(input, now, &mut effects);
+        let reached = engine.role.phase();
+        if phase != reached {
+            tell!(self, "e{index}    {phase:?} -> {reached:?}");
+            self.coverage.moved(phase, reached);
+        }
+        self.check_engine(index);
+        for effect in effects.drain(..) {
+            self.carry_out(index, effect);
+        }
+        self.engines[index].effects = effects;
+    }
+
+    /// R5, whenever an engine has come to another commit.
+    fn check_engine(&mut self, index: usize) {
+        let engine = &mut self.engines[index];
+        let number = engine.role.number();
+        if number == engine.number {
+            return;
+        }
+        engine.number = number;
+        if engine.role.name().0 == RoleName::Standby && engine.role.view().ahead_steps == 0 {
+            let found = self.check.engine_at(&engine.id, number, &engine.machine.state());
+            self.found(found);
+        }
+    }
+
+    pub(crate) fn found(&mut self, found: Result<(), (&'static str, String)>) {
+        if let Err((rule, text)) = found {
+            self.violate(rule, text);
+        }
+    }
+
+    fn carry_out(&mut self, index: usize, effect: Effect) {
+        if !matches!(effect, Effect::Apply { .. } | Effect::Tick { .. }) {
+            tell!(self, "e{index} -> {}", brief_effect(&effect));
+        }
+        match effect {
+            Effect::Fence { term } => {
+                self.moment(Moment::Fencing, index);
+                self.give(index, Job::Fence(term));
+            }
+            Effect::AskLogEnd { term } => {
+                self.moment(Moment::AskingEnd, index);
+                self.ask_log_end(index, term);
+            }
+            Effect::StartInputs { positions } => self.start_inputs(index, positions),
+            Effect::Apply { input, blocks, keep } => self.apply(index, input as usize, blocks, keep),
+            Effect::Tick { clock_us, keep } => {
+                let engine = &mut self.engines[index];
+                engine.machine.tick(clock_us, &mut engine.outputs);
+                self.applied(index, 0, keep);
+            }
+            Effect::Commit { record } => {
+                let moment = if record.kind == CommitKind::Term { Moment::Opening } else { Moment::Committing };
+                let outputs = self.engines[index].kept.commit(record.number);
+                self.give(index, Job::Commit(record, outputs));
+                self.moment(moment, index);
+            }
+            Effect::ForgetOutputs { through } => self.engines[index].kept.forget(&through),
+            Effect::Rebuild { .. } => self.rebuild(index),
+            Effect::BecameActive { term } => {
+                self.moment(Moment::Leading, index);
+                self.grants.led = self.grants.led.max(term);
+            }
+            Effect::BecameStandby { .. } => self.give(index, Job::StandBy),
+            Effect::StepDown { term, successor, .. } => {
+                let successor = successor.filter(|successor| !successor.0.is_empty());
+                self.stepped_down(index, term, successor);
+            }
+            Effect::Alarm { .. } => {}
+        }
+    }
+
+    fn apply(&mut self, index: usize, input: usize, blocks: u32, keep: bool) {
+        let engine = &mut self.engines[index];
+        for _ in 0..blocks {
+            let (offset, value) =
+                engine.readers.waiting[input].pop_front().expect("the role applies only blocks that it was told of");
+            assert!(offset >= engine.machine.positions[input], "input offsets only rise");
+            engine.machine.apply(input, offset, value, &mut engine.outputs);
+        }
+        self.applied(index, u64::from(blocks), keep);
+        self.fetch_input(index, input);
+    }
+
+    fn applied(&mut self, index: usize, events: u64, keep: bool) {
+        let engine = &mut self.engines[index];
+        if crate::planted!(SequencesNotCounted) && !keep {
+            engine.outputs.iter().for_each(|output| engine.machine.sequences[usize::from(output.output)] -= 1);
+        }
+        for output in engine.outputs.drain(..).filter(|_| keep) {
+            engine.kept.keep(output);
+        }
+        let state = engine.machine.state();
+        engine.pending.push_back(Input::Applied { events, state });
+    }
+
+    fn rebuild(&mut self, index: usize) {
+        let engine = &mut self.engines[index];
+        engine.pending.retain(|input| input.outlives_rebuild() && !crate::planted!(GrantLostInRebuild));
+        engine.machine = Project::new(self.plan.inputs, self.plan.outputs, self.plan.limits.heartbeat_us.is_some());
+        engine.kept.clear();
+        engine.readers.restart();
+        engine.number = CommitNumber(0);
+        self.moment(Moment::Rebuilding, index);
+        self.fetch_log(index);
+    }
+
+    pub(crate) fn fail(&mut self, index: usize, reason: String) {
+        let mut effects = Vec::new();
+        self.engines[index].role.fail(reason, &mut effects);
+        for effect in effects {
+            self.carry_out(index, effect);
+        }
+    }
+
+    fn on_control(&mut self, index: usize, control: Control) {
+        let engine = &mut self.engines[index];
+        let input = match control {
+            Control::Granted { term } => Input::Granted { term },
+            Control::LeaderIs { term, engine } => Input::LeaderIs { term, engine },
+            Control::HandOver { term, successor } => Input::HandOver { term, successor },
+            Control::Stop => {
+                let (_, term) = engine.role.name();
+                Input::HandOver { term, successor: EngineId(Arc::from("")) }
+            }
+        };
+        engine.pending.push_back(input);
+    }
+
+    fn on_answer(&mut self, index: usize, answer: FromWriter) {
+        let engine = &mut self.engines[index];
+        match answer {
+            FromWriter::Ready(ready) => engine.bus_ready = ready,
+            FromWriter::Fenced(term) => engine.pending.push_back(Input::Fenced { term }),
+            FromWriter::FenceFailed(term) => {
+                engine.pending.push_back(Input::FenceFailed { term, reason: "no answer".to_owned() });
+            }
+            FromWriter::Committed(number) => {
+                engine.kept.committed(number);
+                engine.pending.push_back(Input::Committed { number });
+            }
+            FromWriter::CommitFailed(number, failure) => {
+                engine.kept.failed(number);
+                engine.pending.push_back(Input::CommitFailed { number, failure });
+            }
+        }
+    }
+
+    fn on_log(&mut self, index: usize, (generation, news): (u64, LogNews)) {
+        let stale = generation != self.engines[index].readers.log_generation;
+        if stale && !matches!(news, LogNews::Contact) && !crate::planted!(OldGenerationTaken) {
+            return; // read before the rebuild
+        }
+        self.engines[index].contact.heard(Duration::from_micros(self.now));
+        match news {
+            LogNews::Contact => {}
+            LogNews::Record { offset, wire } => match CommitRecord::decode(&wire) {
+                Ok(record) => self.step(index, Input::LogRecord { offset, record }),
+                Err(error) => self.fail(index, error.to_string()),
+            },
+            LogNews::Read { next_offset } => self.step(index, Input::LogRead { next_offset }),
+            LogNews::End { term, offset } => self.step(index, Input::LogEnd { term, offset }),
+            LogNews::Gone { needed, oldest } => self.gone(index, "the commit log", needed, oldest),
+        }
+    }
+
+    fn on_inputs(&mut self, index: usize, (generation, news): (u64, InputNews)) {
+        let engine = &mut self.engines[index];
+        if generation != engine.readers.input_generation {
+            if let InputNews::Blocks { input, .. } = news {
+                self.fetch_input(index, input); // there is room again
+            }
+            return;
+        }
+        match news {
+            InputNews::Started { positions } => {
+                engine.machine.positions.copy_from_slice(&positions);
+                let state = engine.machine.state();
+                self.step(index, Input::InputsStarted { state });
+            }
+            InputNews::Blocks { input, blocks } => {
+                let count = blocks.len() as u32;
+                engine.readers.waiting[input].extend(blocks);
+                self.step(index, Input::BlocksReady { input: input as u32, blocks: count });
+            }
+            InputNews::Gone { needed, oldest } => self.gone(index, "an input", needed, oldest),
+        }
+    }
+
+    fn gone(&mut self, index: usize, what: &str, needed: u64, oldest: u64) {
+        self.fail(index, format!("{what} {GONE} offset {needed} (oldest: {oldest})"));
+    }
+}
+
+fn brief(input: &Input) -> String {
+    match input {
+        Input::LogRecord { offset, record } => format!(
+            "LogRecord {offset}: term {} commit {} {:?} by {} {:?}",
+            record.term, record.number, record.kind, record.engine, record.steps
+        ),
+        Input::Applied { events, state } => format!("Applied {events} events, positions {:?}", state.positions),
+        other => format!("{other:?}"),
+    }
+}
+
+fn brief_effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Commit { record } => {
+            format!("Commit: term {} commit {} {:?} {:?}", record.term, record.number, record.kind, record.steps)
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,371 @@
+//! One pattern with its open instances.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mesh_event::{Block, Column, ColumnBuilder, FieldType, Value};
+use mesh_model::{Pattern, PatternEvent};
+
+use super::machine::{Machine, Outcome, Progress, UNSTAMPED};
+use crate::ops::aggregate::same_number;
+use crate::run::Run;
+use crate::state::{Damage, Reader, Writer};
+use crate::store::{event_time_us, keys};
+
+/// The kept fields of each event of the pattern, once it has come.
+pub(crate) type Captures = Vec<Option<Arc<[Value]>>>;
+
+/// A match in the making.
+#[derive(Debug, Clone)]
+struct Instance {
+    progress: Vec<Progress>,
+    variables: Vec<Option<Value>>,
+    captures: Captures,
+    /// Where it is looked for: the values of the index fields.
+    place: Arc<[u8]>,
+}
+
+/// One pattern of a window.
+pub(crate) struct Rule {
+    pub spec: Arc<Pattern>,
+    machine: Machine,
+    /// By number, oldest first.
+    open: BTreeMap<u64, Instance>,
+    places: BTreeMap<Arc<[u8]>, BTreeSet<u64>>,
+    /// Instances that time can change: (last quiet time, number).
+    deadlines: BTreeSet<(i64, u64)>,
+    next: u64,
+    /// Newest time of an event, or of the clock.
+    newest: Option<i64>,
+}
+
+/// What the events of a run are worth to a pattern, worked out for all rows at once.
+pub(crate) struct Looked {
+    /// For each event of the pattern that comes from this input: which rows meet its condition.
+    keep: Vec<Option<Vec<bool>>>,
+    /// For each event the values of its binds.
+    binds: Vec<Vec<Arc<Column>>>,
+    times: Option<Arc<Column>>,
+}
+
+impl Rule {
+    pub(crate) fn new(spec: &Pattern) -> Rule {
+        Rule {
+            machine: Machine::new(&spec.logic),
+            spec: Arc::new(spec.clone()),
+            open: BTreeMap::new(),
+            places: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next: 0,
+            newest: None,
+        }
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn look(&self, input: usize, run: &Run, errors: &mut u64) -> Looked {
+        let block = &run.block;
+        let mut keep = Vec::with_capacity(self.spec.events.len());
+        let mut binds = Vec::with_capacity(self.spec.events.len());
+        for event in &self.spec.events {
+            if event.input != input {
+                keep.push(None);
+                binds.push(Vec::new());
+                continue;
+            }
+            let mut rows = vec![true; block.len()];
+            if let Some(condition) = &event.condition {
+                *errors += condition.eval_filter(block, &mut rows).count;
+            }
+            keep.push(Some(rows));
+            let values = event.binds.iter().map(|(_, program, ty)| {
+                let evaluated = program.eval(block, *ty);
+                *errors += evaluated.errors.count;
+                evaluated.column
+            });
+            binds.push(values.collect());
+        }
+        let times = self.spec.times.get(input).copied().flatten().map(|field| Arc::clone(&block.columns[field]));
+        Looked { keep, binds, times }
+    }
+
+    /// The row at hand: what it completes, oldest instance first.
+    pub(crate) fn event(
+        &mut self,
+        input: usize,
+        block: &Block,
+        row: usize,
+        looked: &Looked,
+        clock: Option<i64>,
+        into: &mut Vec<Captures>,
+    ) {
+        let time = match &looked.times {
+            // An event without a time is as new as the newest before it.
+            Some(column) => event_time_us(column, row).or(self.newest).unwrap_or(0),
+            None => clock.unwrap_or(UNSTAMPED),
+        };
+        if looked.times.is_some() {
+            self.newest = self.newest.max(Some(time));
+            self.pass_time(self.newest.unwrap_or(time), into);
+        }
+        let mut place = Vec::new();
+        keys::write(&block.columns, self.spec.index.get(input).map_or(&[][..], Vec::as_slice), row, &mut place);
+        let place: Arc<[u8]> = place.into();
+        let spec = Arc::clone(&self.spec);
+        let here = Here { events: &spec.events, block, row, looked };
+        let mut kept: Vec<Option<Arc<[Value]>>> = vec![None; self.spec.events.len()];
+        let waiting: Vec<u64> =
+            self.places.get(&place).map(|numbers| numbers.iter().copied().collect()).unwrap_or_default();
+        for number in waiting {
+            let Some(instance) = self.open.get_mut(&number) else { continue };
+            let before = self.machine.deadline(&instance.progress);
+            let outcome = fed(&self.machine, instance, time, &here, &mut kept);
+            let after = self.machine.deadline(&instance.progress);
+            if before != after {
+                before.map(|before| self.deadlines.remove(&(before, number)));
+                self.deadlines.extend(after.map(|after| (after, number)));
+            }
+            self.ended(number, outcome, into);
+        }
+        // Only an event that meets some condition can open an instance.
+        if !looked.keep.iter().flatten().any(|keep| keep[row]) && !self.opens_on_absence() {
+            return;
+        }
+        let mut instance = Instance {
+            progress: self.machine.fresh(),
+            variables: vec![None; self.spec.variables.len()],
+            captures: vec![None; self.spec.events.len()],
+            place: Arc::clone(&place),
+        };
+        match fed(&self.machine, &mut instance, time, &here, &mut kept) {
+            Outcome::Done if instance.captures.iter().any(Option::is_some) => into.push(instance.captures),
+            Outcome::Open if self.machine.has_begun(&instance.progress) => {
+                let number = self.next;
+                self.next += 1;
+                self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
+                self.places.entry(place).or_default().insert(number);
+                self.open.insert(number, instance);
+            }
+            _ => {}
+        }
+    }
+
+    /// True when an event that meets no condition can be the first step: `fby(not(a), b)`.
+    fn opens_on_absence(&self) -> bool {
+        fn absent(logic: &mesh_model::PatternLogic) -> bool {
+            use mesh_model::PatternLogic::{And, Event, Fby, Is, Not, NotOccur, Or};
+            match logic {
+                Not(_) => true,
+                Fby { parts, .. } => parts.first().is_some_and(absent),
+                And(parts) | Or(parts) => parts.iter().any(absent),
+                Event(_) | NotOccur(_) | Is { .. } => false,
+            }
+        }
+        absent(&self.spec.logic)
+    }
+
+    fn ended(&mut self, number: u64, outcome: Outcome, into: &mut Vec<Captures>) {
+        if outcome == Outcome::Open {
+            return;
+        }
+        let Some(instance) = self.open.remove(&number) else { return };
+        if let Some(deadline) = self.machine.deadline(&instance.progress) {
+            self.deadlines.remove(&(deadline, number));
+        }
+        if let Some(numbers) = self.places.get_mut(&instance.place) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.places.remove(&instance.place);
+            }
+        }
+        if outcome == Outcome::Done {
+            into.push(instance.captures);
+        }
+    }
+
+    /// What becomes of instances whose time is over, oldest first.
+    fn pass_time(&mut self, now: i64, into: &mut Vec<Captures>) {
+        let due: BTreeSet<u64> =
+            self.deadlines.iter().take_while(|(deadline, _)| *deadline < now).map(|&(_, number)| number).collect();
+        for number in due {
+            let Some(instance) = self.open.get_mut(&number) else { continue };
+            let before = self.machine.deadline(&instance.progress);
+            before.map(|before| self.deadlines.remove(&(before, number)));
+            let outcome = self.machine.pass_time(&mut instance.progress, now);
+            let after = self.machine.deadline(&instance.progress).filter(|_| outcome == Outcome::Open);
+            self.deadlines.extend(after.map(|after| (after, number)));
+            self.ended(number, outcome, into);
+        }
+    }
+
+    /// True when the clock of the last tick is the time of events.
+    fn by_clock(&self) -> bool {
+        self.spec.times.iter().all(Option::is_none)
+    }
+
+    pub(crate) fn tick(&mut self, now: i64, started: bool, into: &mut Vec<Captures>) {
+        if !self.by_clock() {
+            return;
+        }
+        if started {
+            self.stamp(now);
+        }
+        self.pass_time(now, into);
+    }
+
+    /// Events from before the clock started are as old as the clock.
+    fn stamp(&mut self, now: i64) {
+        self.deadlines.clear();
+        for (&number, instance) in &mut self.open {
+            instance.progress.iter_mut().filter(|part| part.time == UNSTAMPED).for_each(|part| part.time = now);
+            self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
+        }
+    }
+
+    /// The earliest clock at which a tick changes anything.
+    pub(crate) fn deadline_us(&self) -> Option<i64> {
+        let (deadline, _) = self.deadlines.first().filter(|_| self.by_clock())?;
+        Some(deadline.saturating_add(1))
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.next, self.newest));
+        to.length(self.open.len());
+        for (number, instance) in &self.open {
+            to.put(number);
+            let progress = instance.progress.iter().map(|part| (part.done, part.count, part.time));
+            to.put(&progress.collect::<Vec<_>>());
+            to.put(&instance.variables);
+            to.put(&instance.captures.iter().map(|kept| kept.as_ref().map(|kept| kept.to_vec())).collect::<Vec<_>>());
+            to.put(&instance.place.to_vec());
+        }
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        (self.next, self.newest) = from.get()?;
+        let (instances, _) = from.length()?;
+        let shape = self.machine.fresh().len();
+        for _ in 0..instances {
+            let number = from.get()?;
+            let progress: Vec<(bool, u32, i64)> = from.get()?;
+            let variables: Vec<Option<Value>> = from.get()?;
+            let captures: Vec<Option<Vec<Value>>> = from.get()?;
+            let place: Vec<u8> = from.get()?;
+            let is = |value: &Value, ty: FieldType| value.field_type().is_none_or(|found| found == ty);
+            let kept_fit = captures.len() == self.spec.events.len()
+                && captures.iter().zip(&self.spec.events).all(|(kept, event)| {
+                    kept.as_ref().is_none_or(|kept| {
+                        let types = event.keeps.iter().map(|&field| event.kept.fields()[field].ty);
+                        kept.len() == event.keeps.len() && kept.iter().zip(types).all(|(value, ty)| is(value, ty))
+                    })
+                });
+            let variables_fit = variables.len() == self.spec.variables.len()
+                && variables
+                    .iter()
+                    .zip(&self.spec.variables)
+                    .all(|(value, ty)| value.as_ref().is_none_or(|v| is(v, *ty)));
+            if progress.len() != shape || !kept_fit || !variables_fit {
+                return Err(Damage::Broken("an instance of a pattern has another shape than the pattern"));
+            }
+            let progress: Vec<Progress> =
+                progress.into_iter().map(|(done, count, time)| Progress { done, count, time }).collect();
+            if !self.machine.is_possible(&progress) {
+                return Err(Damage::Broken("an instance of a pattern is further than the pattern is long"));
+            }
+            let place: Arc<[u8]> = place.into();
+            self.deadlines.extend(self.machine.deadline(&progress).map(|deadline| (deadline, number)));
+            self.places.entry(Arc::clone(&place)).or_default().insert(number);
+            let captures = captures.into_iter().map(|kept| kept.map(Arc::from)).collect();
+            self.open.insert(number, Instance { progress, variables, captures, place });
+        }
+        Ok(())
+    }
+}
+
+/// The row at hand, for the conditions of a pattern's events.
+struct Here<'a> {
+    events: &'a [PatternEvent],
+    block: &'a Block,
+    row: usize,
+    looked: &'a Looked,
+}
+
+/// Shows the row at hand to an instance. `kept`: the row's values for each event, made once for all instances.
+fn fed(
+    machine: &Machine,
+    instance: &mut Instance,
+    time: i64,
+    here: &Here<'_>,
+    kept: &mut [Option<Arc<[Value]>>],
+) -> Outcome {
+    let Instance { progress, variables, captures, .. } = instance;
+    let mut matches = |event: usize| {
+        let matched = here.meets(event, variables);
+        if matched {
+            let values = kept[event].get_or_insert_with(|| {
+                let fields = here.events[event].keeps.iter();
+                fields.map(|&field| here.block.columns[field].value(here.row)).collect()
+            });
+            captures[event] = Some(Arc::clone(values));
+        }
+        matched
+    };
+    machine.feed(progress, time, &mut matches)
+}
+
+impl Here<'_> {
+    /// Whether the row is this event, given the variables; if it is, its variables are bound.
+    fn meets(&self, at: usize, variables: &mut [Option<Value>]) -> bool {
+        let event = &self.events[at];
+        if !self.looked.keep[at].as_ref().is_some_and(|keep| keep[self.row]) {
+            return false;
+        }
+        let mut bound: Vec<(usize, Value)> = Vec::new();
+        for ((variable, ..), column) in event.binds.iter().zip(&self.looked.binds[at]) {
+            let value = column.value(self.row);
+            let before = bound.iter().find(|(other, _)| other == variable).map(|(_, value)| value);
+            match before.or(variables[*variable].as_ref()) {
+                // Null is equal to nothing, and binds nothing.
+                _ if value.is_null() => return false,
+                Some(before) if !same_number(before, &value) => return false,
+                Some(_) => {}
+                None => bound.push((*variable, value)),
+            }
+        }
+        if !event.tests.is_empty() && !self.passes(event, variables, &bound) {
+            return false;
+        }
+        bound.into_iter().for_each(|(variable, value)| variables[variable] = Some(value));
+        true
+    }
+
+    /// The tests of an event, over one row and the variables.
+    fn passes(&self, event: &PatternEvent, variables: &[Option<Value>], bound: &[(usize, Value)]) -> bool {
+        let mut columns: Vec<Arc<Column>> =
+            self.block.columns.iter().map(|column| Arc::new(column.gather(&[self.row as u32]))).collect();
+        let fields = columns.len();
+        for (variable, field) in event.scope.fields()[fields..].iter().enumerate() {
+            let new = bound.iter().find(|(other, _)| *other == variable).map(|(_, value)| value);
+            let mut builder = ColumnBuilder::new(field.ty, 1);
+            match new.or(variables[variable].as_ref()) {
+                Some(value) if builder.push(value) => {}
+                _ => builder.push_null(),
+            }
+            columns.push(Arc::new(builder.finish()));
+        }
+        let block = Block {
+            schema: Arc::clone(&event.scope),
+            kind: self.block.kind,
+            opcodes: vec![self.block.opcodes[self.row]],
+            flags: vec![self.block.flags[self.row]],
+            columns,
+        };
+        let mut keep = Vec::new();
+        event.tests.iter().all(|test| {
+            test.eval_filter(&block, &mut keep);
+            keep == [true]
+        })
+    }
+}
