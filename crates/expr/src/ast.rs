@@ -28,8 +28,14 @@ pub(crate) enum ExprKind {
         name_span: Range<usize>,
         args: Vec<Expr>,
     },
-    /// Condition, value if true, value if not (only the functional language writes it).
-    Choose(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `object.method(args)`.
+    Method {
+        object: String,
+        object_span: Range<usize>,
+        method: String,
+        method_span: Range<usize>,
+        args: Vec<Expr>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +68,38 @@ pub(crate) enum Comparison {
     GreaterEqual,
 }
 
+/// What an object variable is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ObjectKind {
+    Regex,
+    Array(Type),
+}
+
+/// From, to, and the step, of a `for`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bounds {
+    pub from: Expr,
+    pub to: Expr,
+    pub step: Option<Expr>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Stmt {
     Declare {
         ty: Type,
         name: String,
         span: Range<usize>,
+        /// `static`: set once, kept from event to event.
+        keep: bool,
+        /// `string(n)`: longer texts are cut.
+        size: Option<i64>,
         value: Option<Expr>,
+    },
+    Object {
+        kind: ObjectKind,
+        name: String,
+        span: Range<usize>,
+        keep: bool,
     },
     Assign {
         name: String,
@@ -79,6 +110,26 @@ pub(crate) enum Stmt {
         condition: Expr,
         then: Vec<Stmt>,
         otherwise: Vec<Stmt>,
+    },
+    While {
+        condition: Expr,
+        body: Vec<Stmt>,
+    },
+    For {
+        name: String,
+        span: Range<usize>,
+        bounds: Box<Bounds>,
+        body: Vec<Stmt>,
+    },
+    Break,
+    Continue,
+    Goto {
+        label: String,
+        span: Range<usize>,
+    },
+    Label {
+        name: String,
+        span: Range<usize>,
     },
     Return(Expr),
     /// Its value is the program's unless a later statement gives another.

@@ -2,14 +2,15 @@
 
 use mesh_event::NullMask;
 
+use crate::Type;
 use crate::convert::make_texts;
-use crate::functions::{Kernel, Pattern};
+use crate::functions::{AnyFunction, Kernel, Pattern};
 use crate::kernel::Context;
-use crate::scalar::{Outcome, Scalar};
-use crate::vector::{Vector, union};
+use crate::scalar::{OVERFLOW, Outcome, Scalar};
+use crate::state::State;
+use crate::vector::{Texts, Vector, union};
 
 pub(crate) const NAN: &str = "the function has no value here";
-const OVERFLOW: &str = "integer overflow";
 const BAD_PATTERN: &str = "`*` inside a pattern is not allowed";
 
 /// Where a call is null, and whether its arguments are all constant; `None`: null everywhere.
@@ -60,10 +61,55 @@ pub(crate) fn call<'b>(kernel: Kernel, args: &[Vector<'_>], context: &mut Contex
             let pattern = Pattern::parse(text(1, 0));
             booleans(context, nulls, constant, |row| Some(pattern.as_ref()?.matches(text(0, row))))
         }
+        Kernel::Any(f, result) => each_row(f, result, args, nulls, constant, context),
         Kernel::Match => {
             booleans(context, nulls, constant, |row| Some(Pattern::parse(text(1, row))?.matches(text(0, row))))
         }
     })
+}
+
+/// A function of values as they are, row by row; it remembers nothing.
+fn each_row<'b>(
+    f: AnyFunction,
+    result: Type,
+    args: &[Vector<'_>],
+    mut nulls: NullMask,
+    constant: bool,
+    context: &mut Context<'_>,
+) -> Vector<'b> {
+    let rows = if constant { 1 } else { context.rows };
+    let mut state = State::default();
+    let mut values = Vec::with_capacity(rows);
+    let mut given = Vec::with_capacity(args.len());
+    for row in 0..rows {
+        let mut value = Scalar::Null;
+        if !nulls.is_null(row) {
+            given.clear();
+            given.extend(args.iter().map(|arg| arg.scalar(row)));
+            match f(&mut state, &given) {
+                Ok(made) => value = made,
+                Err(message) => context.fail(row, constant, message),
+            }
+        }
+        if value.is_null() {
+            nulls.set(row);
+        }
+        values.push(value);
+    }
+    match result {
+        Type::Integer => Vector::integers(values.iter().map(Scalar::integer).collect(), nulls, constant),
+        Type::Real | Type::Date => Vector::reals(values.iter().map(Scalar::real).collect(), nulls, constant),
+        Type::Boolean => Vector::booleans(values.iter().map(Scalar::holds).collect(), nulls, constant),
+        Type::String => {
+            let mut texts = Texts::with_rows(rows);
+            for (row, value) in values.iter().enumerate() {
+                if !texts.push(value.str()) {
+                    nulls.set(row);
+                }
+            }
+            Vector::text(texts, nulls, constant)
+        }
+    }
 }
 
 fn integers<'b>(
@@ -97,7 +143,7 @@ fn booleans<'b>(
 }
 
 /// Runs a function over one row's arguments, none of which is null.
-pub(crate) fn call_one<'a>(kernel: Kernel, args: &[Scalar<'_>]) -> Outcome<'a> {
+pub(crate) fn call_one<'a>(kernel: Kernel, args: &[Scalar<'_>], state: &mut State) -> Outcome<'a> {
     let real = |arg: usize| args[arg].real();
     let integer = |arg: usize| args[arg].integer();
     let text = |arg: usize| args[arg].str();
@@ -115,6 +161,7 @@ pub(crate) fn call_one<'a>(kernel: Kernel, args: &[Scalar<'_>]) -> Outcome<'a> {
             let pattern = Pattern::parse(text(1)).ok_or(BAD_PATTERN)?;
             return Ok(Scalar::Boolean(pattern.matches(text(0))));
         }
+        Kernel::Any(f, _) => return f(state, args),
         Kernel::Text(f) => f(text(0), &mut out),
         Kernel::TextInteger(f) => f(text(0), integer(1), &mut out),
         Kernel::TextInteger2(f) => f(text(0), integer(1), integer(2), &mut out),

@@ -81,17 +81,40 @@ fn digits(text: &str) -> Option<i64> {
     if fine { text.parse().ok() } else { None }
 }
 
-/// Appends `2010-02-12 08:30:00`, with fractional seconds only when there are any; false when out of range.
-pub(crate) fn write(days: f64, out: &mut String) -> bool {
-    let Some(micros) = to_micros(days) else { return false };
+/// A date by the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub year: i64,
+    pub month: i64,
+    pub day: i64,
+    pub hour: i64,
+    pub minute: i64,
+    pub second: i64,
+    pub micros: i64,
+}
+
+/// The parts of a date; `None` when out of range.
+pub(crate) fn parts(days: f64) -> Option<Parts> {
+    let micros = to_micros(days)?;
     let (year, month, day) = civil_of_days(micros.div_euclid(MICROS));
     let rest = micros.rem_euclid(MICROS);
     let seconds = rest / 1_000_000;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    Some(Parts { year, month, day, hour, minute, second, micros: rest % 1_000_000 })
+}
+
+/// The start of a day; `None` when there is no such day.
+pub(crate) fn of_day(year: i64, month: i64, day: i64) -> Option<f64> {
+    let fine = (1..=12).contains(&month) && (1..=month_length(year, month)).contains(&day);
+    fine.then(|| (days_of_civil(year, month, day) + EPOCH) as f64)
+}
+
+/// Appends `2010-02-12 08:30:00`, with fractional seconds only when there are any; false when out of range.
+pub(crate) fn write(days: f64, out: &mut String) -> bool {
+    let Some(Parts { year, month, day, hour, minute, second, micros }) = parts(days) else { return false };
     let written = write!(out, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
-    let fraction = rest % 1_000_000;
-    if fraction != 0 {
-        let digits = format!("{fraction:06}");
+    if micros != 0 {
+        let digits = format!("{micros:06}");
         out.push('.');
         out.push_str(digits.trim_end_matches('0'));
     }

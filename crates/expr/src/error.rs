@@ -15,6 +15,8 @@ pub struct ExprError {
     pub span: Range<usize>,
     /// What was found and what was expected.
     pub message: String,
+    /// The line of the first offending character.
+    pub source_line: String,
     /// The way out, when one is known.
     pub help: Option<String>,
 }
@@ -23,9 +25,37 @@ impl ExprError {
     /// An error about `span` of `text`.
     pub(crate) fn at(text: &str, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> ExprError {
         let (line, column) = position(text, span.start);
-        ExprError { line, column, span, message: message.into(), help }
+        let source_line = text.lines().nth(line as usize - 1).unwrap_or_default().to_owned();
+        ExprError { line, column, span, message: message.into(), source_line, help }
+    }
+
+    /// The error as a compiler prints it: the line of the text, a caret below the place, the way out.
+    pub fn pretty(&self) -> String {
+        let (start, length) = self.shown();
+        let line: String = self.source_line.chars().skip(start).take(MAX_SHOWN).collect();
+        let at = (self.column as usize - 1).saturating_sub(start);
+        let carets = "^".repeat(length.min(MAX_SHOWN.saturating_sub(at)).max(1));
+        let margin = " ".repeat(self.line.to_string().len());
+        // Tabs stay tabs, so that the caret stands where the reader sees the place.
+        let indent: String = line.chars().take(at).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let mut out = format!("{self}\n{} | {line}\n{margin} | {indent}{carets}", self.line);
+        if let Some(help) = &self.help {
+            out.push_str(&format!("\n{margin} = help: {help}"));
+        }
+        out
+    }
+
+    /// First character of the line that is shown, and how many are marked.
+    fn shown(&self) -> (usize, usize) {
+        let column = self.column as usize - 1;
+        let start = column.saturating_sub(MAX_SHOWN / 2);
+        let left = self.source_line.chars().count().saturating_sub(column);
+        (start, self.span.len().min(left))
     }
 }
+
+/// Most characters of a line that are shown.
+const MAX_SHOWN: usize = 120;
 
 /// Line and column (both from 1, columns in characters) of a byte offset.
 pub(crate) fn position(text: &str, offset: usize) -> (u32, u32) {

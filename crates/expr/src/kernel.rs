@@ -8,6 +8,7 @@ use crate::active::Active;
 use crate::ast::Comparison;
 use crate::error::{RowError, RowErrors};
 use crate::node::{Arithmetic, Site};
+use crate::scalar::{DIVISION, OVERFLOW};
 use crate::vector::{Vector, union};
 
 /// Where an operator works and where it reports: only errors of active rows count.
@@ -91,9 +92,6 @@ fn zip_checked<A: Copy, T: Clone>(
     let pick = |one: bool, row: usize| if one { 0 } else { row };
     context.rows_of(nulls, a_one && b_one, empty, message, |row| f(a[pick(a_one, row)], b[pick(b_one, row)]))
 }
-
-const OVERFLOW: &str = "integer overflow";
-const DIVISION: &str = "division by zero";
 
 pub(crate) fn integers<'b>(
     op: Arithmetic,

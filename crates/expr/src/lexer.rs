@@ -29,8 +29,8 @@ pub(crate) enum TokenKind {
 }
 
 /// Longest first, so that `<=` is not read as `<`.
-const SYMBOLS: [&str; 18] =
-    ["==", "!=", "<>", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "&", "(", ")", ",", ";"];
+const SYMBOLS: [&str; 20] =
+    ["==", "!=", "<>", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "&", "(", ")", ",", ";", ".", ":"];
 
 /// Splits a text into tokens; the last one is [`TokenKind::End`].
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, ExprError> {

@@ -2,34 +2,26 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Block, Column, ColumnBuilder, FieldType, Schema};
+use mesh_event::{Block, Column, ColumnBuilder, FieldType};
 
 use crate::active::{Active, holds};
-use crate::check::{self, Checked};
+use crate::check::{self, Checked, Mode};
 use crate::kernel::Context;
-use crate::node::{Node, Site, Step};
+use crate::node::{Node, Step};
 use crate::row::{RowRun, SMALL_BLOCK};
 use crate::run::Run;
-use crate::{ExprError, RowErrors, Type, parser, scalar, store};
+use crate::scalar::Scalar;
+use crate::scope::{Library, Scope};
+use crate::state::State;
+use crate::store::WHOLE;
+use crate::{ExprError, RowErrors, Type, parser, store};
 
-/// The names that a program may use.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    pub(crate) fields: Vec<(String, FieldType)>,
-}
-
-impl Scope {
-    /// The fields of a window's input, `ESP_OPCODE` and `ESP_FLAGS`.
-    pub fn new(input: &Schema) -> Scope {
-        Scope { fields: input.fields().iter().map(|field| (field.name.clone(), field.ty)).collect() }
-    }
-}
-
-/// A checked, compiled expression program. Cheap to clone; it keeps no state between blocks.
+/// A checked, compiled expression program. Cheap to clone; what it remembers between events is in a [`State`].
 #[derive(Debug, Clone)]
 pub struct Program {
     text: Arc<str>,
     code: Arc<Checked>,
+    library: Arc<Library>,
     /// The field whose value the whole program is, and its type.
     copies: Option<(usize, FieldType)>,
 }
@@ -47,16 +39,13 @@ impl Program {
     /// Compiles a program in the expression language (EEL).
     pub fn compile(text: &str, scope: &Scope) -> Result<Program, ExprError> {
         let stmts = parser::program(text)?;
-        Ok(Program::of(text, check::check(text, &stmts, scope)?, scope))
-    }
-
-    pub(crate) fn of(text: &str, code: Checked, scope: &Scope) -> Program {
+        let (code, _) = check::check(text, &stmts, scope, Mode::Program)?;
         let copied = match code.steps.as_slice() {
             [Step::Value(Node::Field(index)) | Step::Return(Node::Field(index))] => Some(*index),
             _ => code.copies,
         };
         let copies = copied.map(|index| (index, scope.fields[index].1));
-        Program { text: text.into(), code: Arc::new(code), copies }
+        Ok(Program { text: text.into(), code: Arc::new(code), library: Arc::clone(&scope.library), copies })
     }
 
     /// The text that was compiled.
@@ -64,11 +53,23 @@ impl Program {
         &self.text
     }
 
-    /// The program without white space and comments that mean nothing: equal texts do the same.
+    /// The program, and the initializer and the functions that it shares, without white space and comments that mean
+    /// nothing: equal texts do the same.
     pub fn canonical(&self) -> String {
-        let Ok(tokens) = crate::lexer::tokens(self.text()) else { return self.text().to_owned() };
-        let words: Vec<&str> = tokens.iter().map(|token| &self.text()[token.span.clone()]).collect();
-        words.join(" ")
+        let mut texts = vec![canonical(&self.text)];
+        texts.extend(self.library.texts.iter().map(|text| canonical(text)));
+        texts.join("\n")
+    }
+
+    /// True when the result depends on more than the event: on variables that are kept, the clock, random numbers.
+    pub fn needs_state(&self) -> bool {
+        !self.code.pure
+    }
+
+    /// True when the recorded clock can change the result.
+    pub fn reads_clock(&self) -> bool {
+        let shared = self.library.functions.iter().filter_map(|function| function.code.as_ref());
+        self.code.clock || shared.chain(&self.library.initializer).any(|code| code.clock)
     }
 
     /// The type of the result; `None` when it is always null or a copy of a blob or an array.
@@ -90,53 +91,84 @@ impl Program {
         self.copies.filter(|(_, ty)| *ty == into).map(|(index, _)| index)
     }
 
-    /// Runs over a whole block; the result is converted to `into`, null where that fails.
-    /// The block's schema must be the one of the scope.
+    /// Runs over a whole block; the result is converted to `into`, null where that fails. The block's schema must be the
+    /// one of the scope. For a program that needs a state ([`Program::needs_state`]) each block starts from nothing:
+    /// windows use [`Program::eval_all`].
     pub fn eval(&self, block: &Block, into: FieldType) -> Evaluated {
         if let Some(index) = self.copied_field(into) {
             return Evaluated { column: block.columns[index].clone(), errors: RowErrors::default() };
         }
-        let Some(result) = self.code.result.filter(|result| store::fits(*result, into)) else {
-            let mut builder = ColumnBuilder::new(into, block.len());
-            (0..block.len()).for_each(|_| builder.push_null());
-            return Evaluated { column: Arc::new(builder.finish()), errors: RowErrors::default() };
+        let Some(result) = self.result_for(into) else {
+            return Evaluated { column: Arc::new(nulls(into, block.len())), errors: RowErrors::default() };
         };
-        if block.len() <= SMALL_BLOCK {
-            let mut run = RowRun::new(block, self.code.locals.len());
+        if !self.code.pure || block.len() <= SMALL_BLOCK {
+            let mut state = State::default();
+            let mut run = RowRun::new(block, &self.library, &mut state);
             let column =
-                store::store_rows(&mut run, block.len(), (result, into), |run, row| run.program(&self.code.steps, row));
+                store::store_rows(&mut run, block.len(), (result, into), |run, row| run.program(&self.code, row));
             return Evaluated { column: Arc::new(column), errors: run.errors };
         }
         let mut run = Run::new(block, &self.code.locals, result);
         let value = run.program(&self.code.steps);
         let mut errors = std::mem::take(&mut run.errors);
-        let site = Site { line: 1, column: 1 };
-        let mut context = Context { rows: block.len(), active: &Active::All, errors: &mut errors, site };
+        let mut context = Context { rows: block.len(), active: &Active::All, errors: &mut errors, site: WHOLE };
         let column = store::store(value, result, into, &mut context);
         Evaluated { column: Arc::new(column), errors }
     }
 
-    /// Runs over a whole block as a condition: `keep` is cleared, then gets one entry per event; null is false.
+    /// Runs the programs of a window over a whole block: for each event all of them in their order, so that they see
+    /// what earlier ones did to shared variables.
+    pub fn eval_all(programs: &[(&Program, FieldType)], block: &Block, state: &mut State) -> Vec<Evaluated> {
+        let Some((stateful, _)) = programs.iter().find(|(program, _)| program.needs_state()) else {
+            return programs.iter().map(|(program, into)| program.eval(block, *into)).collect();
+        };
+        let rows = block.len();
+        let mut values: Vec<Vec<Scalar<'_>>> = programs.iter().map(|_| Vec::with_capacity(rows)).collect();
+        let mut run = RowRun::new(block, &stateful.library, state);
+        let mut errors: Vec<RowErrors> = programs.iter().map(|_| RowErrors::default()).collect();
+        for row in 0..rows {
+            for (((program, into), values), errors) in programs.iter().zip(&mut values).zip(&mut errors) {
+                if program.copied_field(*into).is_none() {
+                    values.push(run.program(&program.code, row));
+                    errors.add(std::mem::take(&mut run.errors));
+                }
+            }
+        }
+        let made = programs.iter().zip(values).zip(errors).map(|(((program, into), values), mut errors)| {
+            let column = match (program.copied_field(*into), program.result_for(*into)) {
+                (Some(index), _) => Arc::clone(&block.columns[index]),
+                (None, None) => Arc::new(nulls(*into, rows)),
+                (None, Some(result)) => {
+                    let each = |_: &mut RowRun<'_, '_>, row: usize| values[row].clone();
+                    Arc::new(store::store_rows(&mut run, rows, (result, *into), each))
+                }
+            };
+            errors.add(std::mem::take(&mut run.errors));
+            Evaluated { column, errors }
+        });
+        made.collect()
+    }
+
+    /// The type of the result, when a field of type `into` can hold it.
+    fn result_for(&self, into: FieldType) -> Option<Type> {
+        self.code.result.filter(|result| store::fits(*result, into))
+    }
+
+    /// Runs over a whole block as a condition: `keep` is cleared, then gets one entry per event; null is false. As for
+    /// [`Program::eval`], windows whose program needs a state use [`Program::eval_filter_in`].
     pub fn eval_filter(&self, block: &Block, keep: &mut Vec<bool>) -> RowErrors {
+        if !self.code.pure || block.len() <= SMALL_BLOCK {
+            return self.eval_filter_in(block, keep, &mut State::default());
+        }
         keep.clear();
         let Some(result) = self.code.result else {
             keep.resize(block.len(), false);
             return RowErrors::default();
         };
-        if block.len() <= SMALL_BLOCK {
-            let mut run = RowRun::new(block, self.code.locals.len());
-            keep.extend((0..block.len()).map(|row| {
-                let value = run.program(&self.code.steps, row);
-                let value = scalar::cast(value, result, Type::Boolean);
-                run.settle(value, Site { line: 1, column: 1 }).holds()
-            }));
-            return run.errors;
-        }
         let mut run = Run::new(block, &self.code.locals, result);
         let value = run.program(&self.code.steps);
         let mut errors = std::mem::take(&mut run.errors);
-        let site = Site { line: 1, column: 1 };
-        let mut context = Context { rows: block.len(), active: &Active::All, errors: &mut errors, site };
+        let mut context = Context { rows: block.len(), active: &Active::All, errors: &mut errors, site: WHOLE };
         let value = match result {
             Type::Boolean => value,
             other => crate::convert::cast(value, other, Type::Boolean, &mut context),
@@ -144,4 +176,42 @@ impl Program {
         keep.extend((0..block.len()).map(|row| holds(&value, row)));
         errors
     }
+
+    /// As [`Program::eval_filter`], with the window's memory.
+    pub fn eval_filter_in(&self, block: &Block, keep: &mut Vec<bool>, state: &mut State) -> RowErrors {
+        if self.code.pure && block.len() > SMALL_BLOCK {
+            return self.eval_filter(block, keep);
+        }
+        keep.clear();
+        let mut run = RowRun::new(block, &self.library, state);
+        keep.extend((0..block.len()).map(|row| run.condition(&self.code, row)));
+        run.errors
+    }
+
+    /// The condition in one row. Variables that it binds stay bound only if it holds: an event of a pattern either
+    /// belongs to an instance or leaves it as it was.
+    pub fn test(&self, block: &Block, row: usize, state: &mut State) -> (bool, RowErrors) {
+        let before = self.needs_state().then(|| state.clone());
+        let mut run = RowRun::new(block, &self.library, state);
+        let held = run.condition(&self.code, row);
+        let errors = std::mem::take(&mut run.errors);
+        if let (Some(before), false) = (before, held) {
+            *state = before;
+        }
+        (held, errors)
+    }
+}
+
+/// A text without white space and comments.
+fn canonical(text: &str) -> String {
+    let Ok(tokens) = crate::lexer::tokens(text) else { return text.to_owned() };
+    let words: Vec<&str> = tokens.iter().map(|token| &text[token.span.clone()]).collect();
+    words.join(" ")
+}
+
+/// A column of nulls.
+pub(crate) fn nulls(ty: FieldType, rows: usize) -> Column {
+    let mut builder = ColumnBuilder::new(ty, rows);
+    (0..rows).for_each(|_| builder.push_null());
+    builder.finish()
 }

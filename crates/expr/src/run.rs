@@ -10,8 +10,10 @@ use crate::call::call;
 use crate::convert::{cast, make_texts};
 use crate::error::RowErrors;
 use crate::kernel::{self, Context};
-use crate::node::{Node, Site, Step};
+use crate::node::{Node, Place, Site, Step};
 use crate::vector::{Data, Shared, Texts, Vector};
+
+const ROWS_ONLY: &str = "the checker marks what only the row engine can do";
 
 /// A program at work on a block.
 pub(crate) struct Run<'b> {
@@ -47,7 +49,7 @@ impl<'b> Run<'b> {
                 break;
             }
             match step {
-                Step::Set { slot, value } => {
+                Step::Set { place: Place::Local(slot), value } => {
                     let value = self.node(value, &active);
                     let before = std::mem::replace(&mut self.locals[*slot], Vector::null(Type::Integer));
                     self.locals[*slot] = chosen(before, value, &active).shared();
@@ -65,6 +67,7 @@ impl<'b> Run<'b> {
                     let no = self.steps(otherwise, no);
                     active = yes.or(&no);
                 }
+                _ => unreachable!("{ROWS_ONLY}"),
             }
         }
         active
@@ -132,13 +135,12 @@ impl<'b> Run<'b> {
                 let value = call(*kernel, &args, &mut self.context(active, *site));
                 value.unwrap_or_else(|| Vector::null(crate::check::result_type(*kernel)))
             }
-            Node::Choose { condition, yes, no } => {
-                let condition = self.node(condition, active);
-                let yes_rows: Vec<bool> = (0..self.rows).map(|row| holds(&condition, row)).collect();
-                let yes = self.node(yes, &active.only(self.rows, |row| yes_rows[row]));
-                let no = self.node(no, &active.only(self.rows, |row| !yes_rows[row]));
-                no.blended(yes, &yes_rows)
-            }
+            Node::Kept(_)
+            | Node::User { .. }
+            | Node::Parameter { .. }
+            | Node::Method { .. }
+            | Node::ParseInto { .. }
+            | Node::Bind { .. } => unreachable!("{ROWS_ONLY}"),
         }
     }
 

@@ -41,6 +41,47 @@ impl<'a> Scalar<'a> {
         matches!(self, Scalar::Boolean(true))
     }
 
+    /// The same value, free of what it was borrowed from.
+    pub fn into_owned(self) -> Scalar<'static> {
+        match self {
+            Scalar::Null => Scalar::Null,
+            Scalar::Integer(value) => Scalar::Integer(value),
+            Scalar::Real(value) => Scalar::Real(value),
+            Scalar::Boolean(value) => Scalar::Boolean(value),
+            Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+
+    /// The same value, borrowed.
+    pub fn borrowed(&self) -> Scalar<'_> {
+        match self {
+            Scalar::Text(text) => Scalar::Text(Cow::Borrowed(text)),
+            Scalar::Null => Scalar::Null,
+            Scalar::Integer(value) => Scalar::Integer(*value),
+            Scalar::Real(value) => Scalar::Real(*value),
+            Scalar::Boolean(value) => Scalar::Boolean(*value),
+        }
+    }
+
+    /// The type of a value that carries no date.
+    pub fn kind(&self) -> Option<Type> {
+        match self {
+            Scalar::Null => None,
+            Scalar::Integer(_) => Some(Type::Integer),
+            Scalar::Real(_) => Some(Type::Real),
+            Scalar::Boolean(_) => Some(Type::Boolean),
+            Scalar::Text(_) => Some(Type::String),
+        }
+    }
+
+    /// Converted to a type, whatever it is.
+    pub fn converted(self, to: Type) -> Outcome<'a> {
+        match self.kind() {
+            None => Ok(Scalar::Null),
+            Some(from) => cast(self, from, to),
+        }
+    }
+
     /// An integer where the checker put one; 0 for anything else.
     pub fn integer(&self) -> i64 {
         if let Scalar::Integer(value) = self { *value } else { 0 }

@@ -39,10 +39,10 @@ fn wanted(into: FieldType) -> Type {
 
 /// The results of type `from` of so many rows as a column of type `into`, asked for one by one.
 pub(crate) fn store_rows<'a>(
-    run: &mut RowRun<'a>,
+    run: &mut RowRun<'a, '_>,
     rows: usize,
     (from, into): (Type, FieldType),
-    each: impl Fn(&mut RowRun<'a>, usize) -> Scalar<'a>,
+    each: impl Fn(&mut RowRun<'a, '_>, usize) -> Scalar<'a>,
 ) -> Column {
     let want = wanted(into);
     let mut nulls = NullMask::default();
@@ -87,7 +87,7 @@ pub(crate) fn store_rows<'a>(
 }
 
 /// Where a result as a whole is reported.
-const WHOLE: Site = Site { line: 1, column: 1 };
+pub(crate) const WHOLE: Site = Site { line: 1, column: 1 };
 
 fn money(value: f64) -> Option<i64> {
     crate::convert::real_to_integer((value * MONEY_SCALE as f64).round())

@@ -31,6 +31,13 @@ impl Type {
         }
     }
 
+    /// Reads the name of a type, case-free; names of field types mean what such a field is inside an expression.
+    pub fn parse(text: &str) -> Option<Type> {
+        let all = [Type::Integer, Type::Real, Type::String, Type::Boolean, Type::Date];
+        let own = all.into_iter().find(|ty| ty.name().eq_ignore_ascii_case(text.trim()));
+        own.or_else(|| Type::of_field(FieldType::parse(text)?))
+    }
+
     /// The type that a field of `ty` has inside an expression; `None` for blobs and arrays, which can only be copied.
     pub fn of_field(ty: FieldType) -> Option<Type> {
         match ty {

@@ -1,10 +1,12 @@
 //! The values of an expression for all rows of a block. Constants have one row and stay so through every operator.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use mesh_event::{Bytes2D, NullMask};
 
 use crate::Type;
+use crate::scalar::Scalar;
 
 /// Borrowed from the block, made by an operator (most are used once), or shared between uses.
 #[derive(Debug)]
@@ -159,6 +161,20 @@ impl<'b> Vector<'b> {
 
     pub fn boolean(&self, row: usize) -> bool {
         self.as_booleans()[if self.constant { 0 } else { row }]
+    }
+
+    /// One row.
+    pub fn scalar(&self, row: usize) -> Scalar<'_> {
+        if self.is_null(row) {
+            return Scalar::Null;
+        }
+        let at = if self.constant { 0 } else { row };
+        match &self.data {
+            Data::Integer(values) => Scalar::Integer(values.get()[at]),
+            Data::Real(values) => Scalar::Real(values.get()[at]),
+            Data::Boolean(values) => Scalar::Boolean(values.get()[at]),
+            Data::Text(_) => Scalar::Text(Cow::Borrowed(self.str(row))),
+        }
     }
 
     /// A vector with a row for each of `rows`.

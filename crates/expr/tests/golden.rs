@@ -521,8 +521,8 @@ fn refusals() {
                 refused at 1:9: expected a value, found `)`
             uper('a')
                 refused at 1:1: there is no function `uper`
-            today()
-                refused at 1:1: function `today` is not supported yet
+            today() : date => date
+                .
             upper
                 refused at 1:1: `upper` is neither a field nor a variable
             left('a')
@@ -537,8 +537,8 @@ fn refusals() {
                 refused at 1:9: `temp` is already a field of the input
             integer a integer a return a
                 refused at 1:19: `a` is already a variable declared above
-            integer a = 1
-                refused at 1:1: the program has no result
+            integer a = 1 : integer => int64
+                1
             if temp > 1 then
                 refused at 1:17: expected a statement after `if`
             begin temp
@@ -555,14 +555,15 @@ fn refusals() {
                 refused at 1:6: `|` has no meaning here
             !temp
                 refused at 1:1: `!` has no meaning here
-            while temp > 1 temp
-                refused at 1:1: `while` is not supported yet
-            regex r return 1
-                refused at 1:1: `regex` declarations are not supported yet
+            while temp > 1 temp : real => int32
+                .
+            regex r return 1 : integer => int32
+                1
             match_string('a', 'a*b')
                 refused at 1:19: `*` inside a pattern is not allowed
-            todate(true)
-                refused at 1:8: a boolean cannot become a date
+            todate(true) : date => date
+                .
+                1 errors, first: row 0: a boolean cannot become a date (expression 1:1); the result is null
             temp == end
                 refused at 1:9: expected a value, found `end`
         "#]],

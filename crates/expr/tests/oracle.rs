@@ -406,5 +406,14 @@ proptest! {
             prop_assert!(same, "row {at} {i:?} {x:?} {s:?}: {expected:?}, found {found:?} for\n{text}");
         }
         prop_assert_eq!(errors, result.errors.count, "errors of\n{}", text);
+        // Single events run on the row engine.
+        let mut alone = 0;
+        for at in 0..rows.len() {
+            let one = program.eval(&block.slice(at..at + 1), FieldType::Double);
+            alone += one.errors.count;
+            let same = format!("{:?}", one.column.value(0)) == format!("{:?}", result.column.value(at));
+            prop_assert!(same, "row {at} alone: {:?}, {:?} for\n{text}", one.column.value(0), result.column.value(at));
+        }
+        prop_assert_eq!(errors, alone, "errors row by row of\n{}", text);
     }
 }

@@ -56,10 +56,11 @@ fn canonical_window(text: &mut String, window: &Window) {
                 line(text, format_args!("expression {}", field.canonical()));
             }
         }
-        WindowKind::Functional { fields } => {
+        WindowKind::Functional { fields, code } => {
+            line(text, format_args!("code {}", code.canonical()));
             for field in fields {
                 match field {
-                    FunctionalField::Function(program) => line(text, format_args!("function {}", program.canonical())),
+                    FunctionalField::Computed => line(text, format_args!("computed")),
                     FunctionalField::Copy(index) => line(text, format_args!("copy {index}")),
                     FunctionalField::EventCounter => line(text, format_args!("counter")),
                     FunctionalField::Null => line(text, format_args!("null")),

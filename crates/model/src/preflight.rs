@@ -45,7 +45,7 @@ fn window_notes(window: &Window, element: Node<'_, '_>, reader: &Reader<'_>) {
             .help("give it a retention, or index=\"pi_EMPTY\" when only inserts come");
         reader.report.add(element, draft);
     }
-    if let WindowKind::Functional { fields } = &window.kind
+    if let WindowKind::Functional { fields, .. } = &window.kind
         && fields.iter().any(|field| matches!(field, FunctionalField::EventCounter))
     {
         let draft =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_event::Schema;
-use mesh_expr::Program;
+use mesh_expr::{FunctionalCode, Program};
 
 use crate::Connector;
 use crate::geofence::Geofence;
@@ -132,6 +132,8 @@ pub enum WindowKind {
     Functional {
         /// One entry per field of the window's schema.
         fields: Vec<FunctionalField>,
+        /// What fills [`FunctionalField::Computed`], and which events go out.
+        code: FunctionalCode,
     },
     /// Statistics over the last events (calculate, algorithm Summary).
     Summary {
@@ -193,8 +195,8 @@ pub enum FunctionalField {
     Copy(usize),
     /// Running number of the events of this window, from 1 ([`EVENT_COUNTER_START`]).
     EventCounter,
-    /// A function of the input's fields, evaluated into the field's type like any program.
-    Function(Program),
+    /// A function of the window's code.
+    Computed,
     /// Neither a function nor a same-named input field: always null.
     Null,
 }

@@ -71,6 +71,11 @@ impl Project {
         self.kafka_connectors().find_map(|connector| connector.property("urlhostport"))
     }
 
+    /// True when expressions or functions read the clock: it must then go on at every heartbeat.
+    pub fn expressions_read_clock(&self) -> bool {
+        self.queries.iter().flat_map(|query| &query.windows).any(expressions_read_clock)
+    }
+
     /// True when the clock can change what the project computes: ticks must then be in the commit log.
     pub fn needs_clock(&self) -> bool {
         self.queries.iter().flat_map(|query| &query.windows).any(|window| {
@@ -83,8 +88,18 @@ impl Project {
                 _ => false,
             };
             by_kind
+                || expressions_read_clock(window)
                 || window.retention.is_some_and(|retention| retention.uses_clock())
                 || window.output.pulse_us.is_some()
         })
+    }
+}
+
+fn expressions_read_clock(window: &Window) -> bool {
+    match &window.kind {
+        WindowKind::Filter { condition } => condition.reads_clock(),
+        WindowKind::Compute { fields, .. } => fields.iter().any(mesh_expr::Program::reads_clock),
+        WindowKind::Functional { code, .. } => code.reads_clock(),
+        _ => false,
     }
 }

@@ -106,6 +106,8 @@ pub struct Executor {
     outputs: Vec<Endpoint>,
     pub(crate) clock: Clock,
     needs_clock: bool,
+    /// Time from one tick to the next where expressions read the clock.
+    heartbeat_us: Option<i64>,
     /// True when a window has several inputs.
     meets: bool,
     pub(crate) fingerprint: u64,
@@ -116,6 +118,7 @@ impl Executor {
     pub fn new(project: Arc<Project>) -> Executor {
         let Plan { nodes, names, inputs, input_nodes, outputs, meets } = Plan::new(&project);
         let needs_clock = project.needs_clock();
+        let heartbeat_us = project.expressions_read_clock().then_some(project.heartbeat_us);
         let fingerprint = project.fingerprint;
         Executor {
             nodes,
@@ -125,6 +128,7 @@ impl Executor {
             outputs,
             clock: Clock::default(),
             needs_clock,
+            heartbeat_us,
             meets,
             fingerprint,
         }
@@ -252,7 +256,8 @@ impl Executor {
         if self.needs_clock && self.clock.get().is_none() {
             return Some(i64::MIN);
         }
-        self.nodes.iter().filter_map(Node::deadline_us).min()
+        let heartbeat = self.clock.get().zip(self.heartbeat_us).map(|(clock, every)| clock.saturating_add(every));
+        self.nodes.iter().filter_map(Node::deadline_us).chain(heartbeat).min()
     }
 
     /// Appends the running digest of every window's output, in the order of [`Executor::window_names`].

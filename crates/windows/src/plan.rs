@@ -216,15 +216,19 @@ fn plan_window(
             // On inserts alone the past does not matter: each row passes or does not, once.
             let stateful = window.index != Index::None && !input.insert_only;
             let new = if stateful { Filter::stateful } else { Filter::stateless };
-            (Box::new(new(schema, condition)), coverage, Stream { exact: input.exact || stateful, ..input })
+            (Box::new(new(schema, condition, place.seed)), coverage, Stream { exact: input.exact || stateful, ..input })
         }
         WindowKind::Compute { fields, keys } => {
-            let compute = Compute::new(schema, keys, fields);
+            let compute = Compute::new(schema, keys, fields, place.seed);
             let coverage = Coverage { opcodes: false, columns: compute.made() };
             (Box::new(compute), coverage, input)
         }
-        WindowKind::Functional { fields } => {
-            let functional = Functional::new(schema, fields);
+        WindowKind::Functional { fields, code } => {
+            let functional = Functional::new(schema, fields, code, place.seed);
+            if !code.one_for_one() {
+                let stream = Stream { insert_only: code.only_inserts(), unique: false, exact: false };
+                return (Box::new(functional), all(), stream);
+            }
             let coverage = Coverage { opcodes: false, columns: functional.made() };
             let keeps = keeps_keys(schema, |key| matches!(fields[key], mesh_model::FunctionalField::Copy(_)));
             (Box::new(functional), coverage, input.numbered(keeps))

@@ -34,7 +34,12 @@ fn windows(entry: u8, retention: Retention) -> Arc<mesh_model::Project> {
         FunctionalField::EventCounter,
         FunctionalField::Copy(3),
     ];
-    let count = window("count", Index::Ordered, &numbered, WindowKind::Functional { fields });
+    let count = window(
+        "count",
+        Index::Ordered,
+        &numbered,
+        WindowKind::Functional { fields, code: mesh_expr::FunctionalCode::default() },
+    );
     let fields = vec![
         SummaryField::Copy(0),
         SummaryField::Copy(2),

@@ -256,7 +256,12 @@ fn event_counter_numbers_every_event() {
         FunctionalField::Null,
         FunctionalField::Copy(1),
     ];
-    let functional = window("count", Index::Ordered, &output, WindowKind::Functional { fields });
+    let functional = window(
+        "count",
+        Index::Ordered,
+        &output,
+        WindowKind::Functional { fields, code: mesh_expr::FunctionalCode::default() },
+    );
     let keep = copy("keep", &input, RetentionKind::ByCountSliding { n: 1 });
     let mut bench = Bench::new(vec![source(Index::Hash, &input), keep, functional]);
     table(

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::expr::integer;
-use super::{Checker, Typed, cast};
-use crate::ast::{Expr, ExprKind};
+use super::expr::{integer, text};
+use super::{Checker, Mode, Typed, cast};
+use crate::ast::{Comparison, Expr, ExprKind};
 use crate::functions::{self, Form, Function, Kernel, Param, Pattern};
 use crate::node::{Node, Site};
 use crate::suggest::nearest;
@@ -19,6 +19,9 @@ impl Checker<'_> {
         args: &[Expr],
         span: &Range<usize>,
     ) -> Result<Typed, ExprError> {
+        if let Some(index) = self.scope.function(name) {
+            return self.user_call(index, args, span);
+        }
         let Some(function) = functions::find(name) else {
             return Err(self.unknown_function(name, name_span));
         };
@@ -31,6 +34,57 @@ impl Checker<'_> {
             Form::IsBlank => {
                 self.count(function, args, 1, 1, span)?;
                 Ok((Node::IsBlank(Box::new(self.converted(&args[0], Type::String)?)), Some(Type::Boolean)))
+            }
+            Form::TypeOf => {
+                self.count(function, args, 1, 1, span)?;
+                let name = self.expr(&args[0])?.1.map_or("null", Type::name);
+                Ok((Node::Constant(text(name)), Some(Type::String)))
+            }
+            Form::VarEval => {
+                self.count(function, args, 1, 1, span)?;
+                let ExprKind::Text(name) = &args[0].kind else {
+                    let help = Some("write the name as a text: vareval(\"name\")".to_owned());
+                    return Err(self.error(&args[0].span, "the name must be known when the project is loaded", help));
+                };
+                let name = name.clone();
+                self.name(&name, &args[0].span)
+            }
+            Form::InList => {
+                self.count(function, args, 2, functions::MAX_ARGS, span)?;
+                self.in_list(args)
+            }
+            Form::ParseArray => {
+                self.count(function, args, 3, 3, span)?;
+                self.parse_into_array(args, span)
+            }
+            Form::ParseVariables => {
+                self.count(function, args, 3, functions::MAX_ARGS, span)?;
+                self.parse_into_variables(args)
+            }
+            Form::Parameter { as_text } => {
+                self.count(function, args, 1, 1, span)?;
+                if !matches!(self.mode, Mode::Function(_)) {
+                    let help = Some("only the body of a user function (udf) has parameters".to_owned());
+                    return Err(self.error(span, format!("there are no parameters for `{name}` here"), help));
+                }
+                self.pure = false;
+                let number = Box::new(self.converted(&args[0], Type::Integer)?);
+                let ty = if as_text { Type::String } else { Type::Real };
+                Ok((Node::Parameter { number, as_text, site }, Some(ty)))
+            }
+            Form::Any { f, params, required, result, pure } => {
+                let most = if params.last() == Some(&Param::More) { functions::MAX_ARGS } else { params.len() };
+                self.count(function, args, required, most, span)?;
+                self.pure &= pure;
+                self.clock |= function.name == "today";
+                let mut nodes = Vec::with_capacity(args.len());
+                for (index, arg) in args.iter().enumerate() {
+                    nodes.push(match params.get(index) {
+                        Some(Param::Any | Param::More) | None => self.expr(arg)?.0,
+                        Some(param) => self.converted(arg, param_type(*param))?,
+                    });
+                }
+                Ok((Node::Call { kernel: Kernel::Any(f, result), args: nodes, site }, Some(result)))
             }
             Form::To(to) => {
                 self.count(function, args, 1, 1, span)?;
@@ -58,6 +112,34 @@ impl Checker<'_> {
                 Ok((Node::Call { kernel, args: nodes, site }, Some(result_type(kernel))))
             }
         }
+    }
+
+    fn user_call(&mut self, index: usize, args: &[Expr], span: &Range<usize>) -> Result<Typed, ExprError> {
+        self.pure = false;
+        if args.len() > functions::MAX_ARGS {
+            let message = format!("a user function takes up to {} arguments", functions::MAX_ARGS);
+            return Err(self.error(span, message, None));
+        }
+        let mut nodes = Vec::with_capacity(args.len());
+        for arg in args {
+            nodes.push(self.expr(arg)?.0);
+        }
+        let ty = self.scope.library.functions[index].ty;
+        Ok((Node::User { index, args: nodes, site: self.site(span) }, Some(ty)))
+    }
+
+    /// `inlist(value, a, b)` is `value == a or value == b`.
+    fn in_list(&mut self, args: &[Expr]) -> Result<Typed, ExprError> {
+        let mut found: Option<Node> = None;
+        for arg in &args[1..] {
+            let (value, item) = (self.expr(&args[0])?, self.expr(arg)?);
+            let (same, _) = self.comparison(Comparison::Equal, (value, &args[0].span), (item, &arg.span))?;
+            found = Some(match found {
+                Some(before) => Node::Or(Box::new(before), Box::new(same)),
+                None => same,
+            });
+        }
+        Ok((found.expect("the list has an item"), Some(Type::Boolean)))
     }
 
     fn number_call(
@@ -106,11 +188,14 @@ impl Checker<'_> {
     }
 
     fn unknown_function(&self, name: &str, span: &Range<usize>) -> ExprError {
-        if functions::NOT_YET.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let message = format!("function `{name}` is not supported yet");
-            return self.error(span, message, Some(format!("supported: {}", supported_functions())));
+        if let Some((_, why, way_out)) =
+            functions::REFUSED.iter().find(|(refused, ..)| refused.eq_ignore_ascii_case(name))
+        {
+            let message = format!("function `{name}` is not supported: {why}");
+            return self.error(span, message, Some((*way_out).to_owned()));
         }
-        let help = match nearest(name, functions::all().map(|function| function.name)) {
+        let own = self.scope.library.functions.iter().map(|function| function.name.as_str());
+        let help = match nearest(name, functions::all().map(|function| function.name).chain(own)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known: {}", supported_functions()),
         };
@@ -122,11 +207,13 @@ fn supported_functions() -> String {
     functions::all().map(|function| function.name).collect::<Vec<_>>().join(", ")
 }
 
-fn param_type(param: Param) -> Type {
+pub(super) fn param_type(param: Param) -> Type {
     match param {
         Param::Integer => Type::Integer,
         Param::Real => Type::Real,
-        Param::Text => Type::String,
+        Param::Text | Param::Any | Param::More => Type::String,
+        Param::Date => Type::Date,
+        Param::Boolean => Type::Boolean,
     }
 }
 
@@ -138,5 +225,6 @@ pub(crate) fn result_type(kernel: Kernel) -> Type {
         Kernel::Real1(_) | Kernel::Real2(_) | Kernel::RealInteger(_) => Type::Real,
         Kernel::Text(_) | Kernel::TextInteger(_) | Kernel::TextInteger2(_) | Kernel::Replace(_) => Type::String,
         Kernel::Match => Type::Boolean,
+        Kernel::Any(_, result) => result,
     }
 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use mesh_event::NullMask;
 
-use super::{Checker, Typed, cast, unified};
+use super::{Checker, Typed, VariableKind, cast};
 use crate::ast::{BinaryOp, Comparison, Expr, ExprKind, UnaryOp};
-use crate::node::{Arithmetic, Node};
+use crate::node::{Arithmetic, Node, Place};
 use crate::suggest::nearest;
 use crate::vector::{Texts, Vector};
 use crate::{ExprError, Type, functions};
@@ -19,9 +19,7 @@ impl Checker<'_> {
             ExprKind::Integer(value) => constant(integer(*value), Type::Integer),
             ExprKind::Real(value) => constant(real(*value), Type::Real),
             ExprKind::Date(value) => constant(real(*value), Type::Date),
-            ExprKind::Text(value) => {
-                constant(Vector::text(Texts::one(value), NullMask::default(), true).shared(), Type::String)
-            }
+            ExprKind::Text(value) => constant(text(value), Type::String),
             ExprKind::Boolean(value) => {
                 constant(Vector::booleans(vec![*value], NullMask::default(), true).shared(), Type::Boolean)
             }
@@ -29,20 +27,26 @@ impl Checker<'_> {
             ExprKind::Unary(op, inner) => self.unary(*op, inner, &expr.span),
             ExprKind::Binary(op, left, right) => self.binary(*op, left, right, &expr.span),
             ExprKind::Call { name, name_span, args } => self.call(name, name_span, args, &expr.span),
-            ExprKind::Choose(condition, yes, no) => {
-                let condition = Box::new(self.converted(condition, Type::Boolean)?);
-                let ((yes, yes_type), (no, no_type)) = (self.expr(yes)?, self.expr(no)?);
-                let ty = unified(yes_type, no_type);
-                let site = self.site(&expr.span);
-                let fit = |node, from| Box::new(cast(node, from, ty.unwrap_or(Type::String), site));
-                Ok((Node::Choose { condition, yes: fit(yes, yes_type), no: fit(no, no_type) }, ty))
+            ExprKind::Method { object, object_span, method, method_span, args } => {
+                self.method((object, object_span), (method, method_span), args, &expr.span)
             }
         }
     }
 
-    fn name(&self, name: &str, span: &Range<usize>) -> Result<Typed, ExprError> {
-        if let Some(slot) = self.local(name) {
-            return Ok((Node::Local(slot), Some(self.locals[slot].ty)));
+    pub(super) fn name(&mut self, name: &str, span: &Range<usize>) -> Result<Typed, ExprError> {
+        match self.variable(name) {
+            Some(VariableKind::Value { place: Place::Local(slot), ty, .. }) => {
+                return Ok((Node::Local(slot), Some(ty)));
+            }
+            Some(VariableKind::Value { place: Place::Kept(slot), ty, .. }) => {
+                self.pure = false;
+                return Ok((Node::Kept(slot), Some(ty)));
+            }
+            Some(VariableKind::Object { .. }) => {
+                let help = Some(format!("call its methods: `{name}.method(...)`"));
+                return Err(self.error(span, format!("`{name}` is an object, it has no value"), help));
+            }
+            None => {}
         }
         if let Some((index, ty)) = self.scope.field(name) {
             return match Type::of_field(ty) {
@@ -57,12 +61,14 @@ impl Checker<'_> {
         if let Some(node) = reserved(name) {
             return Ok((node, Some(Type::String)));
         }
-        let names = self.locals.iter().map(|local| local.name.as_str());
+        let names = self.names();
         let fields = self.scope.fields.iter().map(|(name, _)| name.as_str());
         let known: Vec<&str> = names.chain(fields).chain(RESERVED).collect();
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`? known: {}", listed(&known)),
-            None if functions::find(name).is_some() => format!("`{name}` is a function: write `{name}(...)`"),
+            None if functions::find(name).is_some() || self.scope.function(name).is_some() => {
+                format!("`{name}` is a function: write `{name}(...)`")
+            }
             None => format!("known: {}", listed(&known)),
         };
         Err(self.error(span, format!("`{name}` is neither a field nor a variable"), Some(help)))
@@ -106,6 +112,9 @@ impl Checker<'_> {
                 Ok((Node::Concat { left, right, site: self.site(span) }, Some(Type::String)))
             }
             BinaryOp::Compare(op) => {
+                if let Some(bound) = self.binding(op, left, right)? {
+                    return Ok(bound);
+                }
                 let (left_typed, right_typed) = (self.expr(left)?, self.expr(right)?);
                 self.comparison(op, (left_typed, &left.span), (right_typed, &right.span))
             }
@@ -146,7 +155,20 @@ impl Checker<'_> {
         Ok((Node::Reals { op, left: side(left), right: side(right), site }, result.or(Some(Type::Real))))
     }
 
-    fn comparison(
+    /// `variable == value` of a pattern's event, where the variable is no field.
+    fn binding(&mut self, op: Comparison, left: &Expr, right: &Expr) -> Result<Option<Typed>, ExprError> {
+        let ExprKind::Name(name) = &left.kind else { return Ok(None) };
+        let known = self.scope.field(name).is_some() || reserved(name).is_some() || self.variable(name).is_some();
+        if op != Comparison::Equal || known {
+            return Ok(None);
+        }
+        let Some(slot) = self.scope.binding(name) else { return Ok(None) };
+        self.pure = false;
+        let value = Box::new(self.expr(right)?.0);
+        Ok(Some((Node::Bind { slot, value }, Some(Type::Boolean))))
+    }
+
+    pub(super) fn comparison(
         &self,
         op: Comparison,
         (left, left_span): (Typed, &Range<usize>),
@@ -209,4 +231,8 @@ pub(super) fn integer(value: i64) -> Vector<'static> {
 
 fn real(value: f64) -> Vector<'static> {
     Vector::reals(vec![value], NullMask::default(), true).shared()
+}
+
+pub(super) fn text(value: &str) -> Vector<'static> {
+    Vector::text(Texts::one(value), NullMask::default(), true).shared()
 }

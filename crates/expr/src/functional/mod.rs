@@ -1,256 +1,298 @@
-//! The function language of functional windows, `name(arg, ...)`: read into the same trees as the expression language,
-//! and compiled by the same checker. `build` knows the functions.
+//! The function language of functional windows: functions of the event, event loops over XML, JSON and texts, and what
+//! they make of a block.
+//!
+//! `tree`: text to functions; `run`: functions over a block; `library`: the functions, a file per family; `xpath`,
+//! `json`: what selects from documents.
 
-mod build;
+mod json;
+mod library;
+mod run;
+mod tree;
+mod xpath;
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::fmt::Write;
+use std::sync::Arc;
 
-use mesh_event::FieldType;
+use mesh_event::{FieldType, Flags, Opcode, Schema};
 
-use crate::ast::{Expr, ExprKind, Stmt};
-use crate::parser::{MAX_DEPTH, MAX_PROGRAM_BYTES};
-use crate::{ExprError, Program, Scope, Type, check};
+use crate::{ExprError, RowErrors};
+use library::Property;
+pub(crate) use library::all as functions;
+use tree::{Func, read};
 
-use build::converted;
+/// The functions of a functional window, compiled. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct FunctionalCode(Arc<Compiled>);
 
-/// What a function text is.
-#[derive(Debug, Clone)]
-pub enum Function {
-    /// `eventCounter()`.
-    EventCounter,
-    /// A function of the event.
-    Program(Program),
+#[derive(Debug, Clone, Default)]
+struct Compiled {
+    names: Names,
+    /// Output field and its function, in the order in which they stand.
+    functions: Vec<(usize, Func)>,
+    loops: Vec<EventLoop>,
+    generate: Option<Func>,
+    opcode: Option<Func>,
+    only_inserts: bool,
+    /// Number of the first event for `eventCounter()`.
+    counter_start: i64,
+    /// Input field behind each output field without a function.
+    copies: Vec<Option<usize>>,
+    input_name: String,
+    canonical: String,
 }
 
-/// Compiles the functions of a window in the order in which they stand: a later one may use the fields of earlier ones.
+impl Compiled {
+    fn one_for_one(&self) -> bool {
+        self.loops.is_empty() && self.generate.is_none() && self.opcode.is_none() && !self.only_inserts
+    }
+}
+
+/// What texts may refer to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    pub inputs: Vec<(String, FieldType)>,
+    pub outputs: Vec<(String, FieldType)>,
+    pub properties: Vec<(String, Property)>,
+    /// Data names of the event loops around.
+    pub items: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct EventLoop {
+    kind: LoopKind,
+    /// The document or the text.
+    source: Func,
+    /// XPath, JSON path, regular expression.
+    select: Func,
+    /// Group of the regular expression.
+    group: usize,
+    functions: Vec<(usize, Func)>,
+}
+
+/// What an event loop goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopKind {
+    /// The nodes that an XPath selects.
+    Xml,
+    /// The items that a JSON path selects.
+    Json,
+    /// The matches of a regular expression.
+    Regex,
+}
+
+/// A property of a function context: `property-string`, `-list`, `-set`, `-map`, `-xml`, `-json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PropertyKind {
+    /// A text.
+    String,
+    /// Values between outer delimiters.
+    List,
+    /// The same, each once.
+    Set,
+    /// Names and values: outer delimiters between entries, inner ones between name and value.
+    Map,
+    /// A document.
+    Xml,
+    /// A document.
+    Json,
+}
+
+/// What the functions made of a block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionalOutput {
+    /// The events that go out.
+    pub events: Vec<MadeEvent>,
+    /// The computed columns by output field; the other fields are copied from each event's source row.
+    pub columns: Vec<(usize, mesh_event::Column)>,
+    /// Run-time errors; the values concerned are null.
+    pub errors: RowErrors,
+}
+
+/// One event that goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MadeEvent {
+    /// Row of the input block that it comes from.
+    pub source: usize,
+    /// Opcode of that row, or what the `opcode` function said.
+    pub opcode: Opcode,
+    /// Flags of that row.
+    pub flags: Flags,
+}
+
+/// Compiles the functions of a window in the order in which they stand: a later one sees the fields of earlier ones.
 #[derive(Debug)]
 pub struct FunctionCompiler {
-    scope: Scope,
-    /// Functions compiled so far, by the field they fill, and their size in nodes.
-    computed: BTreeMap<String, (Option<Expr>, usize)>,
+    code: Compiled,
+    in_loop: bool,
 }
-
-/// Largest tree after the functions of earlier fields were put in.
-const MAX_NODES: usize = 10_000;
 
 impl FunctionCompiler {
-    /// For a window with this input.
-    pub fn new(scope: Scope) -> FunctionCompiler {
-        FunctionCompiler { scope, computed: BTreeMap::new() }
+    /// For a window with this input and these fields. `counter_start`: the first number of `eventCounter()`.
+    pub fn new(input: &Schema, output: &Schema, counter_start: i64) -> FunctionCompiler {
+        let fields = |schema: &Schema| schema.fields().iter().map(|field| (field.name.clone(), field.ty)).collect();
+        let names = Names { inputs: fields(input), outputs: fields(output), ..Names::default() };
+        let copies = output.fields().iter().map(|field| input.index_of(&field.name)).collect();
+        FunctionCompiler { code: Compiled { names, copies, counter_start, ..Compiled::default() }, in_loop: false }
     }
 
-    /// Compiles the function of a field.
-    pub fn compile(&mut self, field: &str, ty: FieldType, text: &str) -> Result<Function, ExprError> {
-        if text.len() > MAX_PROGRAM_BYTES {
-            let message = format!("the function has {} bytes, at most {MAX_PROGRAM_BYTES} are allowed", text.len());
-            return Err(ExprError::at(text, 0..0, message, None));
+    /// The name that `input()` gives.
+    pub fn input_name(&mut self, name: &str) {
+        name.clone_into(&mut self.code.input_name);
+    }
+
+    /// Adds a property: `#name` in functions.
+    pub fn property(&mut self, name: &str, kind: PropertyKind, text: &str, outer: &str, inner: &str) {
+        self.note(format_args!("property {name} {kind:?} {text:?} {outer:?} {inner:?}"));
+        self.code.names.properties.push((name.to_owned(), Property::new(kind, text, outer, inner)));
+    }
+
+    /// Compiles the function of a field: of the event, or of the items of the loop that was begun last.
+    ///
+    /// # Errors
+    /// When the text is no function.
+    ///
+    /// # Panics
+    /// When the window has no such field.
+    pub fn function(&mut self, field: &str, text: &str) -> Result<(), ExprError> {
+        let at = self.code.names.outputs.iter().position(|(name, _)| name == field);
+        let at = at.expect("the caller looked the field up");
+        let func = read(text, &self.code.names)?;
+        self.note(format_args!("function {field} {text}"));
+        match self.code.loops.last_mut().filter(|_| self.in_loop) {
+            Some(event_loop) => event_loop.functions.push((at, func)),
+            None => self.code.functions.push((at, func)),
         }
-        let mut reader = FunctionReader { text, at: 0, depth: 0, nodes: 0, compiler: self };
-        let expr = reader.whole()?;
-        let nodes = reader.nodes;
-        if let ExprKind::Call { name, args, .. } = &expr.kind
-            && name == COUNTER
-            && args.is_empty()
-        {
-            self.computed.insert(field.to_owned(), (None, nodes));
-            return Ok(Function::EventCounter);
-        }
-        if let Some(span) = counter_inside(&expr) {
-            let help = Some("give the counter a field of its own, and compute with it in a compute window".to_owned());
-            let message = "eventCounter() inside another function is not supported yet";
-            return Err(ExprError::at(text, span, message, help));
-        }
-        let code = check::check(text, &[Stmt::Return(expr.clone())], &self.scope)?;
-        let program = Program::of(text, code, &self.scope);
-        // A later function sees the value as the field holds it.
-        let seen = match Type::of_field(ty) {
-            Some(Type::Integer) => converted("tointeger", expr),
-            Some(Type::String) => converted("tostring", expr),
-            Some(Type::Real) => converted("toreal", expr),
-            _ => expr,
-        };
-        self.computed.insert(field.to_owned(), (Some(seen), nodes + 1));
-        Ok(Function::Program(program))
-    }
-}
-
-const COUNTER: &str = "eventCounter";
-
-fn counter_inside(expr: &Expr) -> Option<Range<usize>> {
-    match &expr.kind {
-        ExprKind::Call { name, name_span, .. } if name == COUNTER => Some(name_span.clone()),
-        ExprKind::Call { args, .. } => args.iter().find_map(counter_inside),
-        ExprKind::Unary(_, inner) => counter_inside(inner),
-        ExprKind::Binary(_, left, right) => counter_inside(left).or_else(|| counter_inside(right)),
-        ExprKind::Choose(condition, yes, no) => [condition, yes, no].into_iter().find_map(|part| counter_inside(part)),
-        _ => None,
-    }
-}
-
-/// The same tree, all of it standing at `span`: it was checked where it was written.
-fn placed(expr: &Expr, span: &Range<usize>) -> Expr {
-    let again = |part: &Expr| Box::new(placed(part, span));
-    let kind = match &expr.kind {
-        ExprKind::Call { name, args, .. } => {
-            let args = args.iter().map(|arg| placed(arg, span)).collect();
-            ExprKind::Call { name: name.clone(), name_span: span.clone(), args }
-        }
-        ExprKind::Unary(op, inner) => ExprKind::Unary(*op, again(inner)),
-        ExprKind::Binary(op, left, right) => ExprKind::Binary(*op, again(left), again(right)),
-        ExprKind::Choose(condition, yes, no) => ExprKind::Choose(again(condition), again(yes), again(no)),
-        other => other.clone(),
-    };
-    Expr { kind, span: span.clone(), depth: expr.depth }
-}
-
-struct FunctionReader<'a> {
-    text: &'a str,
-    at: usize,
-    depth: usize,
-    nodes: usize,
-    compiler: &'a FunctionCompiler,
-}
-
-impl FunctionReader<'_> {
-    fn error(&self, span: Range<usize>, message: impl Into<String>, help: Option<&str>) -> ExprError {
-        ExprError::at(self.text, span, message, help.map(str::to_owned))
+        Ok(())
     }
 
-    fn rest(&self) -> &str {
-        &self.text[self.at..]
+    /// Every event goes out as an insert.
+    pub fn only_inserts(&mut self) {
+        self.note(format_args!("only inserts"));
+        self.code.only_inserts = true;
     }
 
-    fn skip_blanks(&mut self) {
-        self.at += self.rest().len() - self.rest().trim_start().len();
+    /// The function that decides whether an event comes from the input event itself.
+    ///
+    /// # Errors
+    /// When the text is no function.
+    pub fn generate(&mut self, text: &str) -> Result<(), ExprError> {
+        self.note(format_args!("generate {text}"));
+        self.code.generate = Some(read(text, &self.code.names)?);
+        Ok(())
     }
 
-    /// The whole text: a call, a field, or a literal.
-    fn whole(&mut self) -> Result<Expr, ExprError> {
-        let expr = self.argument(true)?;
-        self.skip_blanks();
-        if self.at < self.text.len() {
-            let span = self.at..self.text.len();
-            return Err(self.error(
-                span,
-                "nothing may follow the function",
-                Some("nest functions: sum(a, product(b, c))"),
-            ));
-        }
-        Ok(expr)
+    /// The function that gives the opcode.
+    ///
+    /// # Errors
+    /// When the text is no function.
+    pub fn opcode(&mut self, text: &str) -> Result<(), ExprError> {
+        self.note(format_args!("opcode {text}"));
+        self.code.opcode = Some(read(text, &self.code.names)?);
+        Ok(())
     }
 
-    fn made(&mut self, kind: ExprKind, span: Range<usize>) -> Expr {
-        self.nodes += 1;
-        Expr { kind, span, depth: 1 }
-    }
-
-    fn argument(&mut self, top: bool) -> Result<Expr, ExprError> {
-        self.skip_blanks();
-        let start = self.at;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH / 2 {
-            return Err(self.error(start..start + 1, "the functions are nested too deep", None));
-        }
-        let expr = match self.rest().chars().next() {
-            Some('$') => self.field()?,
-            Some('#') => {
-                let help = Some("write the value itself, or a project property as @NAME@");
-                return Err(self.error(
-                    start..start + 1,
-                    "properties of the function context are not supported yet",
-                    help,
-                ));
+    /// Begins an event loop; its functions follow, until [`FunctionCompiler::end_loop`]. `data`: the name by which
+    /// they refer to the item. `select`: XPath, JSON path or regular expression, of which `group` is taken.
+    ///
+    /// # Errors
+    /// When `source` or `select` is wrong; the first part says which.
+    pub fn begin_loop(
+        &mut self,
+        kind: LoopKind,
+        data: Option<&str>,
+        (source, select, group): (&str, &str, usize),
+    ) -> Result<(), (LoopPart, ExprError)> {
+        self.note(format_args!("loop {kind:?} {data:?} {source} {select} {group}"));
+        let source = read(source, &self.code.names).map_err(|error| (LoopPart::Source, error))?;
+        let wrong = |message: String| (LoopPart::Select, ExprError::at(select, 0..select.len(), message, None));
+        // A function may compute what selects; anything else is the selection itself.
+        let select = match select.trim_start().chars().next() {
+            Some('$' | '#') if kind == LoopKind::Regex || !select.trim_start().starts_with("$.") => {
+                read(select, &self.code.names).map_err(|error| (LoopPart::Select, error))?
             }
-            Some(quote @ ('"' | '\'')) => {
-                let Some(length) = self.rest()[1..].find(quote) else {
-                    return Err(self.error(start..start + 1, "this text has no end", None));
+            _ => {
+                let checked = match kind {
+                    LoopKind::Xml => xpath::check(select),
+                    LoopKind::Json => json::check(select),
+                    LoopKind::Regex => crate::object::compile(select).map(|_| ()),
                 };
-                let text = self.rest()[1..1 + length].to_owned();
-                self.at += length + 2;
-                self.made(ExprKind::Text(text), start..start + length + 2)
+                checked.map_err(wrong)?;
+                Func::Constant(crate::scalar::Scalar::text(select.to_owned()))
             }
-            _ => self.call_or_literal(top)?,
         };
-        self.depth -= 1;
-        Ok(expr)
+        self.code.names.items.push(data.unwrap_or(DEFAULT_DATA).to_owned());
+        self.code.loops.push(EventLoop { kind, source, select, group, functions: Vec::new() });
+        self.in_loop = true;
+        Ok(())
     }
 
-    fn field(&mut self) -> Result<Expr, ExprError> {
-        let start = self.at;
-        let rest = &self.rest()[1..];
-        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let name = rest[..length].to_owned();
-        self.at += 1 + length;
-        let span = start + 1..self.at;
-        match self.compiler.computed.get(&name) {
-            Some((Some(expr), nodes)) => {
-                self.nodes += nodes;
-                if self.nodes > MAX_NODES {
-                    let help = Some("compute the steps in several windows");
-                    return Err(self.error(span, "the functions of this window use each other too often", help));
-                }
-                Ok(placed(expr, &span))
-            }
-            Some((None, _)) => {
-                let help = Some("compute with the counter in a later compute window");
-                Err(self.error(span, format!("`{name}` is an event counter, which functions cannot use yet"), help))
-            }
-            None => Ok(self.made(ExprKind::Name(name), span)),
-        }
+    /// Ends the loop that was begun last.
+    pub fn end_loop(&mut self) {
+        self.code.names.items.pop();
+        self.in_loop = false;
     }
 
-    fn call_or_literal(&mut self, top: bool) -> Result<Expr, ExprError> {
-        let start = self.at;
-        let rest = self.rest();
-        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let is_name = rest.starts_with(|c: char| c.is_alphabetic() || c == '_');
-        if is_name && rest[length..].trim_start().starts_with('(') {
-            let name = rest[..length].to_owned();
-            self.at += length;
-            return self.call(name, start..start + length);
-        }
-        let end = if top { rest.len() } else { rest.find([',', ')']).unwrap_or(rest.len()) };
-        let literal = rest[..end].trim().to_owned();
-        self.at += end;
-        let span = start..start + literal.len();
-        let kind = match literal.parse::<i64>() {
-            Ok(value) => ExprKind::Integer(value),
-            Err(_) => match crate::convert::text_to_real(&literal) {
-                Some(value) => ExprKind::Real(value),
-                None => ExprKind::Text(literal),
-            },
-        };
-        Ok(self.made(kind, span))
+    /// The window's code.
+    pub fn finish(self) -> FunctionalCode {
+        FunctionalCode(Arc::new(self.code))
     }
 
-    fn call(&mut self, name: String, name_span: Range<usize>) -> Result<Expr, ExprError> {
-        self.skip_blanks();
-        let open = self.at;
-        self.at += 1;
-        let mut args = Vec::new();
-        loop {
-            self.skip_blanks();
-            match self.rest().chars().next() {
-                None => return Err(self.error(open..open + 1, "this `(` has no `)`", Some("add `)`"))),
-                Some(')') => break,
-                // `sum(a,b,)` stands in public models.
-                Some(',') => {
-                    self.at += 1;
-                    continue;
-                }
-                Some(_) => args.push(self.argument(false)?),
-            }
-            self.skip_blanks();
-            if !self.rest().is_empty() && !self.rest().starts_with([',', ')']) {
-                let span = self.at..self.at + 1;
-                return Err(self.error(span, "expected `,` or `)` here", None));
-            }
-        }
-        self.at += 1;
-        let span = name_span.start..self.at;
-        let made = self.function(&name, &name_span, args, span)?;
-        self.nodes += 1;
-        Ok(made)
+    fn note(&mut self, what: std::fmt::Arguments<'_>) {
+        let written = writeln!(self.code.canonical, "{what}");
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    }
+}
+
+/// The name of an item where a loop gives none.
+const DEFAULT_DATA: &str = "_context";
+
+/// Which text of a loop an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopPart {
+    /// `use-xml`, `use-json`, `use-text`.
+    Source,
+    /// `xpath`, `json`, `regex`.
+    Select,
+}
+
+impl FunctionalCode {
+    /// True when there is nothing to compute.
+    pub fn is_empty(&self) -> bool {
+        self.0.functions.is_empty() && self.one_for_one()
+    }
+
+    /// True when each input event gives one event with its opcode.
+    pub fn one_for_one(&self) -> bool {
+        self.0.one_for_one()
+    }
+
+    /// True when every event that goes out is an insert.
+    pub fn only_inserts(&self) -> bool {
+        self.0.only_inserts
+    }
+
+    /// True when the recorded clock can change what it computes.
+    pub fn reads_clock(&self) -> bool {
+        let code = &*self.0;
+        let loops = code.loops.iter();
+        let of_loops = loops.clone().flat_map(|each| each.functions.iter().map(|(_, func)| func));
+        let own = code.functions.iter().map(|(_, func)| func);
+        let sources = loops.flat_map(|each| [&each.source, &each.select]);
+        let mut all = own.chain(of_loops).chain(sources).chain(&code.generate).chain(&code.opcode);
+        all.any(library::reads_clock)
+    }
+
+    /// Output fields that functions fill.
+    pub fn computed(&self) -> Vec<usize> {
+        let loops = self.0.loops.iter().flat_map(|event_loop| &event_loop.functions);
+        let mut fields: Vec<usize> = self.0.functions.iter().chain(loops).map(|(field, _)| *field).collect();
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+
+    /// The texts: equal ones do the same.
+    pub fn canonical(&self) -> &str {
+        &self.0.canonical
     }
 }

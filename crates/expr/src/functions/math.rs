@@ -62,7 +62,7 @@ const fn one(kernel: fn(f64) -> f64) -> Form {
 }
 
 /// Half away from zero; negative decimals round left of the point.
-fn round(value: f64, decimals: i64) -> f64 {
+pub(crate) fn round(value: f64, decimals: i64) -> f64 {
     if !value.is_finite() || decimals > 300 {
         return value;
     }

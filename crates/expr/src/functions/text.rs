@@ -72,7 +72,7 @@ fn offset(text: &str, count: i64) -> usize {
     text.char_indices().nth(count).map_or(text.len(), |(at, _)| at)
 }
 
-fn left(text: &str, count: i64, out: &mut String) {
+pub(crate) fn left(text: &str, count: i64, out: &mut String) {
     out.push_str(&text[..offset(text, count)]);
 }
 

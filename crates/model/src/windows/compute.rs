@@ -7,9 +7,9 @@ use roxmltree::Node;
 use crate::project::WindowKind;
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, not_supported, tag_span};
-use crate::schemas::refuse_initializer;
 use crate::text::Text;
 use crate::window::Reading;
+use crate::windows::initialize::initialize;
 
 /// Scripts and plug-ins in the place of expressions.
 const CODE: [&str; 4] = ["code", "plugin", "field-plug", "context-plugin"];
@@ -55,7 +55,8 @@ fn refuse_code(node: Node<'_, '_>, reader: &Reader<'_>) -> bool {
 pub(crate) fn filter(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, .. } = *reading;
     let input = reading.input?;
-    refuse_initializer(node, reader);
+    let mut scope = Scope::new(input);
+    let initialized = initialize(node, &mut scope, reader);
     let refused = refuse_code(node, reader);
     let Some(element) = reader.child(node, "expression") else {
         if !refused {
@@ -66,14 +67,16 @@ pub(crate) fn filter(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
         }
         return None;
     };
-    program(element, &Scope::new(input), reader).map(|(condition, _)| WindowKind::Filter { condition })
+    let (condition, _) = program(element, &scope, reader)?;
+    initialized.then_some(WindowKind::Filter { condition })
 }
 
 /// Reads a compute window: one `field-expr` per non-key field, in schema order.
 pub(crate) fn compute(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, schema, .. } = *reading;
     let input = reading.input?;
-    refuse_initializer(node, reader);
+    let mut scope = Scope::new(input);
+    let initialized = initialize(node, &mut scope, reader);
     let keys = keys(reading, input);
     let Some(output) = reader.child(node, "output") else {
         if !refuse_code(node, reader) {
@@ -87,10 +90,9 @@ pub(crate) fn compute(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     if refuse_code(output, reader) {
         return None;
     }
-    let scope = Scope::new(input);
     let wanted: Vec<&Field> = schema.fields().iter().filter(|field| !field.key).collect();
     let mut programs = Vec::new();
-    let mut complete = true;
+    let mut complete = initialized;
     let mut count = 0;
     for element in output.children().filter(Node::is_element) {
         if !element.has_tag_name("field-expr") {

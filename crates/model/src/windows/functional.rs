@@ -1,13 +1,14 @@
-//! Functional windows: fields by functions, the others copied from the input.
+//! Functional windows: fields by functions, the others copied from the input; event loops.
 
 use std::collections::BTreeMap;
 
 use mesh_event::{Field, FieldType};
-use mesh_expr::{Function, FunctionCompiler, Scope};
+use mesh_expr::{ExprError, FunctionCompiler, LoopKind, LoopPart, PropertyKind};
 use roxmltree::Node;
 
-use crate::project::{FunctionalField, WindowKind};
-use crate::report::{Draft, duplicate, not_supported, tag_span, unknown_field};
+use crate::project::{EVENT_COUNTER_START, FunctionalField, WindowKind};
+use crate::reader::IGNORED;
+use crate::report::{Draft, bad_value, duplicate, tag_span, unknown_field};
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::compute::{key_source, report_expression, schema_span};
@@ -16,34 +17,51 @@ use crate::windows::compute::{key_source, report_expression, schema_span};
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, schema, .. } = *reading;
     let input = reading.input?;
-    refuse_extras(reading);
-    let mut compiler = FunctionCompiler::new(Scope::new(input));
-    let mut functions: BTreeMap<usize, FunctionalField> = BTreeMap::new();
-    let mut lines: BTreeMap<usize, u32> = BTreeMap::new();
+    let mut compiler = FunctionCompiler::new(input, schema, EVENT_COUNTER_START);
+    if reader.flag(node, "produces-only-inserts") == Some(true) {
+        compiler.only_inserts();
+    }
     let mut complete = true;
-    for (name, element) in function_elements(reading) {
-        let Some(index) = schema.index_of(name.as_str()) else {
-            reader.report.add(element, unknown_field("`function`", &name, schema));
+    contexts(node).for_each(|context| complete &= properties(reading, context, &mut compiler));
+    let functions: Vec<_> = contexts(node).flat_map(|context| function_elements(reading, context)).collect();
+    // A counter that stands alone needs no code: numbers are given to a whole block at once.
+    let extras = ["event-loops", "generate", "opcode"].map(|tag| reader.child(node, tag)).iter().any(Option::is_some);
+    let counts = |name: &str, text: &Text| {
+        let reference = format!("${name}");
+        text.as_str() == "eventCounter()"
+            && !extras
+            && schema.index_of(name).is_some_and(|index| schema.fields()[index].ty == FieldType::Int64)
+            && !functions.iter().any(|(_, text, _)| text.as_str().contains(&reference))
+    };
+    let mut counters = Vec::new();
+    let mut lines: BTreeMap<usize, u32> = BTreeMap::new();
+    for (name, text, element) in &functions {
+        let Some(index) = known_field(reading, name, *element, &mut lines) else {
             complete = false;
             continue;
         };
-        let line = reader.report.line(element.range().start);
-        if let Some(first) = lines.insert(index, line) {
-            reader.report.add(element, duplicate("the function of field", &name, first));
+        if counts(name.as_str(), text) {
+            counters.push(index);
+        } else if let Err(error) = compiler.function(name.as_str(), text.as_str()) {
+            report_expression(*element, text, &error, reader);
             complete = false;
-            continue;
-        }
-        match function(reading, element, &schema.fields()[index], &mut compiler) {
-            Some(field) => {
-                functions.insert(index, field);
-            }
-            None => complete = false,
         }
     }
+    complete &= extra(reading, "generate", |text| compiler.generate(text));
+    complete &= extra(reading, "opcode", |text| compiler.opcode(text));
+    for loops in node.children().filter(|child| child.has_tag_name("event-loops")) {
+        for element in loops.children().filter(Node::is_element) {
+            complete &= event_loop(reading, element, &mut lines, &mut compiler);
+        }
+    }
+    let code = compiler.finish();
+    let computed = code.computed();
     let mut fields = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
-        if let Some(function) = functions.remove(&index) {
-            fields.push(function);
+        if counters.contains(&index) {
+            fields.push(FunctionalField::EventCounter);
+        } else if computed.contains(&index) {
+            fields.push(FunctionalField::Computed);
         } else if lines.contains_key(&index) {
             // Its function was reported.
         } else if field.key {
@@ -58,7 +76,31 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
             }
         }
     }
-    if complete { Some(WindowKind::Functional { fields }) } else { None }
+    if complete { Some(WindowKind::Functional { fields, code }) } else { None }
+}
+
+fn contexts<'n, 'i>(node: Node<'n, 'i>) -> impl Iterator<Item = Node<'n, 'i>> {
+    node.children().filter(|child| child.has_tag_name("function-context"))
+}
+
+/// Position of the field that a function is for; `None` after a report.
+fn known_field(
+    reading: &Reading<'_, '_, '_>,
+    name: &Text,
+    element: Node<'_, '_>,
+    lines: &mut BTreeMap<usize, u32>,
+) -> Option<usize> {
+    let Reading { reader, schema, .. } = *reading;
+    let Some(index) = schema.index_of(name.as_str()) else {
+        reader.report.add(element, unknown_field("`function`", name, schema));
+        return None;
+    };
+    let line = reader.report.line(element.range().start);
+    if let Some(first) = lines.insert(index, line) {
+        reader.report.add(element, duplicate("the function of field", name, first));
+        return None;
+    }
+    Some(index)
 }
 
 /// The same-named input field of a field without a function or mapping; the outer `None` after a report.
@@ -89,83 +131,151 @@ pub(crate) fn copied(reading: &Reading<'_, '_, '_>, field: &Field, complete: boo
     Some(Some(index))
 }
 
-fn function_elements<'n, 'i>(reading: &Reading<'_, 'n, 'i>) -> Vec<(Text, Node<'n, 'i>)> {
-    let Reading { node, reader, .. } = *reading;
+/// Field, text and element of the functions of a context.
+fn function_elements<'n, 'i>(reading: &Reading<'_, 'n, 'i>, context: Node<'n, 'i>) -> Vec<(Text, Text, Node<'n, 'i>)> {
+    let reader = reading.reader;
     let mut found = Vec::new();
-    for context in node.children().filter(|child| child.has_tag_name("function-context")) {
-        for child in context.children().filter(Node::is_element) {
-            match child.tag_name().name() {
-                "functions" => {
-                    for element in child.children().filter(Node::is_element) {
-                        if !element.has_tag_name("function") {
-                            reader.unknown_element(element, &["function"]);
-                            continue;
-                        }
-                        reader.check_attributes(element, &[&["name", "code"]]);
-                        if let Some(name) = reader.required(element, "name") {
-                            found.push((name, element));
-                        }
+    for child in context.children().filter(Node::is_element) {
+        match child.tag_name().name() {
+            "functions" => {
+                for element in child.children().filter(Node::is_element) {
+                    if !element.has_tag_name("function") {
+                        reader.unknown_element(element, &["function"]);
+                        continue;
+                    }
+                    reader.check_attributes(element, &[&["name", "code"]]);
+                    if let Some(name) = reader.required(element, "name") {
+                        let text = reader.attribute(element, "code").unwrap_or_else(|| reader.text(element));
+                        found.push((name, text, element));
                     }
                 }
-                "properties" => {
-                    if let Some(property) = child.children().find(Node::is_element) {
-                        let because = "functions use fields and literals so far";
-                        let way_out = "write the value into the function, or use a project property as @NAME@";
-                        let draft =
-                            not_supported(tag_span(property), "properties of a function context", because, way_out);
-                        reader.report.add(property, draft);
-                    }
-                }
-                _ => reader.unknown_element(child, &["functions", "properties"]),
             }
+            "properties" => {}
+            name if IGNORED.contains(&name) => {}
+            _ => reader.unknown_element(child, &["functions", "properties"]),
         }
     }
     found
 }
 
-fn function(
-    reading: &Reading<'_, '_, '_>,
-    element: Node<'_, '_>,
-    field: &Field,
-    compiler: &mut FunctionCompiler,
-) -> Option<FunctionalField> {
+/// Kinds of properties of a function context.
+const PROPERTIES: [(&str, PropertyKind); 7] = [
+    ("property-string", PropertyKind::String),
+    ("property", PropertyKind::String),
+    ("property-list", PropertyKind::List),
+    ("property-set", PropertyKind::Set),
+    ("property-map", PropertyKind::Map),
+    ("property-xml", PropertyKind::Xml),
+    ("property-json", PropertyKind::Json),
+];
+
+fn properties(reading: &Reading<'_, '_, '_>, context: Node<'_, '_>, compiler: &mut FunctionCompiler) -> bool {
     let reader = reading.reader;
-    let text = reader.attribute(element, "code").unwrap_or_else(|| reader.text(element));
-    match compiler.compile(&field.name, field.ty, text.as_str()) {
-        Ok(Function::EventCounter) => {
-            if field.ty != FieldType::Int64 {
-                let headline = format!("eventCounter() counts in int64, field `{}` has type {}", field.name, field.ty);
-                let draft = Draft::error("field-type", text.full_span(), headline).help("give the field type int64");
-                reader.report.add(element, draft);
-                return None;
-            }
-            Some(FunctionalField::EventCounter)
+    let mut complete = true;
+    for list in context.children().filter(|child| child.has_tag_name("properties")) {
+        for element in list.children().filter(Node::is_element) {
+            let tag = element.tag_name().name();
+            let Some((_, kind)) = PROPERTIES.iter().find(|(known, _)| *known == tag) else {
+                if !IGNORED.contains(&tag) {
+                    reader.unknown_element(element, &PROPERTIES.map(|(name, _)| name));
+                }
+                continue;
+            };
+            reader.check_attributes(element, &[&["name", "delimiter", "outer", "inner"]]);
+            let Some(name) = reader.required(element, "name") else {
+                complete = false;
+                continue;
+            };
+            let value = |name: &str| reader.attribute(element, name).map(|text| text.as_str().to_owned());
+            let outer = value("outer").or_else(|| value("delimiter")).unwrap_or_default();
+            let inner = value("inner").unwrap_or_default();
+            compiler.property(name.as_str(), *kind, reader.text(element).as_str(), &outer, &inner);
         }
-        Ok(Function::Program(program)) if program.fits(field.ty) => Some(FunctionalField::Function(program)),
-        Ok(Function::Program(program)) => {
-            let found = program.result_type().map_or("a blob or an array", |ty| ty.name());
-            let headline = format!("the function gives {found}, field `{}` has type {}", field.name, field.ty);
-            let draft = Draft::error("field-type", text.full_span(), headline).help("change the type of the field");
-            reader.report.add(element, draft);
-            None
-        }
+    }
+    complete
+}
+
+/// A function in an element of its own; false after a report.
+fn extra(reading: &Reading<'_, '_, '_>, tag: &str, compile: impl FnOnce(&str) -> Result<(), ExprError>) -> bool {
+    let Some(element) = reading.reader.child(reading.node, tag) else { return true };
+    let text = reading.reader.text(element);
+    if text.is_empty() {
+        return true;
+    }
+    match compile(text.as_str()) {
+        Ok(()) => true,
         Err(error) => {
-            report_expression(element, &text, &error, reader);
-            None
+            report_expression(element, &text, &error, reading.reader);
+            false
         }
     }
 }
 
-/// Parts that make more or other events.
-fn refuse_extras(reading: &Reading<'_, '_, '_>) {
-    let Reading { node, reader, .. } = *reading;
-    for child in node.children().filter(Node::is_element) {
-        let tag = child.tag_name().name();
-        let always = tag == "generate" && matches!(reader.text(child).as_str(), "" | "1" | "true");
-        if matches!(tag, "event-loops" | "generate" | "opcode") && !always {
-            let because = "a functional window gives one event per event so far";
-            let way_out = "publish one event per item, or drop events with a filter window";
-            reader.report.add(child, not_supported(tag_span(child), &format!("`{tag}`"), because, way_out));
+/// Kinds of event loops: element, the element of its document, the element of what selects.
+const LOOPS: [(&str, LoopKind, &str, &str); 3] = [
+    ("event-loop-xml", LoopKind::Xml, "use-xml", "xpath"),
+    ("event-loop-json", LoopKind::Json, "use-json", "json"),
+    ("event-loop-regex", LoopKind::Regex, "use-text", "regex"),
+];
+
+/// Reads an event loop; false after a report.
+fn event_loop(
+    reading: &Reading<'_, '_, '_>,
+    element: Node<'_, '_>,
+    lines: &mut BTreeMap<usize, u32>,
+    compiler: &mut FunctionCompiler,
+) -> bool {
+    let reader = reading.reader;
+    let tag = element.tag_name().name();
+    let Some((_, kind, source_tag, select_tag)) = LOOPS.iter().find(|(known, ..)| *known == tag) else {
+        reader.unknown_element(element, &LOOPS.map(|(name, ..)| name));
+        return true;
+    };
+    reader.check_attributes(element, &[&["name", "data"]]);
+    let part = |tag: &str| {
+        let found = reader.child(element, tag);
+        if found.is_none() {
+            let headline = format!("`{}` has no `{tag}`", element.tag_name().name());
+            reader.report.add(element, Draft::error("event-loop", tag_span(element), headline));
+        }
+        found
+    };
+    let (Some(source_element), Some(select_element)) = (part(source_tag), part(select_tag)) else { return false };
+    let (source, select) = (reader.text(source_element), reader.text(select_element));
+    let mut group = 0;
+    if let Some(text) = reader.attribute(select_element, "group") {
+        match text.as_str().parse() {
+            Ok(number) => group = number,
+            Err(_) => {
+                reader.report.add(select_element, bad_value("`group`", &text, "the number of a group, from 0"));
+                return false;
+            }
         }
     }
+    let data = reader.attribute(element, "data");
+    let begun = compiler.begin_loop(*kind, data.as_ref().map(Text::as_str), (source.as_str(), select.as_str(), group));
+    if let Err((part, error)) = begun {
+        let (element, text) = match part {
+            LoopPart::Source => (source_element, &source),
+            LoopPart::Select => (select_element, &select),
+        };
+        report_expression(element, text, &error, reader);
+        return false;
+    }
+    let mut complete = true;
+    for context in contexts(element) {
+        complete &= properties(reading, context, compiler);
+        let mut own = BTreeMap::new();
+        for (name, text, function) in function_elements(reading, context) {
+            if known_field(reading, &name, function, &mut own).is_none() {
+                complete = false;
+            } else if let Err(error) = compiler.function(name.as_str(), text.as_str()) {
+                report_expression(function, &text, &error, reader);
+                complete = false;
+            }
+        }
+        lines.extend(own);
+    }
+    compiler.end_loop();
+    complete
 }

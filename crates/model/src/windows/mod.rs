@@ -5,6 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod compute;
 pub(crate) mod functional;
 pub(crate) mod geofence;
+pub(crate) mod initialize;
 pub(crate) mod join;
 pub(crate) mod pattern;
 pub(crate) mod shape;

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use mesh_event::{Column, FieldType, Schema};
-use mesh_expr::Program;
+use mesh_expr::{Program, State};
 
-use super::{Clock, Held, Operator};
+use super::{Clock, Held, Operator, restore_memory, seed_of};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 
-/// Both halves of an update block are computed; programs keep no state, so the old half comes out as it once did.
+/// Both halves of an update block are computed: programs that keep nothing give the old half as it once was. Those that
+/// count see the old half as one more event, as the original is taken to do.
 pub(crate) struct Compute {
     schema: Arc<Schema>,
     fields: Vec<Field>,
+    memory: State,
     errors: u64,
 }
 
@@ -23,7 +25,8 @@ enum Field {
 
 impl Compute {
     /// `keys`: the input field of each key; `programs`: one for each other field; both in schema order.
-    pub(crate) fn new(schema: &Arc<Schema>, keys: &[usize], programs: &[Program]) -> Compute {
+    /// `seed`: where the window stands.
+    pub(crate) fn new(schema: &Arc<Schema>, keys: &[usize], programs: &[Program], seed: &str) -> Compute {
         let mut keys = keys.iter();
         let mut programs = programs.iter();
         let field = |field: &mesh_event::Field| {
@@ -35,7 +38,8 @@ impl Compute {
                 program.copied_field(field.ty).map_or_else(|| Field::Program(program.clone(), field.ty), Field::Copy)
             }
         };
-        Compute { fields: schema.fields().iter().map(field).collect(), schema: Arc::clone(schema), errors: 0 }
+        let fields = schema.fields().iter().map(field).collect();
+        Compute { fields, schema: Arc::clone(schema), memory: State::new(seed_of(seed)), errors: 0 }
     }
 
     /// Positions of the columns that are made here.
@@ -45,8 +49,39 @@ impl Compute {
     }
 }
 
+impl Compute {
+    /// Event by event, where programs remember something.
+    fn process_with_memory(&mut self, run: Run, clock: Clock) -> Run {
+        self.memory.set_clock(clock.get());
+        let programs: Vec<(&Program, FieldType)> = self
+            .fields
+            .iter()
+            .filter_map(|field| match field {
+                Field::Program(program, ty) => Some((program, *ty)),
+                Field::Copy(_) => None,
+            })
+            .collect();
+        let mut made = Program::eval_all(&programs, &run.block, &mut self.memory).into_iter();
+        let mut columns = Vec::with_capacity(self.fields.len());
+        for field in &self.fields {
+            columns.push(match field {
+                Field::Copy(position) => Arc::clone(&run.block.columns[*position]),
+                Field::Program(..) => {
+                    let evaluated = made.next().expect("one result for each program");
+                    self.errors += evaluated.errors.count;
+                    evaluated.column
+                }
+            });
+        }
+        run.with_columns(&self.schema, columns)
+    }
+}
+
 impl Operator for Compute {
-    fn process(&mut self, run: Run, _clock: Clock) -> Run {
+    fn process(&mut self, run: Run, clock: Clock) -> Run {
+        if self.fields.iter().any(|field| matches!(field, Field::Program(program, _) if program.needs_state())) {
+            return self.process_with_memory(run, clock);
+        }
         let mut columns: Vec<Arc<Column>> = Vec::with_capacity(self.fields.len());
         for field in &self.fields {
             columns.push(match field {
@@ -70,11 +105,12 @@ impl Operator for Compute {
     }
 
     fn save(&self, to: &mut Writer<'_>) {
-        to.put(&self.errors);
+        to.put(&(self.errors, self.memory.save()));
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
-        self.errors = from.get()?;
-        Ok(())
+        let memory: Vec<u8>;
+        (self.errors, memory) = from.get()?;
+        restore_memory(&mut self.memory, &memory)
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use mesh_event::{Opcode, Schema};
-use mesh_expr::Program;
+use mesh_expr::{Program, State};
 
-use super::{Clock, Held, Operator};
+use super::{Clock, Held, Operator, restore_memory, seed_of};
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run, is_pair};
 use crate::slots::select;
@@ -23,25 +23,29 @@ pub(crate) struct Filter {
     condition: Program,
     passed: Option<Table>,
     keep: Vec<bool>,
+    memory: State,
     errors: u64,
 }
 
 impl Filter {
     /// A filter that holds no rows.
-    pub(crate) fn stateless(schema: &Arc<Schema>, condition: &Program) -> Filter {
-        Filter { schema: Arc::clone(schema), condition: condition.clone(), passed: None, keep: Vec::new(), errors: 0 }
+    pub(crate) fn stateless(schema: &Arc<Schema>, condition: &Program, seed: &str) -> Filter {
+        let memory = State::new(seed_of(seed));
+        let schema = Arc::clone(schema);
+        Filter { schema, condition: condition.clone(), passed: None, keep: Vec::new(), memory, errors: 0 }
     }
 
     /// A filter that holds the rows that passed.
-    pub(crate) fn stateful(schema: &Arc<Schema>, condition: &Program) -> Filter {
-        Filter { passed: Some(Table::new(schema, None)), ..Filter::stateless(schema, condition) }
+    pub(crate) fn stateful(schema: &Arc<Schema>, condition: &Program, seed: &str) -> Filter {
+        Filter { passed: Some(Table::new(schema, None)), ..Filter::stateless(schema, condition, seed) }
     }
 }
 
 impl Operator for Filter {
     fn process(&mut self, run: Run, clock: Clock) -> Run {
         let mut keep = std::mem::take(&mut self.keep);
-        self.errors += self.condition.eval_filter(&run.block, &mut keep).count;
+        self.memory.set_clock(clock.get());
+        self.errors += self.condition.eval_filter_in(&run.block, &mut keep, &mut self.memory).count;
         self.keep = keep;
         if let Some(passed) = &mut self.passed {
             return passed.process(intents(&self.schema, &self.keep, &run), clock);
@@ -59,14 +63,16 @@ impl Operator for Filter {
     }
 
     fn save(&self, to: &mut Writer<'_>) {
-        to.put(&self.errors);
+        to.put(&(self.errors, self.memory.save()));
         if let Some(passed) = &self.passed {
             passed.save(to);
         }
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
-        self.errors = from.get()?;
+        let memory: Vec<u8>;
+        (self.errors, memory) = from.get()?;
+        restore_memory(&mut self.memory, &memory)?;
         self.passed.as_mut().map_or(Ok(()), |passed| passed.restore(from))
     }
 }

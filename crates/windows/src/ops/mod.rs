@@ -39,6 +39,16 @@ impl Clock {
     }
 }
 
+/// The seed of a window's random numbers, from where it stands (`project/query/window/`).
+pub(crate) fn seed_of(place: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(place.as_bytes())
+}
+
+/// Gives a window's expressions back what they remembered.
+pub(crate) fn restore_memory(memory: &mut mesh_expr::State, saved: &[u8]) -> Result<(), Damage> {
+    if memory.restore(saved) { Ok(()) } else { Err(Damage::Broken("the variables of expressions are not readable")) }
+}
+
 /// What an operator holds and had trouble with.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Held {

@@ -30,7 +30,12 @@ pub fn project() -> Arc<Project> {
     };
     let counted = schema(&format!("id*:int64,{INPUT},n:int64"));
     let fields = (0..16).map(FunctionalField::Copy).chain([FunctionalField::EventCounter]).collect();
-    let count = window("count", Index::Ordered, &counted, WindowKind::Functional { fields });
+    let count = window(
+        "count",
+        Index::Ordered,
+        &counted,
+        WindowKind::Functional { fields, code: mesh_expr::FunctionalCode::default() },
+    );
     let with_stats = schema(
         "id*:int64,origin:string,n:int64,temp:double,time_hour:string,nOut:int64,nmissOut:int64,minOut:double,\
          maxOut:double,sumOut:double,meanOut:double,stdOut:double",

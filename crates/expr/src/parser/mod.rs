@@ -1,10 +1,12 @@
 //! Tokens to statements: a Pratt parser. A statement ends where the next token cannot continue the expression.
 
+mod statement;
+
 use std::ops::Range;
 
+use crate::ExprError;
 use crate::ast::{BinaryOp, Comparison, Expr, ExprKind, Stmt, UnaryOp};
 use crate::lexer::{Token, TokenKind, tokens};
-use crate::{ExprError, Type};
 
 /// Longest program in bytes.
 pub(crate) const MAX_PROGRAM_BYTES: usize = 256 * 1024;
@@ -17,7 +19,7 @@ pub(crate) fn program(text: &str) -> Result<Vec<Stmt>, ExprError> {
         let message = format!("the program has {} bytes, at most {MAX_PROGRAM_BYTES} are allowed", text.len());
         return Err(ExprError::at(text, 0..0, message, Some("split it over several windows".into())));
     }
-    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0, loops: 0 };
     let mut stmts = Vec::new();
     while parser.peek() != &TokenKind::End {
         parser.statement(&mut stmts)?;
@@ -30,6 +32,8 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    /// Loops around the statement that is read.
+    loops: usize,
 }
 
 /// Binding power of the prefix `not`: weaker than comparisons, stronger than `and`.
@@ -92,131 +96,6 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn statement(&mut self, out: &mut Vec<Stmt>) -> Result<(), ExprError> {
-        if self.take_symbol(";") {
-            return Ok(());
-        }
-        let start = self.span();
-        self.depth += 1;
-        self.deeper(&start, self.depth)?;
-        let done = self.one_statement(start, out);
-        self.depth -= 1;
-        done
-    }
-
-    fn one_statement(&mut self, start: Range<usize>, out: &mut Vec<Stmt>) -> Result<(), ExprError> {
-        let keyword = self.keyword();
-        let named = matches!(self.ahead(), TokenKind::Name { .. });
-        match keyword.as_str() {
-            "if" => return self.if_statement(out),
-            "begin" => return self.begin_block(start, out),
-            "return" => {
-                self.next();
-                out.push(Stmt::Return(self.expression(0)?));
-                return Ok(());
-            }
-            "while" | "for" | "goto" if !matches!(self.ahead(), TokenKind::Symbol(s) if *s != "(") => {
-                let help = Some("write the steps out, or compute the field in several windows");
-                return Err(self.error(start, format!("`{keyword}` is not supported yet"), help));
-            }
-            "static" | "regex" | "dq" | "array" if named => {
-                let help = Some("variables may be integer, real, string, date or boolean and live for one event");
-                return Err(self.error(start, format!("`{keyword}` declarations are not supported yet"), help));
-            }
-            "private" | "public" | "hidden" if named => {
-                self.next();
-                return self.one_statement(start, out);
-            }
-            _ => {}
-        }
-        if let Some(ty) = declared_type(&keyword)
-            && (named || matches!(self.ahead(), TokenKind::Symbol("(")) && self.is_sized_declaration())
-        {
-            return self.declaration(ty, out);
-        }
-        if let (TokenKind::Name { text, .. }, TokenKind::Symbol("=")) = (self.peek(), self.ahead()) {
-            let name = text.clone();
-            self.next();
-            self.next();
-            out.push(Stmt::Assign { name, span: start, value: self.expression(0)? });
-            return Ok(());
-        }
-        out.push(Stmt::Value(self.expression(0)?));
-        Ok(())
-    }
-
-    /// `string(20) name`: a declaration with a size, not a call.
-    fn is_sized_declaration(&self) -> bool {
-        let kind = |offset: usize| self.tokens.get(self.at + offset).map(|token| &token.kind);
-        matches!(
-            (kind(2), kind(3), kind(4)),
-            (Some(TokenKind::Integer(_)), Some(TokenKind::Symbol(")")), Some(TokenKind::Name { .. }))
-        )
-    }
-
-    fn declaration(&mut self, ty: Type, out: &mut Vec<Stmt>) -> Result<(), ExprError> {
-        self.next();
-        if self.take_symbol("(") {
-            self.next();
-            self.next();
-        }
-        loop {
-            let token = self.next();
-            let TokenKind::Name { text: name, .. } = token.kind else {
-                return Err(self.error(token.span, "expected the name of a variable", None));
-            };
-            let value = if self.take_symbol("=") { Some(self.expression(0)?) } else { None };
-            out.push(Stmt::Declare { ty, name, span: token.span, value });
-            if !self.take_symbol(",") {
-                return Ok(());
-            }
-        }
-    }
-
-    fn begin_block(&mut self, open: Range<usize>, out: &mut Vec<Stmt>) -> Result<(), ExprError> {
-        self.next();
-        while !self.take_keyword("end") {
-            if self.peek() == &TokenKind::End {
-                return Err(self.error(open, "this `begin` has no `end`", Some("add `end` after its statements")));
-            }
-            self.statement(out)?;
-        }
-        Ok(())
-    }
-
-    fn if_statement(&mut self, out: &mut Vec<Stmt>) -> Result<(), ExprError> {
-        self.next();
-        let condition = self.expression(0)?;
-        self.take_keyword("then");
-        let then = self.branch("if")?;
-        let mut otherwise = Vec::new();
-        if self.else_follows() {
-            otherwise = self.branch("else")?;
-        }
-        out.push(Stmt::If { condition, then, otherwise });
-        Ok(())
-    }
-
-    /// Takes an `else`, also one after a `;`.
-    fn else_follows(&mut self) -> bool {
-        let before = self.at;
-        while self.take_symbol(";") {}
-        let found = self.take_keyword("else");
-        if !found {
-            self.at = before;
-        }
-        found
-    }
-
-    fn branch(&mut self, of: &str) -> Result<Vec<Stmt>, ExprError> {
-        if self.peek() == &TokenKind::End || self.keyword() == "else" {
-            return Err(self.error(self.span(), format!("expected a statement after `{of}`"), None));
-        }
-        let mut stmts = Vec::new();
-        self.statement(&mut stmts)?;
-        Ok(stmts)
-    }
-
     /// An expression whose operators all bind stronger than `power`.
     fn expression(&mut self, power: u8) -> Result<Expr, ExprError> {
         let start = self.span();
@@ -262,6 +141,7 @@ impl Parser<'_> {
                     return Err(self.error(start, format!("expected a value, found `{text}`"), None));
                 }
                 _ if matches!(self.peek(), TokenKind::Symbol("(")) => return self.call(text, start),
+                _ if matches!(self.peek(), TokenKind::Symbol(".")) => return self.method(text, start),
                 _ => ExprKind::Name(text),
             },
             TokenKind::End => {
@@ -306,6 +186,28 @@ impl Parser<'_> {
     }
 
     fn call(&mut self, name: String, name_span: Range<usize>) -> Result<Expr, ExprError> {
+        let (args, depth) = self.arguments()?;
+        let span = name_span.start..self.tokens[self.at - 1].span.end;
+        self.deeper(&span, depth)?;
+        Ok(Expr { kind: ExprKind::Call { name, name_span, args }, span, depth })
+    }
+
+    fn method(&mut self, object: String, object_span: Range<usize>) -> Result<Expr, ExprError> {
+        self.next();
+        let token = self.next();
+        let (TokenKind::Name { text: method, .. }, TokenKind::Symbol("(")) = (token.kind, self.peek().clone()) else {
+            let help = Some("for example: r.compile(\"a+\")");
+            return Err(self.error(token.span, format!("expected a method of `{object}`"), help));
+        };
+        let (args, depth) = self.arguments()?;
+        let span = object_span.start..self.tokens[self.at - 1].span.end;
+        self.deeper(&span, depth)?;
+        let kind = ExprKind::Method { object, object_span, method, method_span: token.span, args };
+        Ok(Expr { kind, span, depth })
+    }
+
+    /// What stands in brackets, and the depth of a call with it.
+    fn arguments(&mut self) -> Result<(Vec<Expr>, usize), ExprError> {
         let open = self.next().span;
         let mut args = Vec::new();
         if !self.take_symbol(")") {
@@ -317,10 +219,8 @@ impl Parser<'_> {
             }
             self.close(open)?;
         }
-        let span = name_span.start..self.tokens[self.at - 1].span.end;
         let depth = args.iter().map(|arg| arg.depth).max().unwrap_or(0) + 1;
-        self.deeper(&span, depth)?;
-        Ok(Expr { kind: ExprKind::Call { name, name_span, args }, span, depth })
+        Ok((args, depth))
     }
 
     /// The operator that stands here and how strongly it binds.
@@ -352,8 +252,4 @@ impl Parser<'_> {
             _ => return Ok(None),
         }))
     }
-}
-
-fn declared_type(keyword: &str) -> Option<Type> {
-    [Type::Integer, Type::Real, Type::String, Type::Boolean, Type::Date].into_iter().find(|ty| ty.name() == keyword)
 }
