@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use mesh_event::Flags;
+use mesh_event::csv::CsvOptions;
+
 use crate::line;
 use crate::settings::{Place, Problem, Refused, Setting, Values};
 use crate::table::{self, Side};
@@ -131,6 +134,23 @@ pub struct SubscriberOptions {
 }
 
 impl PublisherOptions {
+    /// How the lines are decoded.
+    pub fn csv_options(&self) -> CsvOptions {
+        let csv = &self.csv;
+        CsvOptions {
+            delimiter: csv.delimiter,
+            header_lines: csv.header_lines,
+            add_opcode: csv.add_opcode,
+            add_flags: csv.add_flags.map(|partial| if partial { Flags::PARTIAL } else { Flags::NORMAL }),
+            no_autogen_field: csv.no_autogen_field,
+            date_format: csv.dateformat.clone(),
+            na_is_null: csv.na_is_null,
+            ignore_errors: csv.ignore_errors,
+            upsert: csv.upsert,
+            file: self.common.fsname.clone(),
+        }
+    }
+
     /// Reads a `-C` line and the transport file that it names.
     pub fn from_line(text: &str) -> Result<Checked<PublisherOptions>, Refused> {
         Self::from_settings(settings_of(text)?)

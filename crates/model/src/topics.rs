@@ -38,14 +38,33 @@ impl Project {
         self.endpoints(Direction::Subscribe, last)
     }
 
+    /// Every source window, in model order.
+    pub fn sources(&self) -> Vec<Endpoint<'_>> {
+        self.windows(|window| matches!(window.kind, WindowKind::Source { .. }))
+    }
+
+    /// The windows that are meant by `window` or `query/window`: one, or none, or one for each query.
+    pub fn named(&self, name: &str) -> Vec<Endpoint<'_>> {
+        let all = self.windows(|_| true).into_iter();
+        all.filter(|end| end.window == name || name.split_once('/') == Some((end.query, end.window))).collect()
+    }
+
+    /// Every window, in model order.
+    fn windows(&self, chosen: impl Fn(&Window) -> bool) -> Vec<Endpoint<'_>> {
+        self.endpoints_of(|_, _, window| chosen(window))
+    }
+
     fn endpoints(&self, direction: Direction, otherwise: impl Fn(&Query, usize, &Window) -> bool) -> Vec<Endpoint<'_>> {
         let connected = |window: &Window| window.connectors.iter().any(|c| c.is_active_kafka(direction));
         let any = self.queries.iter().flat_map(|query| &query.windows).any(connected);
+        self.endpoints_of(|query, index, window| if any { connected(window) } else { otherwise(query, index, window) })
+    }
+
+    fn endpoints_of(&self, chosen: impl Fn(&Query, usize, &Window) -> bool) -> Vec<Endpoint<'_>> {
         let mut endpoints = Vec::new();
         for (query_index, query) in self.queries.iter().enumerate() {
             for (window_index, window) in query.windows.iter().enumerate() {
-                let chosen = if any { connected(window) } else { otherwise(query, window_index, window) };
-                if chosen {
+                if chosen(query, window_index, window) {
                     endpoints.push(Endpoint {
                         query: &query.name,
                         window: &window.name,

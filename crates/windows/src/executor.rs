@@ -116,7 +116,16 @@ pub struct Executor {
 impl Executor {
     /// Prepares the windows of a project; nothing is held yet and the clock has not started.
     pub fn new(project: Arc<Project>) -> Executor {
-        let Plan { nodes, names, inputs, input_nodes, outputs, meets } = Plan::new(&project);
+        Executor::between(&project, &project.inputs(), &project.outputs())
+    }
+
+    /// Like [`Executor::new`], with other windows that take and give blocks: those that a tool is asked for.
+    pub fn between(
+        project: &Project,
+        inputs: &[mesh_model::Endpoint<'_>],
+        outputs: &[mesh_model::Endpoint<'_>],
+    ) -> Executor {
+        let Plan { nodes, names, inputs, input_nodes, outputs, meets } = Plan::new(project, inputs, outputs);
         let needs_clock = project.needs_clock();
         let heartbeat_us = project.expressions_read_clock().then_some(project.heartbeat_us);
         let fingerprint = project.fingerprint;
@@ -145,7 +154,8 @@ impl Executor {
     }
 
     /// Applies blocks of one input in order and appends what they cause, ordered by cause, then by output. A block
-    /// causes one block per output at most, or several when that would be longer than [`crate::OUTPUT_BYTES_MAX`]. How blocks are spread over calls changes neither outputs nor digests.
+    /// causes one block per output at most, or several when that would be longer than [`crate::OUTPUT_BYTES_MAX`]. How
+    /// blocks are spread over calls changes neither outputs nor digests.
     ///
     /// # Panics
     /// When `input` is not an index into [`Executor::inputs`].

@@ -67,7 +67,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(project: &Project) -> Plan {
+    pub(crate) fn new(
+        project: &Project,
+        inputs: &[mesh_model::Endpoint<'_>],
+        outputs: &[mesh_model::Endpoint<'_>],
+    ) -> Plan {
         let mut nodes = Vec::new();
         let mut names = Vec::new();
         let mut first_of_query = Vec::new();
@@ -84,7 +88,6 @@ impl Plan {
             autogen_key: endpoint.autogen_key,
         };
         let node = |endpoint: &mesh_model::Endpoint<'_>| first_of_query[endpoint.query_index] + endpoint.window_index;
-        let (inputs, outputs) = (project.inputs(), project.outputs());
         for (index, output) in outputs.iter().enumerate() {
             nodes[node(output)].output = Some(index);
         }

@@ -167,6 +167,8 @@ pub enum Project {
         #[arg(long)]
         json: bool,
     },
+    /// Run a project over CSV files in this process, without any service, and print what its windows put out
+    Run(RunProject),
     /// Check a project, store it as a new version, create its topics, and run it on every engine
     Deploy {
         /// The project file
@@ -192,6 +194,34 @@ pub enum Project {
         /// Name of the project
         project: String,
     },
+}
+
+/// Arguments of `project run`.
+#[derive(Debug, Args)]
+pub struct RunProject {
+    /// The project file
+    pub file: PathBuf,
+    /// Events of a source window, one `--input` a file, read one after the other; settings as for the publisher
+    /// adapter's `-C`, e.g. `header=1,addcsvopcode=true,addcsvflags=normal`. Without any: the files that the project's
+    /// own fs connectors name
+    #[arg(long, value_name = "WINDOW=FILE[,KEY=VALUE...]")]
+    pub input: Vec<String>,
+    /// A window whose events are wanted, any window, to standard output or a file; without: the last windows
+    #[arg(long, value_name = "WINDOW[=FILE]")]
+    pub output: Vec<String>,
+    /// Events per block, where the settings of an input do not say `blocksize`
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub block: u32,
+    /// The clock stands still at this time, microseconds since 1970, so that time-based retention and functions of the
+    /// clock give the same at every run; without: the system's clock
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub clock: Option<i64>,
+    /// A line with the field names first
+    #[arg(long)]
+    pub header: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `history`.

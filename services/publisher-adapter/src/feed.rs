@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mesh_adapter::PublisherOptions;
-use mesh_event::csv::{CsvBlock, CsvDecoder, CsvOptions, CsvPosition};
-use mesh_event::{BlockHeader, BlockKind, Flags, Schema, SourcePosition, encode_block};
+use mesh_event::csv::{CsvBlock, CsvDecoder, CsvPosition};
+use mesh_event::{BlockHeader, BlockKind, Schema, SourcePosition, encode_block};
 use mesh_service::telemetry::{Attribute, BlockSpan, root_span};
 
 use crate::error::PublishError;
@@ -97,7 +97,7 @@ impl Feed<'_> {
             false => CsvPosition { events: from.events, ..CsvPosition::default() },
         };
         let setup = |reason| PublishError::Setup { name: self.options.common.fsname.clone(), reason };
-        let decoder = CsvDecoder::resume(Arc::clone(&self.schema), self.csv_options(), position)
+        let decoder = CsvDecoder::resume(Arc::clone(&self.schema), self.options.csv_options(), position)
             .map_err(|reason| Halt::Failed(setup(reason)))?;
         let mut round =
             Round { feed: self, decoder, number: from.round, published: from.events, bad_told: 0, bad_counted: 0 };
@@ -129,22 +129,6 @@ impl Feed<'_> {
                 }
                 Ok(chunk) => return Ok(chunk),
             }
-        }
-    }
-
-    fn csv_options(&self) -> CsvOptions {
-        let csv = &self.options.csv;
-        CsvOptions {
-            delimiter: csv.delimiter,
-            header_lines: csv.header_lines,
-            add_opcode: csv.add_opcode,
-            add_flags: csv.add_flags.map(|partial| if partial { Flags::PARTIAL } else { Flags::NORMAL }),
-            no_autogen_field: csv.no_autogen_field,
-            date_format: csv.dateformat.clone(),
-            na_is_null: csv.na_is_null,
-            ignore_errors: csv.ignore_errors,
-            upsert: csv.upsert,
-            file: self.options.common.fsname.clone(),
         }
     }
 

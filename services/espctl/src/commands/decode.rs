@@ -43,7 +43,7 @@ struct Source {
 
 /// An event.
 #[derive(Debug, Serialize)]
-struct Event {
+pub struct Event {
     opcode: &'static str,
     flags: &'static str,
     fields: Map<String, Json>,
@@ -203,7 +203,8 @@ fn shown(header: BlockHeader, block: Option<&Block>) -> Shown {
     }
 }
 
-fn event(block: &Block, row: usize) -> Event {
+/// A row of a block as `--json` prints it.
+pub fn event(block: &Block, row: usize) -> Event {
     let names = block.schema.fields().iter().map(|field| field.name.clone());
     Event {
         opcode: block.opcodes[row].letters(),

@@ -6,6 +6,7 @@ mod dev;
 mod history;
 mod project;
 mod promote;
+mod run;
 mod status;
 mod topics;
 
@@ -25,6 +26,7 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),
         Command::Topics(what) => online(topics::run(what, &mut mesh)),
         Command::Project(Project::Check { file, json }) => project::check(&file, json),
+        Command::Project(Project::Run(arguments)) => run::run(&arguments),
         Command::Project(what) => online(project::run(what, &mut mesh)),
         Command::History(arguments) => online(history::run(arguments, &mut mesh)),
         Command::Events(Events::Decode(arguments)) => decode::run(&arguments),

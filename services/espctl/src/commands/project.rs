@@ -1,4 +1,4 @@
-//! `espctl project`: check, deploy, list, undeploy.
+//! `espctl project`: check, deploy, list, undeploy (`run` has a file of its own).
 
 use mesh_model::{Checked, Diagnostic, Diagnostics, Severity, parse_project};
 use mesh_proto::coordinator::{DeployRequest, ListProjectsRequest, UndeployRequest};
@@ -73,6 +73,7 @@ struct Listed {
 pub async fn run(what: Project, mesh: &mut Mesh) -> Result<(), Fail> {
     match what {
         Project::Check { file, json } => check(&file, json),
+        Project::Run(arguments) => super::run::run(&arguments),
         Project::Deploy { file, name, url_host_port, json } => deploy(mesh, &file, name, url_host_port, json).await,
         Project::List { json } => list(mesh, json).await,
         Project::Undeploy { project } => undeploy(mesh, project).await,
@@ -120,7 +121,7 @@ pub fn check(file: &Path, json: bool) -> Result<(), Fail> {
     Ok(out::line(&lines.join("\n"))?)
 }
 
-fn refused(found: &Diagnostics) -> Fail {
+pub fn refused(found: &Diagnostics) -> Fail {
     out::note(&found.to_string());
     Fail::Said
 }

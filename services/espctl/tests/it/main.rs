@@ -5,4 +5,5 @@ mod blocks;
 mod local;
 mod mesh;
 mod offline;
+mod project_run;
 mod support;

@@ -1,0 +1,322 @@
+//! `espctl project run`: a project over files, in this process, without any service.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use flate2::read::MultiGzDecoder;
+use indicatif::{ProgressBar, ProgressStyle};
+use mesh_adapter::PublisherOptions;
+use mesh_event::Block;
+use mesh_event::csv::{CsvBlock, CsvDecoder, CsvEncoder, CsvHeader, CsvOutOptions};
+use mesh_model::{Endpoint, Project, parse_project};
+use mesh_windows::{Executor, OutputBlock};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::RunProject;
+use crate::commands::{decode, project};
+use crate::fail::Fail;
+use crate::out;
+
+/// Bytes read from a file at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Blocks applied at a time.
+const BLOCKS_MAX: usize = 64;
+/// The clock goes on at least this often while files are read.
+const TICK_EVERY: Duration = Duration::from_millis(100);
+
+/// A file for a source window.
+struct Source {
+    input: usize,
+    options: PublisherOptions,
+}
+
+/// Where the events of a window go.
+struct Sink {
+    window: String,
+    /// Several windows share standard output: each line says whose it is.
+    named: bool,
+    json: bool,
+    encoder: CsvEncoder,
+    to: Box<dyn Write>,
+    text: Vec<u8>,
+}
+
+/// An event as `--json` prints it.
+#[derive(Serialize)]
+struct Line<'a> {
+    window: &'a str,
+    #[serde(flatten)]
+    event: decode::Event,
+}
+
+/// Runs the project.
+pub fn run(arguments: &RunProject) -> Result<(), Fail> {
+    let xml = project::read(&arguments.file)?;
+    let name = arguments.file.display().to_string();
+    let checked = parse_project(&xml, &name, &BTreeMap::new()).map_err(|found| project::refused(&found))?;
+    if !checked.warnings.is_empty() {
+        out::note(&checked.warnings.to_string());
+    }
+    let project = checked.project;
+    let inputs = project.sources();
+    let sources = sources(arguments, &project, &inputs)?;
+    let (outputs, mut sinks) = sinks(arguments, &project)?;
+    let mut runner = Runner::new(Executor::between(&project, &inputs, &outputs), arguments.clock);
+    let bar = progress_bar(&sources);
+    let began = Instant::now();
+    let mut events = 0;
+    for source in &sources {
+        events += runner.read(source, inputs[source.input], arguments.block, &bar, &mut sinks)?;
+    }
+    runner.tick(&mut sinks)?;
+    for sink in &mut sinks {
+        sink.to.flush().map_err(|error| Fail::input(format!("write the events of `{}`: {error}", sink.window)))?;
+    }
+    bar.finish_and_clear();
+    report(&runner, events, began.elapsed());
+    Ok(())
+}
+
+/// What happened, on standard error: standard output holds events alone.
+fn report(runner: &Runner, events: u64, took: Duration) {
+    let seconds = took.as_secs_f64().max(1e-9);
+    let per_s = events as f64 / seconds;
+    out::note(&format!("{events} events in, {} out, in {seconds:.3} s: {per_s:.0} events/s", runner.events_out));
+    for (name, stats) in runner.executor.window_names().iter().zip(runner.executor.stats()) {
+        if stats.bad_events + stats.expression_errors > 0 {
+            out::warning(&format!(
+                "window {name}: {} events could not be applied, {} expressions had no result",
+                stats.bad_events, stats.expression_errors
+            ));
+        }
+    }
+    let result = json!({
+        "name": "project_run", "events_in": events, "events_out": runner.events_out,
+        "seconds": (seconds * 1e6).round() / 1e6, "events_per_s": per_s.round(),
+    });
+    out::note(&format!("RESULT {result}"));
+}
+
+/// The executor with its clock.
+struct Runner {
+    executor: Executor,
+    fixed_clock: Option<i64>,
+    ticked: Option<Instant>,
+    outputs: Vec<OutputBlock>,
+    events_out: u64,
+}
+
+impl Runner {
+    fn new(executor: Executor, fixed_clock: Option<i64>) -> Runner {
+        Runner { executor, fixed_clock, ticked: None, outputs: Vec::new(), events_out: 0 }
+    }
+
+    /// Moves the clock on, where it matters.
+    fn tick(&mut self, sinks: &mut [Sink]) -> Result<(), Fail> {
+        if !self.executor.needs_clock() || self.fixed_clock.is_some() && self.ticked.is_some() {
+            return Ok(());
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = self.fixed_clock.unwrap_or(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+        let first = self.ticked.is_none();
+        self.ticked = Some(Instant::now());
+        if first || now > self.executor.clock_us() {
+            self.executor.tick(now, &mut self.outputs);
+        }
+        self.write(sinks)
+    }
+
+    fn read(
+        &mut self,
+        source: &Source,
+        input: Endpoint<'_>,
+        block: u32,
+        bar: &ProgressBar,
+        sinks: &mut [Sink],
+    ) -> Result<u64, Fail> {
+        let path = &source.options.common.fsname;
+        let unreadable = |error: &dyn std::fmt::Display| {
+            Fail::input(format!("read `{path}` for window `{}`: {error}; expected CSV, plain or .gz", input.window))
+        };
+        let mut decoder =
+            CsvDecoder::new(input.schema.clone(), source.options.csv_options()).map_err(|error| unreadable(&error))?;
+        let file = bar.wrap_read(File::open(path).map_err(|error| unreadable(&error))?);
+        let mut from: Box<dyn Read> =
+            if path.ends_with(".gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let rows = if source.options.block_events > 1 { source.options.block_events } else { block as usize };
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut events = 0;
+        let mut blocks: Vec<Block> = Vec::new();
+        loop {
+            let read = from.read(&mut chunk).map_err(|error| unreadable(&error))?;
+            let mut at = 0;
+            loop {
+                let take = |csv: CsvBlock| blocks.push(csv.block);
+                let done = decoder.decode(&chunk[at..read], read == 0, rows, BLOCKS_MAX, take);
+                let bad = done.as_ref().err().map(ToString::to_string);
+                events += blocks.iter().map(|block| block.len() as u64).sum::<u64>();
+                if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK_EVERY) {
+                    self.tick(sinks)?;
+                }
+                self.executor.apply(source.input, &blocks, &mut self.outputs);
+                blocks.clear();
+                self.write(sinks)?;
+                if let Some(bad) = bad {
+                    return Err(Fail::input(bad));
+                }
+                let Ok(done) = done else { break };
+                at += done.consumed;
+                if !done.more {
+                    break;
+                }
+            }
+            for error in decoder.take_errors() {
+                out::warning(&error.to_string());
+            }
+            if read == 0 {
+                return Ok(events);
+            }
+        }
+    }
+
+    fn write(&mut self, sinks: &mut [Sink]) -> Result<(), Fail> {
+        for OutputBlock { output, block, .. } in self.outputs.drain(..) {
+            self.events_out += block.len() as u64;
+            sinks[output].write(&block)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn write(&mut self, block: &Block) -> Result<(), Fail> {
+        self.text.clear();
+        if self.json {
+            for row in 0..block.len() {
+                let line = Line { window: &self.window, event: decode::event(block, row) };
+                serde_json::to_writer(&mut self.text, &line)
+                    .map_err(|error| Fail::fault(format!("an event of `{}` as JSON: {error}", self.window)))?;
+                self.text.push(b'\n');
+            }
+        } else {
+            self.encoder.encode(block, &mut self.text);
+        }
+        let written = if self.named && !self.json {
+            let lines = self.text.split_inclusive(|&byte| byte == b'\n');
+            lines.into_iter().try_for_each(|line| {
+                self.to.write_all(self.window.as_bytes())?;
+                self.to.write_all(b": ")?;
+                self.to.write_all(line)
+            })
+        } else {
+            self.to.write_all(&self.text)
+        };
+        written.map_err(|error| Fail::input(format!("write the events of `{}`: {error}", self.window)))
+    }
+}
+
+/// The one window of that name.
+fn window<'a>(project: &'a Project, name: &str) -> Result<Endpoint<'a>, Fail> {
+    match project.named(name)[..] {
+        [window] => Ok(window),
+        [] => {
+            let all = project.queries.iter().flat_map(|query| query.windows.iter().map(|window| window.name.as_str()));
+            let all = all.collect::<Vec<_>>().join(", ");
+            Err(Fail::input(format!("window `{name}`: the project has none of this name; it has {all}")))
+        }
+        _ => Err(Fail::input(format!("window `{name}`: several queries have one; say `query/{name}`"))),
+    }
+}
+
+fn sources(arguments: &RunProject, project: &Project, inputs: &[Endpoint<'_>]) -> Result<Vec<Source>, Fail> {
+    let mut sources = Vec::new();
+    for text in &arguments.input {
+        let Some((name, settings)) = text.split_once('=') else {
+            return Err(Fail::input(format!("--input `{text}`: expected WINDOW=FILE[,KEY=VALUE...]")));
+        };
+        let wanted = window(project, name)?;
+        let is_wanted = |input: &Endpoint<'_>| (input.query, input.window) == (wanted.query, wanted.window);
+        let input = inputs.iter().position(is_wanted).ok_or_else(|| {
+            let all = inputs.iter().map(|input| input.window).collect::<Vec<_>>().join(", ");
+            Fail::input(format!("--input `{text}`: `{name}` is no source window; the source windows are {all}"))
+        })?;
+        sources.push(source(input, &inputs[input], &format!("fsname={settings}"))?);
+    }
+    if arguments.input.is_empty() {
+        for (index, input) in inputs.iter().enumerate() {
+            let window = &project.queries[input.query_index].windows[input.window_index];
+            for connector in window.connectors.iter().filter(|c| c.active && c.class == "fs") {
+                let Some(file) = connector.property("fsname") else { continue };
+                let skipped = ["fsname", "type", "rate", "growinginputfile"];
+                let more = connector.properties.iter().filter(|(key, _)| !skipped.contains(&key.as_str()));
+                let more: String = more.map(|(key, value)| format!(",{key}={value}")).collect();
+                sources.push(source(index, input, &format!("fsname={file}{more}"))?);
+            }
+        }
+    }
+    if sources.is_empty() {
+        let all = inputs.iter().map(|input| input.window).collect::<Vec<_>>().join(", ");
+        return Err(Fail::input(format!(
+            "nothing to read: the project has no fs connector with a file; give --input WINDOW=FILE for {all}"
+        )));
+    }
+    Ok(sources)
+}
+
+fn source(input: usize, to: &Endpoint<'_>, settings: &str) -> Result<Source, Fail> {
+    let line = format!("type=pub,url=dfESP://localhost:1/project/{}/{},{settings}", to.query, to.window);
+    let checked = PublisherOptions::from_line(&line).map_err(|error| Fail::input(error.to_string()))?;
+    for warning in &checked.warnings {
+        out::warning(&format!("{}: {}", warning.place, warning.message));
+    }
+    Ok(Source { input, options: checked.options })
+}
+
+fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoint<'a>>, Vec<Sink>), Fail> {
+    let wanted: Vec<(Endpoint<'a>, Option<&str>)> = if arguments.output.is_empty() {
+        project.outputs().into_iter().map(|window| (window, None)).collect()
+    } else {
+        let parts = arguments.output.iter().map(|text| match text.split_once('=') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text.as_str(), None),
+        });
+        parts.map(|(name, file)| Ok((window(project, name)?, file))).collect::<Result<_, Fail>>()?
+    };
+    let shared = wanted.iter().filter(|(_, file)| file.is_none()).count() > 1;
+    let mut sinks = Vec::with_capacity(wanted.len());
+    for (window, file) in &wanted {
+        let to: Box<dyn Write> = match file {
+            None => Box::new(std::io::stdout()),
+            Some(file) => Box::new(BufWriter::new(File::create(Path::new(file)).map_err(|error| {
+                Fail::input(format!("--output {}={file}: creating the file: {error}", window.window))
+            })?)),
+        };
+        let header = if arguments.header { CsvHeader::Names } else { CsvHeader::None };
+        let options = CsvOutOptions { header, ..CsvOutOptions::default() };
+        sinks.push(Sink {
+            window: format!("{}/{}", window.query, window.window),
+            named: shared && file.is_none(),
+            json: arguments.json,
+            encoder: CsvEncoder::new(options).map_err(|error| Fail::fault(error.to_string()))?,
+            to,
+            text: Vec::new(),
+        });
+    }
+    Ok((wanted.into_iter().map(|(window, _)| window).collect(), sinks))
+}
+
+/// Over the bytes of all files, on a terminal.
+fn progress_bar(sources: &[Source]) -> ProgressBar {
+    if !out::is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let size = |source: &Source| std::fs::metadata(&source.options.common.fsname).map_or(0, |file| file.len());
+    let bar = ProgressBar::new(sources.iter().map(size).sum());
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
