@@ -30,25 +30,25 @@ fn one_trace_spans_adapters_both_topics_and_the_engine() {
 
     let folder = mesh.folder.display().to_string(); // in the attributes of both adapters' spans
     let wanted = ["esp-publisher-adapter", "esp-engine", "esp-subscriber-adapter"];
+    // A service sends its spans in batches, so one of them may come later than the others.
+    let names = ["publisher.read", "engine.apply", "engine.commit", "subscriber.write"];
     let path = "/api/traces?service=esp-subscriber-adapter&limit=200&lookback=1h";
-    let trace = wait_for("a trace over all three services", LIMIT, || {
+    let trace = wait_for("a trace over all three services with a span of each step", LIMIT, || {
         let answer: serde_json::Value = serde_json::from_str(&http_get(&mesh.env.jaeger, path).ok()?).ok()?;
         answer["data"].as_array()?.iter().find_map(|trace| {
             let services: Vec<&str> =
                 trace["processes"].as_object()?.values().filter_map(|p| p["serviceName"].as_str()).collect();
-            let complete = wanted.iter().all(|service| services.contains(service));
             let spans: Vec<String> = trace["spans"]
                 .as_array()?
                 .iter()
                 .filter_map(|s| Some(s["operationName"].as_str()?.to_owned()))
                 .collect();
+            let complete = wanted.iter().all(|service| services.contains(service))
+                && names.iter().all(|name| spans.iter().any(|span| span == name));
             let ours = trace.to_string().contains(&folder);
             (complete && ours).then_some(spans)
         })
     });
     let spans = trace.unwrap();
     println!("spans of one trace: {spans:?}");
-    for name in ["engine.apply", "engine.commit"] {
-        assert!(spans.iter().any(|span| span == name), "no span `{name}` in {spans:?}");
-    }
 }
