@@ -14,17 +14,21 @@
 //! **Invariant:** no clock, no random number, no thread, no I/O (`cargo xtask check-layers`).
 //! **Invariant:** every (state, input) pair is handled or refused on purpose; no wildcard arm hides one.
 
-/// True when a bug is planted; without the feature `mutants` the constant `false`.
+/// True when a bug is planted; without the feature `mutants` the constant `false`. The simulator plants bugs in its own
+/// drivers with it too.
 #[cfg(feature = "mutants")]
+#[macro_export]
 macro_rules! planted {
     ($mutant:ident) => {
-        crate::mutant::is_planted(crate::mutant::Mutant::$mutant)
+        $crate::mutant::is_planted($crate::mutant::Mutant::$mutant)
     };
 }
+/// True when a bug is planted: never, in what is shipped.
 #[cfg(not(feature = "mutants"))]
+#[macro_export]
 macro_rules! planted {
     ($mutant:ident) => {
-        crate::never(stringify!($mutant))
+        $crate::never(stringify!($mutant))
     };
 }
 
@@ -38,8 +42,9 @@ pub mod term;
 
 /// What is shipped has no planted bug. A constant for the compiler, and for lints a value that they know nothing of.
 #[cfg(not(feature = "mutants"))]
+#[doc(hidden)]
 #[inline(always)]
-const fn never(_bug: &str) -> bool {
+pub const fn never(_bug: &str) -> bool {
     false
 }
 

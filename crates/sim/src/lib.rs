@@ -18,20 +18,7 @@
 //! **Invariant:** no clock, no hash-map order, no thread inside a run: a seed is its history (`tests/determinism.rs`).
 //! **Invariant:** a check shares nothing with the protocol but the project's function and the record's wire form.
 
-/// True when a bug is planted; without the feature `mutants` the constant `false`.
-#[cfg(feature = "mutants")]
-macro_rules! planted {
-    ($mutant:ident) => {
-        mesh_replication::mutant::is_planted(mesh_replication::mutant::Mutant::$mutant)
-    };
-}
-#[cfg(not(feature = "mutants"))]
-macro_rules! planted {
-    ($mutant:ident) => {
-        crate::never(stringify!($mutant))
-    };
-}
-pub(crate) use planted;
+pub(crate) use mesh_replication::planted;
 
 pub mod check;
 pub mod coverage;
@@ -48,10 +35,3 @@ pub mod run;
 mod world;
 
 pub use world::World;
-
-/// Without the feature there is no planted bug: a constant for the compiler, and for lints a value they know nothing of.
-#[cfg(not(feature = "mutants"))]
-#[inline(always)]
-const fn never(_bug: &str) -> bool {
-    false
-}

@@ -14,7 +14,7 @@ use crate::schemas::refuse_initializer;
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::calls::{Call, calls};
-use crate::windows::compute::{key_source, report_expression};
+use crate::windows::compute::{fits, key_source, report_expression};
 
 /// Names of the functions behind `ESP_a`.
 const FUNCTIONS: [&str; 23] = [
@@ -150,15 +150,7 @@ fn compiled(
 ) -> Option<Program> {
     let reader = reading.reader;
     match Program::compile(&replaced, scope) {
-        Ok(program) if program.fits(field.ty) => Some(program),
-        Ok(program) => {
-            let found = program.result_type().map_or("a blob or an array", |ty| ty.name());
-            let headline = format!("the expression gives {found}, field `{}` has type {}", field.name, field.ty);
-            let draft =
-                Draft::error("field-type", text.full_span(), headline).help("change the type of the field, or convert");
-            reader.report.add(element, draft);
-            None
-        }
+        Ok(program) => fits(element, &program, &text, field, reader).then_some(program),
         Err(error) => {
             report_expression(element, &text, &error, reader);
             None

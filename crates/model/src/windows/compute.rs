@@ -21,6 +21,18 @@ pub(crate) fn report_expression(node: Node<'_, '_>, text: &Text, error: &ExprErr
     reader.report.add(node, draft);
 }
 
+/// True when the program's value can be the field's; false after a report.
+pub(crate) fn fits(node: Node<'_, '_>, program: &Program, text: &Text, field: &Field, reader: &Reader<'_>) -> bool {
+    if program.fits(field.ty) {
+        return true;
+    }
+    let found = program.result_type().map_or("a blob or an array", |ty| ty.name());
+    let headline = format!("the expression gives {found}, field `{}` has type {}", field.name, field.ty);
+    let draft = Draft::error("field-type", text.full_span(), headline).help("change the type of the field, or convert");
+    reader.report.add(node, draft);
+    false
+}
+
 /// A program in the text of `node`; `None` after a report.
 pub(crate) fn program(node: Node<'_, '_>, scope: &Scope, reader: &Reader<'_>) -> Option<(Program, Text)> {
     let text = reader.text(node);
@@ -131,15 +143,7 @@ fn field_program(element: Node<'_, '_>, field: &Field, scope: &Scope, reader: &R
         reader.report.add(element, draft);
     }
     let (program, text) = program(element, scope, reader)?;
-    if !program.fits(field.ty) {
-        let found = program.result_type().map_or("a blob or an array", |ty| ty.name());
-        let headline = format!("the expression gives {found}, field `{}` has type {}", field.name, field.ty);
-        let draft =
-            Draft::error("field-type", text.full_span(), headline).help("change the type of the field, or convert");
-        reader.report.add(element, draft);
-        return None;
-    }
-    Some(program)
+    fits(element, &program, &text, field, reader).then_some(program)
 }
 
 /// The input field behind every key field; `None` after a report.

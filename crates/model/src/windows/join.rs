@@ -15,7 +15,7 @@ use crate::role::EdgeRole;
 use crate::schemas::refuse_initializer;
 use crate::text::Text;
 use crate::window::{Place, Reading};
-use crate::windows::compute::report_expression;
+use crate::windows::compute::{fits, report_expression};
 
 const KINDS: [(&str, JoinKind); 4] = [
     ("inner", JoinKind::Inner),
@@ -128,15 +128,7 @@ fn program(
     reading: &Reading<'_, '_, '_>,
 ) -> Option<Program> {
     match Program::compile(text.as_str(), scope) {
-        Ok(program) if program.fits(field.ty) => Some(program),
-        Ok(program) => {
-            let found = program.result_type().map_or("a blob or an array", |ty| ty.name());
-            let headline = format!("the expression gives {found}, field `{}` has type {}", field.name, field.ty);
-            let draft =
-                Draft::error("field-type", text.full_span(), headline).help("change the type of the field, or convert");
-            reading.reader.report.add(node, draft);
-            None
-        }
+        Ok(program) => fits(node, &program, text, field, reading.reader).then_some(program),
         Err(error) => {
             report_expression(node, text, &error, reading.reader);
             None

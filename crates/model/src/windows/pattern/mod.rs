@@ -16,7 +16,7 @@ use crate::reader::IGNORED;
 use crate::report::{Draft, duplicate, not_supported, tag_span, unknown_field};
 use crate::text::Text;
 use crate::window::Reading;
-use crate::windows::compute::{program, report_expression};
+use crate::windows::compute::{fits, program, report_expression};
 use terms::Term;
 
 /// The windows before the pattern window, in the order of their edges.
@@ -411,7 +411,7 @@ fn fields(
             selection(node, field, input, reading).map(|source| PatternField::Kept { event: at, at: source })
         } else {
             program(node, &Scope::new(input), reader)
-                .filter(|(program, text)| fits(node, program, text, field, reading))
+                .filter(|(program, text)| fits(node, program, text, field, reading.reader))
                 .map(|(program, _)| PatternField::Program { event: at, program })
         };
         match made {
@@ -435,17 +435,6 @@ fn fields(
         }
     }
     complete.then_some(fields)
-}
-
-fn fits(node: Node<'_, '_>, program: &Program, text: &Text, field: &Field, reading: &Reading<'_, '_, '_>) -> bool {
-    if program.fits(field.ty) {
-        return true;
-    }
-    let found = program.result_type().map_or("a blob or an array", |ty| ty.name());
-    let headline = format!("the expression gives {found}, field `{}` has type {}", field.name, field.ty);
-    let draft = Draft::error("field-type", text.full_span(), headline).help("change the type of the field, or convert");
-    reading.reader.report.add(node, draft);
-    false
 }
 
 fn selection(node: Node<'_, '_>, field: &Field, input: &Schema, reading: &Reading<'_, '_, '_>) -> Option<usize> {
