@@ -29,6 +29,19 @@ impl AlgorithmRun {
     }
 }
 
+/// A score window: what the newest models say of each event.
+#[derive(Debug, Clone)]
+pub struct Score {
+    /// The algorithms whose models it uses.
+    pub runs: Vec<AlgorithmRun>,
+    /// One entry per field of the window's schema.
+    pub fields: Vec<ResultField>,
+}
+
+/// The schema of models, which is that of every train window: number, algorithm, events learned from, and numbers with
+/// their shape.
+pub const MODEL_SCHEMA: &str = "modelId*:int64,algorithm:string,events:int64,shape:array(i64),numbers:array(dbl)";
+
 /// Where a field of a window with an algorithm comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultField {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::calculate::AlgorithmRun;
 use crate::kinds::{Join, JoinField, OutputRule};
 use crate::pattern::{Pattern, PatternField};
 use crate::project::{FunctionalField, Project, Window, WindowKind};
@@ -72,6 +73,11 @@ fn canonical_window(text: &mut String, window: &Window) {
         }
         WindowKind::Calculate(calculate) => {
             line(text, format_args!("calculate {} {:?}", calculate.run.canonical(), calculate.fields));
+        }
+        WindowKind::Train(run) => line(text, format_args!("train {}", run.canonical())),
+        WindowKind::Score(score) => {
+            let runs: Vec<String> = score.runs.iter().map(AlgorithmRun::canonical).collect();
+            line(text, format_args!("score {runs:?} {:?}", score.fields));
         }
         WindowKind::Union { strict } => line(text, format_args!("strict {strict}")),
         WindowKind::Aggregate(aggregate) => {

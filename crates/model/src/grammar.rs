@@ -118,6 +118,23 @@ pub(crate) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        element: "window-train",
+        about: "Learns from inserts and upserts and puts out a model every so many of them, as an insert: modelId (from 1), \
+                algorithm, events, shape, numbers. See ALGORITHMS.md.",
+        attributes: &[("algorithm", "KMEANS, DBSCAN, LinearRegression, LogisticRegression, SVM")],
+        parts: &[("parameters", "see the algorithm"), ("input-map", "inputs, and response where there is one")],
+    },
+    Kind {
+        element: "window-score",
+        about: "Every event with what the newest models say of it, by its own opcode; null before the first model. Edges with \
+                the role model, and those from train windows, bring models; of one event\'s effects a model goes first.",
+        attributes: &[],
+        parts: &[(
+            "models",
+            "online@algorithm with input-map and output-map, one for each algorithm; offline is refused",
+        )],
+    },
+    Kind {
         element: "window-union",
         about: "Streams of one schema as one, event by event. Without an index events pass.",
         attributes: &[(
@@ -228,10 +245,10 @@ pub(crate) const MISSING: &[Missing] = missing! {
     "window-lua": "scripts come with a later version", "write the step with EEL in a compute or filter window";
     "window-python": "scripts come with a later version", "write the step with EEL in a compute or filter window";
     "window-custom": "scripts come with a later version", "write the step with EEL in a compute or filter window";
-    "window-train": "models come with a later version", "score outside and publish the result";
-    "window-score": "models come with a later version", "score outside and publish the result";
-    "window-model-reader": "models come with a later version", "score outside and publish the result";
-    "window-model-supervisor": "models come with a later version", "score outside and publish the result";
+    "window-model-reader": "its models are files in formats of the original engine",
+        "train in the project with window-train, or score outside and publish the result";
+    "window-model-supervisor": "it hands on model files of the original engine",
+        "lead an edge with role=\"model\" from window-train to window-score";
     "window-procedural": "plug-ins and DS2 programs are binary parts of the original engine",
         "write the step with EEL in a compute window";
     "window-notification": "engines of a group would each send the message", "notify from a subscriber adapter";

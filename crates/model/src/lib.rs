@@ -40,7 +40,7 @@ mod window;
 mod windows;
 
 pub use algorithms::{Algorithm, AlgorithmKind, Settings, algorithms_document};
-pub use calculate::{AlgorithmRun, Calculate, ResultField};
+pub use calculate::{AlgorithmRun, Calculate, ResultField, Score};
 pub use connector::{Connector, Direction};
 pub use diag::{Diagnostic, Diagnostics, Severity};
 pub use geofence::{Distance, Geofence, GeofenceOutput, GeometryFields};

@@ -7,7 +7,7 @@ use mesh_event::Schema;
 use mesh_expr::{FunctionalCode, Program};
 
 use crate::Connector;
-use crate::calculate::Calculate;
+use crate::calculate::{AlgorithmRun, Calculate, Score};
 use crate::geofence::Geofence;
 use crate::kinds::{Aggregate, Counter, Join, OutputRule, RemoveState, Transpose};
 use crate::pattern::Pattern;
@@ -147,6 +147,10 @@ pub enum WindowKind {
     },
     /// An algorithm over the input (calculate, all but Summary).
     Calculate(Box<Calculate>),
+    /// Learns from events and puts out models.
+    Train(Box<AlgorithmRun>),
+    /// What the newest models say of each event.
+    Score(Box<Score>),
     /// Brings several streams of one schema together.
     Union {
         /// An insert of a known key and a delete of an unknown one are bad events; otherwise they are an update and
@@ -179,6 +183,8 @@ impl WindowKind {
             WindowKind::Compute { .. } => "window-compute",
             WindowKind::Functional { .. } => "window-functional",
             WindowKind::Summary { .. } | WindowKind::Calculate(_) => "window-calculate",
+            WindowKind::Train(_) => "window-train",
+            WindowKind::Score(_) => "window-score",
             WindowKind::Union { .. } => "window-union",
             WindowKind::Aggregate(_) => "window-aggregate",
             WindowKind::Join(_) => "window-join",

@@ -9,7 +9,7 @@ use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, duplicate, missing_attribute, not_supported, tag_span};
 use crate::text::Text;
 use crate::window::Place;
-use crate::windows::{geofence, join, shape, transpose};
+use crate::windows::{geofence, join, learn, shape, transpose};
 
 impl Place<'_, '_, '_> {
     /// Schema of a window; `None` when it has none that is right, which was reported.
@@ -24,9 +24,10 @@ impl Place<'_, '_, '_> {
         found
     }
 
-    /// Schema of a window's input; all its inputs must agree.
+    /// Schema of a window's input; all that bring data must agree.
     pub fn input_of(&self, at: usize) -> Option<Arc<Schema>> {
-        let mut sources = self.edges.iter().filter(|edge| edge.target == at).map(|edge| edge.source);
+        let data = self.edges.iter().filter(|edge| edge.target == at && !learn::brings_models(self, edge));
+        let mut sources = data.map(|edge| edge.source);
         let first = sources.next()?;
         let schema = self.schema_of(first)?;
         for other in sources {
@@ -47,6 +48,9 @@ impl Place<'_, '_, '_> {
 
     fn find_schema(&self, at: usize) -> Option<Arc<Schema>> {
         let (node, reader) = (self.windows[at].node, self.reader);
+        if node.has_tag_name("window-train") {
+            return Some(learn::model_schema());
+        }
         let inherits = matches!(node.tag_name().name(), "window-copy" | "window-filter" | "window-union");
         let written: Vec<Node<'_, '_>> = node
             .children()

@@ -16,7 +16,9 @@ use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
 use crate::role::EdgeRole;
 use crate::text::Text;
-use crate::windows::{aggregate, calculate, compute, functional, geofence, join, pattern, shape, source, transpose};
+use crate::windows::{
+    aggregate, calculate, compute, functional, geofence, join, learn, pattern, shape, source, transpose,
+};
 
 /// A query while its windows are read.
 pub(crate) struct Place<'q, 'n, 'i> {
@@ -129,6 +131,8 @@ fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> 
         "window-counter" => Some(shape::counter(reading)),
         "window-transpose" => transpose::kind(reading),
         "window-aggregate" => aggregate::kind(reading),
+        "window-train" => learn::train(reading),
+        "window-score" => learn::score(reading),
         _ => calculate::kind(reading),
     }
 }
@@ -186,6 +190,7 @@ fn check_roles(place: &Place<'_, '_, '_>, at: usize, name: &Text) {
     let known: &[EdgeRole] = match node.tag_name().name() {
         "window-join" => &[EdgeRole::Data, EdgeRole::Left, EdgeRole::Right],
         "window-geofence" => &[EdgeRole::Data, EdgeRole::Position, EdgeRole::Geometry],
+        "window-score" => &[EdgeRole::Data, EdgeRole::Model],
         _ => &[EdgeRole::Data],
     };
     let other = place.edges.iter().find(|edge| edge.target == at && !known.contains(&edge.role));

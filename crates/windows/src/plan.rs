@@ -20,7 +20,9 @@ use crate::ops::join::{Join, LEFT, RIGHT};
 use crate::ops::keep::{KeepQueue, KeepTable};
 use crate::ops::pattern::Pattern;
 use crate::ops::remove_state::Remove;
+use crate::ops::score::{DATA, MODEL, Score};
 use crate::ops::source::Ingest;
+use crate::ops::train::Train;
 use crate::ops::transpose::{Long, Wide};
 use crate::ops::union::Union;
 use crate::ops::{Operator, Pass, Sides};
@@ -109,13 +111,16 @@ fn has_meeting(query: &Query) -> bool {
 }
 
 /// Position of an edge's events among the inputs of its target: left and right of a join, position and geometry of a
-/// geofence, the place among the edges of
-/// a pattern; everything else has one.
+/// geofence, data and models of a score window, the place among the edges of a pattern; everything else has one.
 fn side_of(query: &Query, edge: &mesh_model::Edge) -> usize {
     let into: Vec<&mesh_model::Edge> = query.edges.iter().filter(|other| other.target == edge.target).collect();
     let place = into.iter().position(|other| *other == edge).unwrap_or_default();
     match &query.windows[edge.target].kind {
         WindowKind::Pattern(_) => return place,
+        WindowKind::Score(_) => {
+            let trains = matches!(query.windows[edge.source].kind, WindowKind::Train(_));
+            return if trains || edge.role == EdgeRole::Model { MODEL } else { DATA };
+        }
         WindowKind::Join(_) | WindowKind::Geofence(_) => {}
         _ => return 0,
     }
@@ -252,6 +257,14 @@ fn plan_window(
                 Stream { insert_only: input.insert_only, unique: false, exact: false }
             };
             (Box::new(calculate), all(), stream)
+        }
+        WindowKind::Train(run) => (Box::new(Train::new(schema, run)), all(), Stream::IDEAL),
+        WindowKind::Score(spec) => {
+            let data = place.edges(DATA).map(|edge| streams[edge.source]).reduce(Stream::met_by);
+            let data = data.unwrap_or(Stream::IDEAL);
+            let copied = |key: usize| matches!(spec.fields[key], mesh_model::ResultField::Copy(_));
+            // An old half is scored with the model of now.
+            (Box::new(Score::new(schema, spec)), all(), data.numbered(keeps_keys(schema, copied)))
         }
         WindowKind::Union { .. } if window.index == Index::None || input.insert_only && input.unique => {
             (Box::new(Pass), Coverage { opcodes: true, columns: schema.keys().to_vec() }, input)

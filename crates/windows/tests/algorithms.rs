@@ -1,4 +1,4 @@
-//! The algorithms of calculate windows against numpy, scipy and scikit-learn: every case of oracle/algorithms.json, which
+//! The algorithms of calculate, train and score windows against numpy, scipy and scikit-learn: every case of oracle/algorithms.json, which
 //! oracle/algorithms.py writes, must come out as it says there.
 #![allow(clippy::unwrap_used)] // a helper that panics fails its test
 
@@ -39,6 +39,9 @@ fn executor(case: &Json) -> Executor {
         .iter()
         .map(|(name, spec)| (name.clone(), Json::from(spec.as_str().unwrap().split([':', '*']).next().unwrap())))
         .collect();
+    if case["learns"].as_bool() == Some(true) {
+        return learning(case, &made.join(","), &properties(&Json::Object(map)));
+    }
     let xml = format!(
         "<project name='p'><contqueries><contquery name='cq'><windows>
         <window-source name='s' insert-only='true' index='pi_EMPTY'><schema-string>{}</schema-string></window-source>
@@ -52,7 +55,30 @@ fn executor(case: &Json) -> Executor {
         properties(&case["inputs"]),
         properties(&Json::Object(map)),
     );
-    let project = mesh_model::parse_project(&xml, "case.xml", &BTreeMap::new());
+    started(&xml)
+}
+
+/// A train window, and a score window that uses its models.
+fn learning(case: &Json, made: &str, map: &str) -> Executor {
+    let (algorithm, inputs) = (text(&case["algorithm"]), &case["inputs"]);
+    let xml = format!(
+        "<project name='p'><contqueries><contquery name='cq'><windows>
+        <window-source name='s' insert-only='true' index='pi_EMPTY'><schema-string>{}</schema-string></window-source>
+        <window-train name='t' algorithm='{algorithm}'><parameters>{}</parameters><input-map>{}</input-map></window-train>
+        <window-score name='w'><schema-string>id*:int64,{made}</schema-string><models><online algorithm='{algorithm}'>
+        <input-map><properties><property name='inputs'>{}</property></properties></input-map><output-map>{map}</output-map>
+        </online></models></window-score></windows><edges><edge source='s' target='t w'/>
+        <edge source='t' target='w' role='model'/></edges></contquery></contqueries></project>",
+        text(&case["schema"]),
+        properties(&case["parameters"]),
+        properties(inputs),
+        text(&inputs["inputs"]),
+    );
+    started(&xml)
+}
+
+fn started(xml: &str) -> Executor {
+    let project = mesh_model::parse_project(xml, "case.xml", &BTreeMap::new());
     Executor::new(Arc::new(project.unwrap_or_else(|problems| panic!("{problems}")).project))
 }
 
@@ -78,18 +104,19 @@ fn block(schema: &Arc<Schema>, rows: &[Json]) -> Block {
     Block::new(Arc::clone(schema), vec![Opcode::Insert; rows.len()], vec![Flags::NORMAL; rows.len()], columns)
 }
 
-fn near(got: f64, want: f64) -> bool {
-    (got - want).abs() <= 1e-7 * want.abs().max(1.0)
+fn near(got: f64, want: f64, tolerance: f64) -> bool {
+    (got - want).abs() <= tolerance * want.abs().max(1.0)
 }
 
-fn same(got: &Value, want: &Json) -> bool {
+fn same(got: &Value, want: &Json, tolerance: f64) -> bool {
     match (got, want) {
         (_, Json::String(any)) if any == "any" => true,
         (Value::Null, Json::Null) => true,
         (Value::Int64(got), want) => want.as_f64() == Some(*got as f64),
-        (Value::Double(got), want) => want.as_f64().is_some_and(|want| near(*got, want)),
+        (Value::Double(got), want) => want.as_f64().is_some_and(|want| near(*got, want, tolerance)),
         (Value::ArrayDouble(got), Json::Array(want)) => {
-            got.len() == want.len() && got.iter().zip(want).all(|(got, want)| near(*got, want.as_f64().unwrap()))
+            got.len() == want.len()
+                && got.iter().zip(want).all(|(got, want)| near(*got, want.as_f64().unwrap(), tolerance))
         }
         _ => false,
     }
@@ -110,9 +137,10 @@ fn algorithms_agree_with_numpy_and_scipy() {
         }
         let got: Vec<Vec<Value>> = sink.iter().flat_map(|out| support::rows_of(&out.block)).map(|row| row.2).collect();
         let want = case["rows"].as_array().unwrap();
+        let tolerance = case["tolerance"].as_f64().unwrap_or(1e-7);
         let differ = |(got, want): &(&Vec<Value>, &Json)| {
             let want = want.as_array().unwrap();
-            got.len() != want.len() || !got.iter().zip(want).all(|(got, want)| same(got, want))
+            got.len() != want.len() || !got.iter().zip(want).all(|(got, want)| same(got, want, tolerance))
         };
         if let Some((got, want)) = got.iter().zip(want).find(differ) {
             wrong.push(format!("{name}\n got {got:?}\nwant {want:?}"));

@@ -12,7 +12,7 @@ use support::scenario::{invariant, project, run, steps_of_two};
 use support::{block_of, schema};
 
 /// Name, attributes of the sources, windows, edges.
-const CASES: [(&str, &str, &str, &str); 24] = [
+const CASES: [(&str, &str, &str, &str); 25] = [
     ("union", "", "<window-union name='u'/>", "<edge source='a b' target='u'/>"),
     ("lenient union", "", "<window-union name='u' strict='false'/>", "<edge source='a b' target='u'/>"),
     ("passing union", "index='pi_EMPTY'", "<window-union name='u' index='pi_EMPTY'/>", "<edge source='a b' target='u'/>"),
@@ -84,6 +84,8 @@ const CASES: [(&str, &str, &str, &str); 24] = [
     ("calculate any number", "", CALCULATE_ANY, "<edge source='a' target='s1 s2 c h d w g n sst r tok'/>"),
     ("calculate inserts", "index='pi_EMPTY' insert-only='true'", CALCULATE_ANY,
         "<edge source='a' target='s1 s2 c h d w g n sst r tok'/>"),
+    ("train and score", "", LEARN, "<edge source='a' target='k d l g v u'/><edge source='a b' target='s'/>
+        <edge source='k d l g v' target='s' role='model'/><edge source='u' target='s'/>"),
     ("outlets", "", "<window-copy name='i' output-insert-only='true'/><window-copy name='u' collapse-updates='true'/>
         <window-copy name='p' pulse-interval='5 microseconds'/>", "<edge source='a' target='i u p'/>"),
 ];
@@ -199,6 +201,39 @@ const CALCULATE_ANY: &str = "
     <input-map><properties><property name='docId'>id</property><property name='doc'>name</property></properties></input-map>
     <output-map><properties><property name='tokenIdOut'>k</property><property name='wordOut'>word</property></properties>
     </output-map></window-calculate>";
+
+const LEARN: &str = "
+    <window-train name='k' algorithm='KMEANS'><parameters><properties><property name='nInit'>3</property>
+    <property name='velocity'>2</property><property name='commitInterval'>1</property></properties></parameters>
+    <input-map><properties><property name='inputs'>x,id</property></properties></input-map></window-train>
+    <window-train name='d' algorithm='DBSCAN'><parameters><properties><property name='nInit'>3</property>
+    <property name='velocity'>2</property><property name='commitInterval'>1</property><property name='mu'>1</property></properties></parameters>
+    <input-map><properties><property name='inputs'>x,id</property></properties></input-map></window-train>
+    <window-train name='l' algorithm='LinearRegression'><parameters><properties><property name='nInit'>3</property>
+    <property name='velocity'>2</property><property name='commitInterval'>1</property><property name='dampingFactor'>0.9</property></properties></parameters>
+    <input-map><properties><property name='inputs'>id</property><property name='response'>x</property></properties></input-map></window-train>
+    <window-train name='g' algorithm='LogisticRegression'><parameters><properties><property name='nInit'>3</property>
+    <property name='velocity'>2</property><property name='commitInterval'>1</property></properties></parameters>
+    <input-map><properties><property name='inputs'>id</property><property name='response'>x</property></properties></input-map></window-train>
+    <window-train name='v' algorithm='SVM'><parameters><properties><property name='nInit'>3</property>
+    <property name='velocity'>2</property><property name='commitInterval'>1</property></properties></parameters>
+    <input-map><properties><property name='inputs'>id</property><property name='response'>x</property></properties></input-map></window-train>
+    <window-train name='u' algorithm='KMEANS'><parameters><properties><property name='nInit'>3</property>
+    <property name='velocity'>2</property><property name='commitInterval'>1</property><property name='nClusters'>3</property><property name='fadeOutFactor'>0.5</property></properties></parameters>
+    <input-map><properties><property name='inputs'>x,id</property></properties></input-map></window-train>
+    <window-score name='s'><schema-string>id*:int64,name:string,k:int64,kd:double,km:int64,d:int32,l:double,g:double,v:int64,
+    vm:double</schema-string><models>
+    <online algorithm='KMEANS'><input-map><properties><property name='inputs'>x,id</property></properties></input-map>
+    <output-map><properties><property name='labelOut'>k</property><property name='minDistanceOut'>kd</property><property name='modelIdOut'>km</property></properties></output-map></online>
+    <online algorithm='DBSCAN'><input-map><properties><property name='inputs'>x,id</property></properties></input-map>
+    <output-map><properties><property name='labelOut'>d</property></properties></output-map></online>
+    <online algorithm='LinearRegression'><input-map><properties><property name='inputs'>id</property></properties></input-map>
+    <output-map><properties><property name='yPredictOut'>l</property></properties></output-map></online>
+    <online algorithm='LogisticRegression'><input-map><properties><property name='inputs'>id</property></properties></input-map>
+    <output-map><properties><property name='yProbOut'>g</property></properties></output-map></online>
+    <online algorithm='SVM'><input-map><properties><property name='inputs'>id</property></properties></input-map>
+    <output-map><properties><property name='yPredictOut'>v</property><property name='marginOut'>vm</property></properties></output-map></online>
+    </models></window-score>";
 
 #[test]
 fn every_case_is_a_project() {

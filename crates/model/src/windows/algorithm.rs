@@ -60,10 +60,11 @@ pub(crate) fn settings(node: Node<'_, '_>, algorithm: &'static Algorithm, reader
     complete.then_some(settings)
 }
 
-/// The fields that play each role; `None` after a report.
+/// The fields that play each role, those of `required` at least; `None` after a report.
 pub(crate) fn inputs(
     node: Node<'_, '_>,
     algorithm: &'static Algorithm,
+    required: &[Input],
     schema: &Schema,
     reader: &Reader<'_>,
 ) -> Option<Vec<Vec<usize>>> {
@@ -94,7 +95,7 @@ pub(crate) fn inputs(
     if !complete {
         return None;
     }
-    for (fields, input) in found.iter().zip(algorithm.inputs) {
+    for (fields, input) in found.iter().zip(required) {
         if input.required && fields.is_empty() {
             let at = map.unwrap_or(node);
             reader.report.add(at, missing_property(at, "input-map", input.name, "field"));

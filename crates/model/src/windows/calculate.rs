@@ -53,7 +53,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     };
     let input = reading.input?;
     let settings = settings(node, algorithm, reader);
-    let roles = inputs(node, algorithm, input, reader);
+    let roles = inputs(node, algorithm, algorithm.inputs, input, reader);
     let inputs = roles?;
     let (results, complete) = outputs(node, algorithm, (&inputs, input), schema, reader);
     let fields = fields(reading, complete, |field| {

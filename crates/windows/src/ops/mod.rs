@@ -11,7 +11,9 @@ pub(crate) mod join;
 pub(crate) mod keep;
 pub(crate) mod pattern;
 pub(crate) mod remove_state;
+pub(crate) mod score;
 pub(crate) mod source;
+pub(crate) mod train;
 pub(crate) mod transpose;
 pub(crate) mod union;
 

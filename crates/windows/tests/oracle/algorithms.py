@@ -15,6 +15,9 @@ import scipy.signal
 import scipy.special
 import scipy.stats
 from sklearn import metrics
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 rng = np.random.default_rng(20261124)
 N = 160
@@ -360,6 +363,59 @@ case("SST", {"windowLength": 20, "overlap": 5, "maxPrincipal": 3, "meanForgetFac
      {"principalVecOut": "v:array(dbl)", "projAngleOut": "p:double", "residualOut": "r:double", "numRankOut": "k:int64",
       "PCAngleChangeOut": "a:double", "PCAbsoluteAngleOut": "b:double"}, rows, stream,
      "id*:int64,s1:double,s2:double,s3:double,s4:double")
+
+
+
+def learned(algorithm, parameters, inputs, outputs, rows, stream, schema, tolerance=1e-7):
+    case(algorithm, parameters, inputs, outputs, rows, stream, schema)
+    cases[-1] |= {"learns": True, "tolerance": tolerance}
+
+
+# The event that fills nInit is scored with the model that it completes.
+TWO = "id*:int64,p:double,q:double,r:double"
+points = rng.normal(0, 1, (80, 2)) * [1, 5] + [2, -3]
+response = points @ [1.5, -0.4] + 2 + rng.normal(0, 0.3, 80)
+stream = [[i, *[float(v) for v in np.round([*points[i], response[i]], 5)]] for i in range(80)]
+rows = []
+for i in range(80):
+    if i < 19:
+        rows.append([i, None])
+        continue
+    data = np.array(stream)[:i + 1]
+    weights = 0.95 ** np.maximum(0, i - np.maximum(np.arange(i + 1), 19.0)) ** 1.0
+    design = np.column_stack([np.ones(i + 1), data[:, 1:3]]) * np.sqrt(weights)[:, None]
+    b = np.linalg.lstsq(design, data[:, 3] * np.sqrt(weights), rcond=None)[0]
+    rows.append([i, float(b @ [1, *data[i, 1:3]])])
+learned("LinearRegression", {"nInit": 20, "velocity": 1, "commitInterval": 1, "dampingFactor": 0.95},
+        {"inputs": "p,q", "response": "r"}, {"yPredictOut": "y:double"}, rows, stream, TWO)
+
+classes = (response + rng.normal(0, 3, 80) > 6).astype(int)
+stream = [[i, *[float(v) for v in np.round(points[i], 5)], int(classes[i])] for i in range(80)]
+data = np.array(stream)
+scaled = (data[:, 1:3] - data[:60, 1:3].mean(axis=0)) / data[:60, 1:3].std(axis=0)
+fit = LogisticRegression(C=2.0, solver="newton-cholesky", tol=1e-14, max_iter=1000).fit(scaled[:60], classes[:60])
+rows = [[i, None, None, None] if i < 59 else
+        [i, int(fit.predict(scaled[i:i + 1])[0]), float(fit.predict_proba(scaled[i:i + 1])[0, 1]), 1] for i in range(80)]
+learned("LogisticRegression", {"nInit": 60, "regularization": 0.5, "commitInterval": 1000}, {"inputs": "p,q", "response": "r"},
+        {"yPredictOut": "y:int64", "yProbOut": "w:double", "modelIdOut": "m:int64"}, rows, stream, TWO)
+fit = LinearSVC(loss="hinge", C=0.7, tol=1e-12, max_iter=10_000_000, random_state=1).fit(scaled[:60], classes[:60])
+rows = [[i, None, None] if i < 59 else
+        [i, int(fit.predict(scaled[i:i + 1])[0]), float(fit.decision_function(scaled[i:i + 1])[0])] for i in range(80)]
+learned("SVM", {"nInit": 60, "c": 0.7, "maxIter": 10000, "commitInterval": 1000}, {"inputs": "p,q", "response": "r"},
+        {"yPredictOut": "y:int64", "marginOut": "w:double"}, rows, stream, TWO, 1e-4)
+
+centers = np.array([[0, 0], [8, 1], [3, 9]])
+stream = [[i, *[float(v) for v in np.round(rng.normal(centers[i % 3], 0.5), 5)], 0.0] for i in range(60)]
+data = np.array(stream)[:, 1:3]
+fit = KMeans(3, n_init=10, random_state=1, tol=0).fit(data[:45])
+rows = [[i, None] if i < 44 else [i, float(fit.transform(data[i:i + 1]).min())] for i in range(60)]
+learned("KMEANS", {"nClusters": 3, "nInit": 45, "commitInterval": 1000}, {"inputs": "p,q"}, {"minDistanceOut": "d:double"}, rows,
+        stream, TWO)
+
+stream = [[i, *[float(v) for v in rng.normal(centers[i % 2], 0.2)], 0.0] for i in range(60)] + [[60, 20.0, 20.0, 0.0]]
+rows = [[i, None] if i < 39 else [i, -1 if i == 60 else i % 2] for i in range(61)]
+learned("DBSCAN", {"epsilon": 1, "mu": 4, "nInit": 40, "commitInterval": 1000}, {"inputs": "p,q"}, {"labelOut": "l:int64"}, rows,
+        stream, TWO)
 
 path = pathlib.Path(__file__).with_suffix(".json")
 path.write_text("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")

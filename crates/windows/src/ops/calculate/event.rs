@@ -81,6 +81,14 @@ impl Rows {
         self.ends.push(self.rows.len() as u32);
     }
 
+    /// A run of no events, for causes without any.
+    pub(crate) fn nothing(self, schema: &Arc<Schema>) -> Run {
+        let columns = schema.fields().iter().map(|field| Arc::new(nulls(field.ty, 0))).collect();
+        let (opcodes, flags) = (Vec::new(), Vec::new());
+        let block = Block { schema: Arc::clone(schema), kind: BlockKind::Normal, opcodes, flags, columns };
+        Run { block, ends: self.ends.into() }
+    }
+
     /// The events as a run, with the opcodes of the rows of `input` that they come from.
     pub(crate) fn finish(self, input: &Run, schema: &Arc<Schema>, fields: &[ResultField]) -> Run {
         let block = &input.block;
