@@ -18,6 +18,7 @@ pub mod message;
 pub mod meters;
 pub mod report;
 pub mod topics;
+pub mod waiting;
 pub mod writer;
 
 use std::sync::Arc;
