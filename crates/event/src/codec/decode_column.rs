@@ -23,6 +23,21 @@ pub(super) fn decode_column(
     events: usize,
     into: &mut ColumnBuilder,
 ) -> Result<(), BlockError> {
+    if events == 1 && one_value(&payload[start..end], field, into).is_some() {
+        return Ok(());
+    }
+    decode_rows(payload, start, end, field, events, into)
+}
+
+/// [`decode_column`] for every column that protobuf allows.
+pub(super) fn decode_rows(
+    payload: &[u8],
+    start: usize,
+    end: usize,
+    field: &Field,
+    events: usize,
+    into: &mut ColumnBuilder,
+) -> Result<(), BlockError> {
     let before = into.rows;
     let mut values = None;
     let mut walk = Fields::new(payload, start, end, WHAT);
@@ -55,6 +70,47 @@ pub(super) fn decode_column(
     Values { payload, range: raw.start..raw.end, field, events }.append_to(&mut into.data)?;
     into.rows += events;
     Ok(())
+}
+
+/// Appends the value of a column of one row, if it is written as we write it: no null, numbers packed, lengths in one
+/// byte. `None`, and nothing appended, for anything else. A block of one event is mostly this.
+pub(super) fn one_value(column: &[u8], field: &Field, into: &mut ColumnBuilder) -> Option<()> {
+    const FIRST: u8 = 1 << 3 | BYTES;
+    const SECOND: u8 = 2 << 3 | BYTES;
+    let &[kind, len, FIRST, packed_len, ref rest @ ..] = column else { return None };
+    if kind != (kind_of(field.ty) << 3) as u8 | BYTES || usize::from(len) != column.len() - 2 || len >= 0x80 {
+        return None;
+    }
+    match &mut into.data {
+        BuilderData::Text { ends, bytes, blob } => {
+            let (text_len, text) = match *rest {
+                [0] => (0, &[][..]),
+                [len, SECOND, again, ref text @ ..] if len == again && len < 0x80 => (len, text),
+                _ => return None,
+            };
+            if packed_len != 1 || usize::from(text_len) != text.len() || !*blob && std::str::from_utf8(text).is_err() {
+                return None;
+            }
+            ends.push(u32::try_from(bytes.len() + text.len()).ok()?);
+            bytes.extend_from_slice(text);
+        }
+        BuilderData::Fixed(_) if usize::from(packed_len) != rest.len() => return None,
+        BuilderData::Fixed(ColumnData::Double(out)) => out.push(f64::from_le_bytes(rest.try_into().ok()?)),
+        BuilderData::Fixed(data) => {
+            let mut at = 0;
+            let value = unzigzag(take_varint(rest, &mut at)?);
+            match data {
+                _ if at != rest.len() => return None,
+                ColumnData::Int32(out) => out.push(i32::try_from(value).ok()?),
+                ColumnData::Int64(out) | ColumnData::Date(out) | ColumnData::Stamp(out) | ColumnData::Money(out) => {
+                    out.push(value);
+                }
+                _ => return None,
+            }
+        }
+    }
+    into.rows += 1;
+    Some(())
 }
 
 fn kind_of(ty: FieldType) -> u32 {

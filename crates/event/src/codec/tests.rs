@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::testing::{any_block, block_of};
-use crate::{Block, BlockKind, ColumnData, JoinedBlocks, Schema, Value};
+use crate::{Block, BlockKind, ColumnBuilder, ColumnData, FieldType, JoinedBlocks, Schema, Value};
 
 fn any_header() -> impl Strategy<Value = BlockHeader> {
     let cause = prop_oneof![Just(Cause::None), Just(Cause::Input), Just(Cause::Tick)];
@@ -186,6 +186,35 @@ proptest! {
         for bytes in [bytes.slice(..cut.index(bytes.len())), damaged.into()] {
             if let Ok((_, block)) = decode_block(&bytes, &block.schema) {
                 check_sound(&block);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_short_way_to_one_value_reads_what_the_long_way_reads(
+        block in any_block(1).prop_filter("a row", |block| block.len() == 1),
+        damage in prop::option::of((any::<prop::sample::Index>(), 0_u8..8)),
+    ) {
+        let columns = to_prost(&block, &BlockHeader::default()).columns;
+        for (column, field) in columns.iter().zip(block.schema.fields()) {
+            let mut bytes = column.encode_to_vec();
+            if let Some((at, bit)) = damage {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
+            let mut short = ColumnBuilder::new(field.ty, 1);
+            let read = decode_column::one_value(&bytes, field, &mut short).is_some();
+            prop_assert_eq!(short.len(), usize::from(read), "nothing is appended for what the short way does not know");
+            let mut long = ColumnBuilder::new(field.ty, 1);
+            let result = decode_column::decode_rows(&bytes, 0, bytes.len(), field, 1, &mut long);
+            if read {
+                result.unwrap();
+                prop_assert_eq!(format!("{:?}", short.finish()), format!("{:?}", long.finish()));
+            } else if damage.is_none() {
+                let array = matches!(field.ty, FieldType::ArrayInt32 | FieldType::ArrayInt64 | FieldType::ArrayDouble);
+                prop_assert!(array || !column.nulls.is_empty() || bytes.len() > 0x80, "what we write is read shortly");
             }
         }
     }
