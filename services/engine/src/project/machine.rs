@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_event::{Block, BlockKind};
 use mesh_replication::engine::{KeptOutputs, MachineState, Sequenced};
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
@@ -69,6 +70,7 @@ pub struct Machine {
     blocks: Vec<Block>,
     causes: Vec<(u64, Option<Arc<str>>)>,
     spans: Vec<BlockSpan>,
+    last_traced: Option<Bytes>,
     outputs: Vec<OutputRun>,
     ticked: Vec<OutputBlock>,
     events_in: u64,
@@ -91,6 +93,7 @@ impl Machine {
             blocks: Vec::new(),
             causes: Vec::new(),
             spans: Vec::new(),
+            last_traced: None,
             outputs: Vec::new(),
             ticked: Vec::new(),
             events_in: 0,
@@ -140,6 +143,9 @@ impl Machine {
             self.positions[index] = ready.offset + 1;
             bytes += ready.bytes;
             events += ready.block.len() as u64;
+            if let Some(traced) = &ready.traceparent {
+                self.last_traced = Some(traced.clone());
+            }
             let trace = ready.traceparent.filter(|_| keep).and_then(|parent| self.span(&parent, ready.offset));
             self.causes.push((ready.offset, trace));
             self.blocks.push(ready.block);
@@ -209,6 +215,11 @@ impl Machine {
     /// The outputs that are not known to be committed.
     pub fn kept(&mut self) -> &mut KeptOutputs<KeptOutput> {
         &mut self.kept
+    }
+
+    /// The `traceparent` of the traced block that was applied last.
+    pub fn last_traced(&self) -> Option<&str> {
+        std::str::from_utf8(self.last_traced.as_deref()?).ok()
     }
 
     /// The executor, to look at.
