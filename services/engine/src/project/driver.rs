@@ -418,7 +418,7 @@ impl Driver {
     fn on_inputs(&mut self, news: FromInputs) {
         if news.generation != self.state.input_generation {
             if let InputNews::Blocks { input, blocks } = &news.what {
-                self.machine.discard(*input, blocks);
+                self.machine.discard(*input, &blocks.records);
             }
             return;
         }
@@ -429,7 +429,7 @@ impl Driver {
                 self.step(Input::InputsStarted { state });
             }
             InputNews::Blocks { input, blocks } => {
-                let count = blocks.len() as u32;
+                let count = blocks.records.len() as u32;
                 self.machine.push(input, blocks);
                 self.step(Input::BlocksReady { input, blocks: count });
             }

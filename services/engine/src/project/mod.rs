@@ -19,6 +19,7 @@ pub mod meters;
 pub mod report;
 pub mod takeover;
 pub mod topics;
+pub mod waiting;
 pub mod writer;
 
 use std::sync::Arc;
