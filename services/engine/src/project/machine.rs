@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_event::{Block, BlockKind, JoinedBlocks};
 use mesh_replication::engine::{KeptOutputs, MachineState, Sequenced};
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
@@ -70,6 +71,7 @@ pub struct Machine {
     records: Vec<ReadyRecord>,
     causes: Vec<(u64, Option<Arc<str>>)>,
     spans: Vec<BlockSpan>,
+    last_traced: Option<Bytes>,
     outputs: Vec<OutputRun>,
     ticked: Vec<OutputBlock>,
     events_in: u64,
@@ -93,6 +95,7 @@ impl Machine {
             records: Vec::new(),
             causes: Vec::new(),
             spans: Vec::new(),
+            last_traced: None,
             outputs: Vec::new(),
             ticked: Vec::new(),
             events_in: 0,
@@ -139,6 +142,9 @@ impl Machine {
             assert!(offset >= self.positions[index], "input offsets only rise");
             self.positions[index] = offset + 1;
             bytes += size;
+            if let Some(traced) = &traceparent {
+                self.last_traced = Some(traced.clone());
+            }
             let trace = traceparent.filter(|_| keep).and_then(|parent| self.span(&parent, offset));
             self.causes.push((offset, trace));
         }
@@ -209,6 +215,11 @@ impl Machine {
     /// The outputs that are not known to be committed.
     pub fn kept(&mut self) -> &mut KeptOutputs<KeptOutput> {
         &mut self.kept
+    }
+
+    /// The `traceparent` of the traced block that was applied last.
+    pub fn last_traced(&self) -> Option<&str> {
+        std::str::from_utf8(self.last_traced.as_deref()?).ok()
     }
 
     /// The executor, to look at.
