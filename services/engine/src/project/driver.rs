@@ -12,7 +12,6 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use mesh_bus::ReadError;
 use mesh_model::Project;
 use mesh_proto::election::Progress;
-use mesh_proto::engine::TakeoverStatus;
 use mesh_replication::engine::{BusContact, CommitFailure, Now, RoleName};
 use mesh_replication::{CommitKind, Effect, Effects, EngineId, EngineRole, Input, Term};
 use mesh_windows::Executor;
@@ -25,6 +24,7 @@ use crate::project::message::{
 };
 use crate::project::meters::Meters;
 use crate::project::report::{Extras, Identity, Reports, report, wire_role};
+use crate::project::takeover::{Recovery, Takeover};
 
 /// A sign of life goes out at least this often while the driver makes progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(20);
@@ -77,6 +77,7 @@ struct DriverState {
     log_generation: u64,
     input_generation: u64,
     takeover: Option<Takeover>,
+    recovery: Option<Recovery>,
     extras: Extras,
     bus_ready: bool,
     /// When the bus was heard last: a leader with nothing to commit has no other way to know that it is cut off.
@@ -88,15 +89,6 @@ struct DriverState {
     report_at: Instant,
     began: Instant,
     stopping: Option<Instant>,
-}
-
-/// When the steps of a takeover were done.
-struct Takeover {
-    term: Term,
-    reason: String,
-    granted: Instant,
-    fenced: Instant,
-    read: Instant,
 }
 
 impl Driver {
@@ -120,6 +112,7 @@ impl Driver {
             log_generation: 0,
             input_generation: 0,
             takeover: None,
+            recovery: Some(Recovery::begun("the engine starts the project")),
             extras: Extras::default(),
             bus_ready: false,
             contact: BusContact::new(Duration::ZERO),
@@ -231,7 +224,9 @@ impl Driver {
                 self.ask_inputs(InputCommand::Start { generation, positions });
             }
             Effect::Apply { input, blocks, keep } => {
+                let began = Instant::now();
                 let events = self.machine.apply(input, blocks, keep);
+                self.meters.applied(blocks, began.elapsed());
                 self.applied(events);
             }
             Effect::Tick { clock_us, keep } => {
@@ -240,7 +235,7 @@ impl Driver {
             }
             Effect::Commit { record } => {
                 if let (CommitKind::Term, Some(takeover)) = (&record.kind, &mut self.state.takeover) {
-                    takeover.read = Instant::now();
+                    takeover.read();
                 }
                 let outputs = self.machine.kept().commit(record.number);
                 self.give(Job::Commit { record, outputs });
@@ -314,6 +309,7 @@ impl Driver {
         self.state.log_generation += 1;
         self.state.input_generation += 1; // what is still on its way belongs to the state thrown away
         self.state.pending.retain(Input::outlives_rebuild);
+        self.state.recovery = Some(Recovery::begun(reason));
         self.machine.reset(Executor::new(self.project.clone()));
         self.ask_inputs(InputCommand::Stop);
         self.ask_log(LogCommand::Restart { generation: self.state.log_generation });
@@ -321,15 +317,7 @@ impl Driver {
 
     fn became_active(&mut self, term: Term) {
         let Some(takeover) = self.state.takeover.take() else { return };
-        let micros = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
-        let now = Instant::now();
-        let status = TakeoverStatus {
-            term: term.0,
-            fence_us: micros(takeover.granted, takeover.fenced),
-            read_us: micros(takeover.fenced, takeover.read),
-            open_us: micros(takeover.read, now),
-            reason: takeover.reason,
-        };
+        let (status, trace) = takeover.opened(&self.identity.project, self.machine.last_traced());
         tracing::info!(
             project = self.identity.project,
             term = term.0,
@@ -337,6 +325,7 @@ impl Driver {
             read_us = status.read_us,
             open_us = status.open_us,
             reason = status.reason,
+            trace_id = trace,
             "became active"
         );
         self.meters.took_over(&status);
@@ -349,8 +338,7 @@ impl Driver {
         match control {
             Control::Joined { znode } => self.lines.joined(&znode),
             Control::Granted { term, reason } => {
-                let now = Instant::now();
-                self.state.takeover = Some(Takeover { term, reason, granted: now, fenced: now, read: now });
+                self.state.takeover = Some(Takeover::granted(term, reason));
                 self.state.pending.push_back(Input::Granted { term });
             }
             Control::Leader { term, engine } => self.state.pending.push_back(Input::LeaderIs { term, engine }),
@@ -389,7 +377,7 @@ impl Driver {
                     Some(why) => format!("fallback: {why}"),
                 };
                 if let Some(takeover) = self.state.takeover.as_mut().filter(|takeover| takeover.term == term) {
-                    takeover.fenced = Instant::now();
+                    takeover.fenced();
                 }
                 tracing::debug!(project = self.identity.project, term = term.0, ?took, "fenced");
                 self.state.pending.push_back(Input::Fenced { term });
@@ -430,7 +418,7 @@ impl Driver {
     fn on_inputs(&mut self, news: FromInputs) {
         if news.generation != self.state.input_generation {
             if let InputNews::Blocks { input, blocks } = &news.what {
-                self.machine.discard(*input, blocks);
+                self.machine.discard(*input, &blocks.records);
             }
             return;
         }
@@ -441,7 +429,7 @@ impl Driver {
                 self.step(Input::InputsStarted { state });
             }
             InputNews::Blocks { input, blocks } => {
-                let count = blocks.len() as u32;
+                let count = blocks.records.len() as u32;
                 self.machine.push(input, blocks);
                 self.step(Input::BlocksReady { input, blocks: count });
             }
@@ -488,6 +476,11 @@ impl Driver {
             self.state.shown_role = shown;
             let report = report(&self.identity, &view, &self.machine, &self.state.extras);
             self.meters.show(&report);
+            if matches!(view.role, RoleName::Standby | RoleName::Active)
+                && let Some(recovery) = self.state.recovery.take()
+            {
+                self.meters.recovered(recovery.done(&self.identity.project, view.number.0));
+            }
             self.reports.publish(report);
         }
     }
