@@ -254,7 +254,8 @@ pub(crate) const MISSING: &[Missing] = missing! {
     "window-notification": "engines of a group would each send the message", "notify from a subscriber adapter";
     "window-statedb-writer": "an outside store is no part of the replicated state", "write from a subscriber adapter";
     "window-statedb-reader": "an outside store is no part of the replicated state", "publish the looked-up values";
-    "window-object-tracker": "it comes with a later version", "track outside and publish the result";
+    "window-object-tracker": "nothing public says how the fields of its input and output are named",
+        "track outside and publish the result";
     "window-text-category": "SAS text analytics are not open", "analyse outside and publish the result";
     "window-text-context": "SAS text analytics are not open", "analyse outside and publish the result";
     "window-text-sentiment": "SAS text analytics are not open", "analyse outside and publish the result";

@@ -7,10 +7,15 @@ use mesh_model::parse_project;
 
 /// Errors and warnings of a window `w` behind a source.
 fn problems(window: &str) -> String {
+    problems_of(window, "")
+}
+
+/// The same with further windows and edges.
+fn problems_of(windows: &str, edges: &str) -> String {
     let xml = format!(
         "<project name='p'><contqueries><contquery name='q'><windows><window-source name='src' index='pi_EMPTY'>\
-         <schema-string>id*:int64,temp:double,name:string,at:stamp</schema-string></window-source>\n{window}\n</windows>\
-         <edges><edge source='src' target='w'/></edges></contquery></contqueries></project>"
+         <schema-string>id*:int64,temp:double,name:string,at:stamp</schema-string></window-source>\n{windows}\n</windows>\
+         <edges><edge source='src' target='w'/>{edges}</edges></contquery></contqueries></project>"
     );
     match parse_project(&xml, "p.xml", &BTreeMap::new()) {
         Ok(checked) => checked.warnings.to_string(),
@@ -100,4 +105,69 @@ fn mistakes_in_calculate_windows() {
         error[missing-role]: `timeIdOut` needs the input `timeId`, which is not mapped
           = help: add <property name="timeId">field</property> to <input-map>
         error[bad-value]: a list of fields is `p[1-x]`, expected `name[1-20]`"#]].assert_eq(&wrong.iter().map(report).collect::<Vec<_>>().join("\n\n"));
+}
+
+#[test]
+fn mistakes_between_train_and_score() {
+    let train = |algorithm: &str, inputs: &str, more: &str| {
+        format!(
+            "<window-train name='w' algorithm='{algorithm}'>{more}<input-map><properties><property name='inputs'>{inputs}\
+             </property></properties></input-map></window-train>"
+        )
+    };
+    let score = |models: &str| {
+        format!("<window-score name='s'><schema-string>id*:int64,label:int64</schema-string>{models}</window-score>")
+    };
+    let online = |algorithm: &str| {
+        format!(
+            "<models><online algorithm='{algorithm}'><input-map><properties><property name='inputs'>temp</property></properties>\
+             </input-map><output-map><properties><property name='labelOut'>label</property></properties></output-map></online>\
+             </models>"
+        )
+    };
+    let both = format!("{}{}", train("KMEANS", "temp", ""), score(&online("KMEANS")));
+    let cases = [
+        (both.clone(), "<edge source='src' target='s'/><edge source='w' target='s'/>"),
+        (both, "<edge source='src' target='s'/>"),
+        (
+            format!("{}{}", train("KMEANS", "temp,id", ""), score(&online("KMEANS"))),
+            "<edge source='src' target='s'/><edge source='w' target='s' role='model'/>",
+        ),
+        (
+            format!("{}{}", train("DBSCAN", "temp", ""), score(&online("KMEANS"))),
+            "<edge source='src' target='s'/><edge source='w' target='s' role='model'/>",
+        ),
+        (
+            format!("{}{}", train("KMENS", "temp", ""), score("<models><offline model-type='astore'/></models>")),
+            "<edge source='src' target='s'/><edge source='w' target='s' role='model'/>",
+        ),
+        (
+            format!(
+                "{}{}",
+                train("LinearRegression", "temp", "<schema-string>id*:int64</schema-string>"),
+                score("<models/>")
+            ),
+            "<edge source='src' target='s'/><edge source='src' target='s' role='model'/>",
+        ),
+    ];
+    let told = |line: &&str| ["error", "warning"].iter().any(|start| line.trim_start().starts_with(start));
+    let report = |(windows, edges): &(String, &str)| -> String {
+        problems_of(windows, edges).lines().filter(told).collect::<Vec<_>>().join("\n")
+    };
+    expect![[r#"
+
+
+        error[no-model-edge]: no edge brings models to score window `s`
+
+        error[other-model]: window `w` learns from 2 inputs, score window `s` has 1 of them
+
+        error[other-model]: window `w` trains another algorithm than score window `s` uses
+
+        error[unknown-algorithm]: no algorithm `KMENS` learns
+        error[not-supported]: not supported yet: an offline model, because its model is a file in a format of the original engine
+
+        warning[train-schema]: a train window has the schema of models, this one is ignored
+        error[missing-property]: `input-map` has no property `response`
+        error[no-model]: the score window has no model
+        error[other-model]: window `src` has no models for score window `s`"#]].assert_eq(&cases.iter().map(report).collect::<Vec<_>>().join("\n\n"));
 }

@@ -313,7 +313,7 @@ pub(crate) const CALCULATE: &[Algorithm] = &[
         name: "TFIDF",
         kind: AlgorithmKind::Tfidf,
         about: "A document ends where docId changes. tf: share of the token among those of the document so far; idf: \
-                log(documents / documents with the token), this one included; tfidf: their product.",
+                log(documents / documents with the token), this one included; tfidf: their product. The tokens of all documents are held.",
         one_for_one: true,
         parameters: &[],
         orders: &[],

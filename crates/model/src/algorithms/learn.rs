@@ -7,7 +7,7 @@ const LENGTH: (i64, i64) = (1, LENGTH_MAX);
 const SHARE: (f64, f64) = (0.0, 1.0);
 
 const N_INIT: Parameter =
-    count("nInit", (2, 100_000), 50, "events before the first model, which is fitted to all of them");
+    count("nInit", (2, 10_000), 50, "events before the first model, which is fitted to all of them");
 const VELOCITY: Parameter = count("velocity", LENGTH, 1, "events that the model learns from at once");
 const COMMIT: Parameter =
     count("commitInterval", LENGTH, 25, "a model goes out every velocity times commitInterval events");

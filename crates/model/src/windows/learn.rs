@@ -137,27 +137,40 @@ fn check_models(reading: &Reading<'_, '_, '_>, runs: &[AlgorithmRun]) -> bool {
     }
     let mut right = true;
     for edge in edges {
-        let source = &place.windows[edge.source];
-        let trained = reader.attribute(source.node, "algorithm").filter(|_| source.node.has_tag_name("window-train"));
-        let used = trained
-            .as_ref()
-            .is_none_or(|trained| runs.iter().any(|run| run.algorithm.name.eq_ignore_ascii_case(trained.as_str())));
-        let models = place.schema_of(edge.source).is_none_or(|schema| *schema == *model_schema());
-        if used && models {
-            continue;
-        }
-        let headline = match models {
-            true => format!(
-                "window `{}` trains another algorithm than score window `{}` uses",
-                source.name.as_str(),
-                name.as_str()
-            ),
-            false => format!("window `{}` has no models for score window `{}`", source.name.as_str(), name.as_str()),
-        };
+        let Some(headline) = mismatch(reading, edge, runs) else { continue };
         let draft = Draft::error("other-model", name.full_span(), headline)
             .help("let an edge with role=\"model\" lead from a train window of an algorithm under <models>");
         reader.report.add(node, draft);
         right = false;
     }
     right
+}
+
+/// Why the models of an edge are of no use, if they are not.
+fn mismatch(reading: &Reading<'_, '_, '_>, edge: &Edge, runs: &[AlgorithmRun]) -> Option<String> {
+    let Reading { reader, place, name, .. } = *reading;
+    let source = &place.windows[edge.source];
+    let (trainer, scorer) = (source.name.as_str(), name.as_str());
+    if place.schema_of(edge.source).is_some_and(|schema| *schema != *model_schema()) {
+        return Some(format!("window `{trainer}` has no models for score window `{scorer}`"));
+    }
+    if !source.node.has_tag_name("window-train") {
+        return None;
+    }
+    let trained = reader.attribute(source.node, "algorithm")?;
+    // One that nobody knows, and a score window without any, were reported.
+    let known = LEARN.iter().any(|known| known.name.eq_ignore_ascii_case(trained.as_str()));
+    if !known || runs.is_empty() {
+        return None;
+    }
+    let Some(run) = runs.iter().find(|run| run.algorithm.name.eq_ignore_ascii_case(trained.as_str())) else {
+        return Some(format!("window `{trainer}` trains another algorithm than score window `{scorer}` uses"));
+    };
+    // What is wrong with the train window itself is reported once.
+    let input = place.input_of(edge.source)?;
+    let inputs = inputs(source.node, run.algorithm, run.algorithm.inputs, &input, reader)?;
+    let (learned, scored) = (inputs[0].len(), run.inputs[0].len());
+    (learned != scored).then(|| {
+        format!("window `{trainer}` learns from {learned} inputs, score window `{scorer}` has {scored} of them")
+    })
 }

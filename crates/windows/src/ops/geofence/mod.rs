@@ -3,6 +3,7 @@
 //! Geometries come first where both come with one event. Every position goes out at least once, with nulls where no
 //! geometry holds it. Events keep their opcodes; what an old row hit is looked up among the geometries of now.
 
+mod index;
 mod shape;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::columns::number;
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 use crate::store::{Rows, keys};
+use index::Index;
 use shape::{Hit, Measure, Shape};
 
 /// Sides of the window's input.
@@ -29,6 +31,8 @@ pub(crate) struct Geofence {
     geometries: Rows,
     /// By slot; `None` for a row that is no geometry, or that is gone.
     shapes: Vec<Option<Shape>>,
+    /// Where they are.
+    index: Index,
     bad_events: u64,
 }
 
@@ -53,6 +57,7 @@ impl Geofence {
             measure,
             geometries: Rows::new(geometries),
             shapes: Vec::new(),
+            index: Index::default(),
             bad_events: 0,
         }
     }
@@ -65,6 +70,7 @@ impl Geofence {
             Some(slot) if deletes => {
                 self.geometries.remove(slot);
                 self.shapes[slot as usize] = None;
+                self.index.set(slot, None, self.measure);
                 return;
             }
             None if deletes => {
@@ -85,6 +91,7 @@ impl Geofence {
             self.shapes.resize(slot as usize + 1, None);
         }
         self.bad_events += u64::from(shape.is_none());
+        self.index.set(slot, shape.as_ref(), self.measure);
         self.shapes[slot as usize] = shape;
     }
 
@@ -92,13 +99,17 @@ impl Geofence {
     fn hits(&self, block: &Block, row: usize) -> Vec<(u32, Hit)> {
         let at = (number(&block.columns[self.spec.x], row), number(&block.columns[self.spec.y], row));
         let (Some(x), Some(y)) = at else { return Vec::new() };
-        let mut hits = Vec::new();
-        let mut next = self.geometries.oldest();
-        while let Some(slot) = next {
-            next = self.geometries.after(slot);
-            let hit = self.shapes[slot as usize].as_ref().and_then(|shape| shape.hit((x, y), self.measure));
-            hits.extend(hit.map(|hit| (slot, hit)));
+        if !x.is_finite() || !y.is_finite() {
+            return Vec::new();
         }
+        let all = || (0..self.shapes.len() as u32).filter(|&slot| self.shapes[slot as usize].is_some()).collect();
+        let mut slots: Vec<u32> = self.index.candidates((x, y), self.measure).unwrap_or_else(all);
+        slots.sort_unstable_by_key(|&slot| self.geometries.order(slot));
+        let hit = |slot: u32| {
+            let shape = self.shapes[slot as usize].as_ref().expect("the index holds the slots that have a shape");
+            Some((slot, shape.hit((x, y), self.measure)?))
+        };
+        let mut hits: Vec<(u32, Hit)> = slots.into_iter().filter_map(hit).collect();
         if self.spec.sorted || !self.spec.multiple {
             // Stable: of two that are equally near the longer known one comes first.
             hits.sort_by(|a, b| a.1.distance.total_cmp(&b.1.distance));
@@ -204,7 +215,7 @@ impl Operator for Geofence {
         let shapes: usize = self.shapes.iter().flatten().map(corners).sum();
         Held {
             rows: self.geometries.len() as u64,
-            bytes: (self.geometries.bytes() + shapes + size_of_val(self.shapes.as_slice())) as u64,
+            bytes: (self.geometries.bytes() + shapes + self.index.bytes() + size_of_val(self.shapes.as_slice())) as u64,
             bad_events: self.bad_events,
             ..Held::default()
         }

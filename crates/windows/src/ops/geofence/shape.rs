@@ -8,7 +8,7 @@ use mesh_model::{Distance, GeometryFields};
 use crate::columns::number;
 
 /// Radius of the earth in metres.
-const EARTH_M: f64 = 6_371_010.0;
+pub(super) const EARTH_M: f64 = 6_371_010.0;
 
 /// A point: longitude and latitude in degrees, or plain coordinates.
 pub(crate) type Point = (f64, f64);
@@ -136,7 +136,7 @@ fn sides(corners: &[Point]) -> impl Iterator<Item = (Point, Point)> {
 /// Number of the nearest side, and how far it is.
 fn nearest_side(corners: &[Point], at: Point, geographic: bool) -> (usize, f64) {
     // A degree of longitude is shorter than one of latitude by the cosine of the latitude.
-    let scale = if geographic { at.1.to_radians().cos() } else { 1.0 };
+    let scale = if geographic { libm::cos(at.1.to_radians()) } else { 1.0 };
     let of_side = |(a, b): (Point, Point)| {
         let (dx, dy) = ((b.0 - a.0) * scale, b.1 - a.1);
         let (px, py) = ((at.0 - a.0) * scale, at.1 - a.1);
@@ -148,15 +148,16 @@ fn nearest_side(corners: &[Point], at: Point, geographic: bool) -> (usize, f64) 
     distances.min_by(|a, b| a.1.total_cmp(&b.1)).expect("a polygon has sides")
 }
 
-/// Great-circle distance in metres (haversine), or plain distance.
+/// Great-circle distance in metres (haversine), or plain distance. By `libm`, whose last bit is that of every processor.
 fn distance(a: Point, b: Point, geographic: bool) -> f64 {
     if !geographic {
-        return (a.0 - b.0).hypot(a.1 - b.1);
+        return libm::hypot(a.0 - b.0, a.1 - b.1);
     }
     let (lat1, lat2) = (a.1.to_radians(), b.1.to_radians());
     let (dlat, dlon) = ((b.1 - a.1).to_radians() / 2.0, (b.0 - a.0).to_radians() / 2.0);
-    let h = dlat.sin() * dlat.sin() + lat1.cos() * lat2.cos() * dlon.sin() * dlon.sin();
-    2.0 * EARTH_M * h.sqrt().min(1.0).asin()
+    let (sin_lat, sin_lon) = (libm::sin(dlat), libm::sin(dlon));
+    let h = sin_lat * sin_lat + libm::cos(lat1) * libm::cos(lat2) * sin_lon * sin_lon;
+    2.0 * EARTH_M * libm::asin(h.sqrt().min(1.0))
 }
 
 #[cfg(test)]
