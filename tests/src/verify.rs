@@ -61,7 +61,7 @@ pub fn expected_output(mesh: &Mesh) -> Result<(Vec<Block>, usize)> {
             Step::Apply { blocks, .. } => {
                 for record in input.get(next..next + blocks as usize).context("the log covers more than the input")? {
                     // A block that cannot be decoded is skipped by every engine.
-                    if let Ok((_, block)) = decode_block(record.payload.clone(), &schema) {
+                    if let Ok((_, block)) = decode_block(&record.payload, &schema) {
                         executor.apply(0, &[block], &mut outputs);
                     }
                 }
@@ -77,7 +77,7 @@ pub fn check_seen(mesh: &Mesh, seen: &[Seen], expected: &[Block]) -> Result<()> 
     let schema = mesh.project.outputs()[0].schema.clone();
     ensure!(seen.len() == expected.len(), "saw {} blocks, expected {}", seen.len(), expected.len());
     for (i, (record, expected)) in seen.iter().zip(expected).enumerate() {
-        let (header, block) = decode_block(record.payload.clone(), &schema)?;
+        let (header, block) = decode_block(&record.payload, &schema)?;
         ensure!(header.sequence == i as u64 + 1, "sequence {} at place {}", header.sequence, i + 1);
         ensure!(i == 0 || record.term >= seen[i - 1].term, "terms fall at sequence {}", header.sequence);
         ensure!(block.columns == expected.columns, "block {} differs:\n{block:?}\nexpected:\n{expected:?}", i + 1);

@@ -2,7 +2,7 @@
 //! end-to-end tests use [`stack`] to kill, pause and restart real brokers.
 //!
 //! Code map, one module per command: [`stack`] the real Kafka, ZooKeeper, etcd and Jaeger on loopback;
-//! [`run_tests`] all tests; [`bench`] all figures; [`sim`] the simulator; [`layers`] which crate may use which; [`tidy`] what no lint looks at;
+//! [`run_tests`] all tests; [`bench`] all figures; [`compose`] the mesh in containers, broken and compared; [`sim`] the simulator; [`layers`] which crate may use which; [`metrics`] docs/METRICS.md; [`tidy`] what no lint looks at;
 //! [`codegen`] Rust from `.proto` files. Shared: [`workspace`] where things are; [`shell`] other programs
 //! and packages.
 //!
@@ -11,7 +11,9 @@
 
 pub mod bench;
 pub mod codegen;
+pub mod compose;
 pub mod layers;
+pub mod metrics;
 pub mod run_tests;
 pub mod shell;
 pub mod sim;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, codegen, layers, run_tests, sim, stack, tidy};
+use xtask::{bench, codegen, compose, layers, metrics, run_tests, sim, stack, tidy};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Test(run_tests::TestArgs),
     /// Measure takeover, latency, throughput, memory, csv on the real stack
     Bench(bench::BenchArgs),
+    /// The mesh of docker-compose.yml: built, started, broken, compared with one engine that never failed
+    ComposeTest(compose::ComposeArgs),
     /// Simulate the protocol's shipped code under faults: seeds, --mutants, --model (`cargo xtask sim --help`)
     #[command(disable_help_flag = true)]
     Sim(sim::SimArgs),
@@ -28,6 +30,8 @@ enum Command {
     CheckLayers,
     /// Check that every file is documented, short and finished
     Tidy,
+    /// Write docs/METRICS.md from the code, or check it
+    Metrics(metrics::MetricsArgs),
     /// Generate Rust code from the .proto files (needs feature `codegen`)
     Codegen(codegen::CodegenArgs),
 }
@@ -37,9 +41,11 @@ fn main() -> ExitCode {
         Command::Stack(args) => stack::cli::run(&args),
         Command::Test(args) => run_tests::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::ComposeTest(args) => compose::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::CheckLayers => layers::run(),
         Command::Tidy => tidy::run(),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Codegen(args) => codegen::run(&args),
     };
     match result {

@@ -56,7 +56,7 @@ fn block_decode(bencher: Bencher<'_, '_>, events: usize) {
     let payload = encode_block(&block, &BlockHeader::default());
     bencher
         .counter(ItemsCount::new(events))
-        .bench_local(|| decode_block(payload.clone(), &block.schema).expect("the payload was just made"));
+        .bench_local(|| decode_block(&payload, &block.schema).expect("the payload was just made"));
 }
 
 fn weather() -> Vec<u8> {

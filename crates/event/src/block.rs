@@ -1,5 +1,6 @@
 //! An event block: the unit that is published, applied and committed whole.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::{Column, Flags, Opcode, Schema, Value};
@@ -57,5 +58,62 @@ impl Block {
     /// The values of one event in schema order.
     pub fn row(&self, row: usize) -> Vec<Value> {
         self.columns.iter().map(|column| column.value(row)).collect()
+    }
+}
+
+/// Blocks of one schema in shared columns, in their order: rows are cheap, columns of its own for every small block are
+/// not. What each block is for itself is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JoinedBlocks {
+    /// The events of all blocks; of kind [`BlockKind::Normal`], whatever theirs are.
+    pub events: Block,
+    /// End of each block's rows, ascending.
+    pub ends: Vec<u32>,
+    /// Kind of each block; as long as `ends`.
+    pub kinds: Vec<BlockKind>,
+}
+
+impl JoinedBlocks {
+    /// Number of blocks.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True when there are no blocks.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Number of events of some of the blocks.
+    ///
+    /// # Panics
+    /// When the range ends beyond the blocks.
+    pub fn rows(&self, blocks: Range<usize>) -> usize {
+        self.end(blocks.end) - self.end(blocks.start)
+    }
+
+    /// Some of the blocks; text shares its bytes.
+    ///
+    /// # Panics
+    /// When the range ends beyond the blocks.
+    pub fn slice(&self, blocks: Range<usize>) -> JoinedBlocks {
+        let (from, to) = (self.end(blocks.start), self.end(blocks.end));
+        JoinedBlocks {
+            events: self.events.slice(from..to),
+            ends: self.ends[blocks.clone()].iter().map(|end| end - from as u32).collect(),
+            kinds: self.kinds[blocks].to_vec(),
+        }
+    }
+
+    /// End of the rows of the first blocks.
+    fn end(&self, blocks: usize) -> usize {
+        if blocks == 0 { 0 } else { self.ends[blocks - 1] as usize }
+    }
+}
+
+impl From<Block> for JoinedBlocks {
+    fn from(block: Block) -> JoinedBlocks {
+        let (ends, kinds) = (vec![block.len() as u32], vec![block.kind]);
+        JoinedBlocks { events: Block { kind: BlockKind::Normal, ..block }, ends, kinds }
     }
 }

@@ -84,6 +84,19 @@ impl NullMask {
         self.words[word] |= 1 << (row % 64);
     }
 
+    /// Forgets all rows but the first ones.
+    pub fn truncate(&mut self, rows: usize) {
+        if self.words.len() * 64 > rows {
+            self.words.truncate(rows.div_ceil(64));
+            if let (Some(last), rest @ 1..) = (self.words.get_mut(rows / 64), rows % 64) {
+                *last &= (1 << rest) - 1;
+            }
+            while self.words.last() == Some(&0) {
+                self.words.pop();
+            }
+        }
+    }
+
     /// True when the row is null.
     pub fn is_null(&self, row: usize) -> bool {
         self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
@@ -177,13 +190,14 @@ impl Column {
 /// Builds a column value by value.
 #[derive(Debug, Clone)]
 pub struct ColumnBuilder {
-    data: BuilderData,
-    nulls: NullMask,
-    rows: usize,
+    pub(crate) data: BuilderData,
+    pub(crate) nulls: NullMask,
+    pub(crate) rows: usize,
 }
 
+/// The values so far; the decoder of blocks appends to them column by column.
 #[derive(Debug, Clone)]
-enum BuilderData {
+pub(crate) enum BuilderData {
     Fixed(ColumnData),
     Text { ends: Vec<u32>, bytes: Vec<u8>, blob: bool },
 }
@@ -304,6 +318,31 @@ impl ColumnBuilder {
         }
         self.rows += 1;
         true
+    }
+
+    /// Forgets all rows but the first ones.
+    pub fn truncate(&mut self, rows: usize) {
+        match &mut self.data {
+            BuilderData::Text { ends, bytes, .. } => {
+                ends.truncate(rows);
+                bytes.truncate(ends.last().map_or(0, |&end| end as usize));
+            }
+            BuilderData::Fixed(data) => match data {
+                ColumnData::Int32(v) => v.truncate(rows),
+                ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
+                    v.truncate(rows);
+                }
+                ColumnData::Double(v) => v.truncate(rows),
+                ColumnData::ArrayInt32(v) => v.truncate(rows),
+                ColumnData::ArrayInt64(v) => v.truncate(rows),
+                ColumnData::ArrayDouble(v) => v.truncate(rows),
+                ColumnData::String(_) | ColumnData::Blob(_) => {
+                    unreachable!("text is built in BuilderData::Text")
+                }
+            },
+        }
+        self.nulls.truncate(rows);
+        self.rows = self.rows.min(rows);
     }
 
     /// The finished column.

@@ -70,6 +70,9 @@ fn canonical_window(text: &mut String, window: &Window) {
         WindowKind::Summary { window_length, input, fields } => {
             line(text, format_args!("summary {window_length} {input} {fields:?}"));
         }
+        WindowKind::Calculate(calculate) => {
+            line(text, format_args!("calculate {} {:?}", calculate.run.canonical(), calculate.fields));
+        }
         WindowKind::Union { strict } => line(text, format_args!("strict {strict}")),
         WindowKind::Aggregate(aggregate) => {
             line(text, format_args!("group by {:?} calls {:?}", aggregate.keys, aggregate.calls));

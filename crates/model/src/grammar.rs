@@ -105,12 +105,15 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         element: "window-calculate",
-        about: "Algorithm Summary; the other algorithms are refused by name.",
-        attributes: &[("algorithm", "Summary"), ("produces-only-inserts", "accepted, changes nothing")],
+        about: "Algorithm Summary, and those of ALGORITHMS.md.",
+        attributes: &[("algorithm", "its name"), ("produces-only-inserts", "accepted, changes nothing")],
         parts: &[
-            ("parameters", "windowLength; 0 = since the start"),
-            ("input-map", "input"),
-            ("output-map", "nOut nmissOut minOut maxOut sumOut meanOut stdOut varOut cssOut ussOut stderrOut cvOut"),
+            ("parameters", "Summary: windowLength; 0 = since the start"),
+            ("input-map", "Summary: input"),
+            (
+                "output-map",
+                "Summary: nOut nmissOut minOut maxOut sumOut meanOut stdOut varOut cssOut ussOut stderrOut cvOut",
+            ),
             ("mas-map", "refused: MAS modules are scripts"),
         ],
     },

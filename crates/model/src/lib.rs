@@ -3,10 +3,11 @@
 //! Read [`parse_project`] and [`Project`] first.
 //!
 //! Code map:
-//! - [`project`], [`kinds`], [`pattern`], [`geofence`], [`role`], [`connector`]: the checked model; [`topics`]: which windows get topics, does it need a clock
+//! - [`project`], [`kinds`], [`calculate`], [`pattern`], [`geofence`], [`role`], [`connector`]: the checked model; [`topics`]: which windows get topics, does it need a clock
 //! - [`diag`]: problems with place, snippet and way out; `report`: collects them, and the wording of common ones
 //! - `text`: decoded text that knows where each byte came from; `reader`: attributes and texts of elements
 //! - [`parse`] -> `query` (edges, order) -> `window` -> `schemas`, `connectors`, `windows/` (a file per kind)
+//! - [`algorithms`]: what the algorithms of calculate, train and score windows take and give, as tables
 //! - [`grammar`]: every window element, attribute and part, and what is done with it; [`start_order`]: connector groups
 //! - `fingerprint`: what makes two projects the same; `preflight`: notes about correct projects
 //!
@@ -14,6 +15,8 @@
 //! **Invariant:** one mistake is one error: what follows from a reported mistake is not reported again.
 //! **Invariant:** no I/O, no clock, no random number, no thread (`cargo xtask check-layers`).
 
+pub mod algorithms;
+pub mod calculate;
 pub mod connector;
 mod connectors;
 pub mod diag;
@@ -36,6 +39,8 @@ pub mod topics;
 mod window;
 mod windows;
 
+pub use algorithms::{Algorithm, AlgorithmKind, Settings, algorithms_document};
+pub use calculate::{AlgorithmRun, Calculate, ResultField};
 pub use connector::{Connector, Direction};
 pub use diag::{Diagnostic, Diagnostics, Severity};
 pub use geofence::{Distance, Geofence, GeofenceOutput, GeometryFields};

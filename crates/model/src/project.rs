@@ -7,6 +7,7 @@ use mesh_event::Schema;
 use mesh_expr::{FunctionalCode, Program};
 
 use crate::Connector;
+use crate::calculate::Calculate;
 use crate::geofence::Geofence;
 use crate::kinds::{Aggregate, Counter, Join, OutputRule, RemoveState, Transpose};
 use crate::pattern::Pattern;
@@ -144,6 +145,8 @@ pub enum WindowKind {
         /// One entry per field of the window's schema.
         fields: Vec<SummaryField>,
     },
+    /// An algorithm over the input (calculate, all but Summary).
+    Calculate(Box<Calculate>),
     /// Brings several streams of one schema together.
     Union {
         /// An insert of a known key and a delete of an unknown one are bad events; otherwise they are an update and
@@ -175,7 +178,7 @@ impl WindowKind {
             WindowKind::Filter { .. } => "window-filter",
             WindowKind::Compute { .. } => "window-compute",
             WindowKind::Functional { .. } => "window-functional",
-            WindowKind::Summary { .. } => "window-calculate",
+            WindowKind::Summary { .. } | WindowKind::Calculate(_) => "window-calculate",
             WindowKind::Union { .. } => "window-union",
             WindowKind::Aggregate(_) => "window-aggregate",
             WindowKind::Join(_) => "window-join",

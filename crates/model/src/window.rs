@@ -16,7 +16,7 @@ use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
 use crate::role::EdgeRole;
 use crate::text::Text;
-use crate::windows::{aggregate, compute, functional, geofence, join, pattern, shape, source, summary, transpose};
+use crate::windows::{aggregate, calculate, compute, functional, geofence, join, pattern, shape, source, transpose};
 
 /// A query while its windows are read.
 pub(crate) struct Place<'q, 'n, 'i> {
@@ -129,7 +129,7 @@ fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> 
         "window-counter" => Some(shape::counter(reading)),
         "window-transpose" => transpose::kind(reading),
         "window-aggregate" => aggregate::kind(reading),
-        _ => summary::kind(reading),
+        _ => calculate::kind(reading),
     }
 }
 

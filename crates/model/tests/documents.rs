@@ -6,3 +6,8 @@ use expect_test::expect_file;
 fn every_window_element_is_in_the_document() {
     expect_file!["../../../docs/models/WINDOWS.md"].assert_eq(&mesh_model::windows_document());
 }
+
+#[test]
+fn every_algorithm_is_in_the_document() {
+    expect_file!["../../../docs/models/ALGORITHMS.md"].assert_eq(&mesh_model::algorithms_document());
+}

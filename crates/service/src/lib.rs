@@ -8,7 +8,7 @@
 //! - [`config`], [`units`]: settings from defaults, file, environment, flags; [`cli`](config::cli) reads a command line
 //! - [`run`], [`scope`], [`drain`], [`ready`], [`exit`]: start, signals, readiness, end
 //! - [`status`]: the one table from what went wrong to gRPC, HTTP and exit codes; [`Refusal`]
-//! - [`grpc`], [`admin`], [`metrics`], [`announce`]: servers and clients
+//! - [`grpc`], [`admin`], [`metrics`], [`announce`]: servers and clients; [`probe`] asks the admin server of another process
 //! - [`telemetry`]: logs and traces
 //! - [`adapter`]: what the processes around both adapters share
 //! - [`rest`]: `/SASESP/server` and XML answers, for engines and the gateway
@@ -24,6 +24,7 @@ pub mod drain;
 pub mod exit;
 pub mod grpc;
 pub mod metrics;
+pub mod probe;
 pub mod ready;
 pub mod rest;
 pub mod run;

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Counts up.
 pub type Counter = counter::Counter;
+/// Counts up what comes in parts, as seconds do.
+pub type CounterF64 = counter::Counter<f64, AtomicU64>;
 /// A whole number that goes up and down.
 pub type Gauge = gauge::Gauge;
 /// A number that goes up and down.
@@ -36,6 +38,7 @@ pub struct Metrics {
 struct Inner {
     registry: Registry,
     counters: BTreeMap<&'static str, Family<Labels, Counter>>,
+    counters_f64: BTreeMap<&'static str, Family<Labels, CounterF64>>,
     gauges: BTreeMap<&'static str, Family<Labels, Gauge>>,
     gauges_f64: BTreeMap<&'static str, Family<Labels, GaugeF64>>,
     seconds: BTreeMap<&'static str, Histograms>,
@@ -51,6 +54,17 @@ impl Metrics {
     pub fn counter(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> Counter {
         let inner = &mut *self.lock();
         let family = inner.counters.entry(name).or_insert_with(|| {
+            let family = Family::default();
+            inner.registry.register(name, help, family.clone());
+            family
+        });
+        family.get_or_create(&owned(labels)).clone()
+    }
+
+    /// A counter of what comes in parts.
+    pub fn counter_f64(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> CounterF64 {
+        let inner = &mut *self.lock();
+        let family = inner.counters_f64.entry(name).or_insert_with(|| {
             let family = Family::default();
             inner.registry.register(name, help, family.clone());
             family

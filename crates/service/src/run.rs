@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{Command, Config, cli};
 use crate::drain::Drain;
 use crate::exit::Failure;
+use crate::probe::probe;
 use crate::scope::Scope;
 use crate::{admin, telemetry};
 
@@ -59,6 +60,15 @@ where
                 Err(error) => fail(&Failure::fault(format!("--dump-config: {error}"))),
             };
         }
+        Command::Probe => {
+            return match probe(&cli.config.base().admin_listen) {
+                Ok(answer) => {
+                    print(&format!("{answer}\n"));
+                    ExitCode::SUCCESS
+                }
+                Err(failure) => fail(&failure),
+            };
+        }
         Command::Run => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name(C::SERVICE).build() {
@@ -89,7 +99,7 @@ where
     let name = if base.name.is_empty() { format!("{}-{port}", C::SERVICE) } else { base.name.clone() };
     let guard = telemetry::init(&format!("esp-{}", C::SERVICE), &name, &base).map_err(Failure::config)?;
     let address = if base.advertise.is_empty() { reachable(&base.listen, port) } else { base.advertise.clone() };
-    let admin_address = reachable(&base.admin_listen, admin_port);
+    let admin_address = admin_address(&base.admin_listen, admin_port, &base.advertise);
     tracing::info!(
         service = C::SERVICE,
         version = env!("CARGO_PKG_VERSION"),
@@ -179,6 +189,15 @@ fn reachable(configured: &str, port: u16) -> String {
     format!("{host}:{port}")
 }
 
+/// The address of the admin server to tell others: on all interfaces, others reach it at the host that is advertised.
+fn admin_address(configured: &str, port: u16, advertise: &str) -> String {
+    let host = configured.rsplit_once(':').map_or(configured, |(host, _)| host);
+    match advertise.rsplit_once(':') {
+        Some((advertised, _)) if matches!(host, "0.0.0.0" | "[::]") => format!("{advertised}:{port}"),
+        _ => reachable(configured, port),
+    }
+}
+
 /// Prints to stdout; a reader that went away is not an error.
 fn print(text: &str) {
     use std::io::Write;
@@ -221,5 +240,8 @@ mod tests {
         assert_eq!(reachable("0.0.0.0:0", 7), "127.0.0.1:7");
         assert_eq!(reachable("[::]:0", 7), "127.0.0.1:7");
         assert_eq!(reachable("engine-1:5000", 5000), "engine-1:5000");
+        assert_eq!(admin_address("0.0.0.0:0", 7, "engine-1:5000"), "engine-1:7");
+        assert_eq!(admin_address("127.0.0.1:0", 7, "engine-1:5000"), "127.0.0.1:7");
+        assert_eq!(admin_address("0.0.0.0:0", 7, ""), "127.0.0.1:7");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use divan::counter::ItemsCount;
-use mesh_event::{Block, ColumnBuilder, Flags, Opcode, Schema, Value};
+use mesh_event::{Block, ColumnBuilder, Flags, JoinedBlocks, Opcode, Schema, Value};
 use mesh_model::Project;
 use mesh_windows::Executor;
 
@@ -68,7 +68,8 @@ fn planes() -> Block {
 }
 
 fn run(bencher: divan::Bencher<'_, '_>, windows: &str, edges: &str) {
-    let (project, flights, planes) = (project(windows, edges), flights(), planes());
+    let (project, planes) = (project(windows, edges), planes());
+    let flights: Vec<JoinedBlocks> = flights().into_iter().map(JoinedBlocks::from).collect();
     let executor = || {
         let mut executor = Executor::new(Arc::clone(&project));
         executor.apply(1, std::slice::from_ref(&planes), &mut Vec::new());

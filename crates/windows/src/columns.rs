@@ -1,6 +1,6 @@
-//! What windows need of columns beyond the event crate: rows picked from several columns, and memory use.
+//! What windows need of columns beyond the event crate: numbers, rows picked from several columns, memory use.
 
-use mesh_event::{Bytes2D, Column, ColumnBuilder, ColumnData, FieldType, NullMask};
+use mesh_event::{Bytes2D, Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, NullMask};
 
 /// One row of one of several sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,20 @@ pub(crate) struct RowRef {
 impl RowRef {
     /// No row: its values are null ([`gather_or_null`]).
     pub(crate) const NULL: RowRef = RowRef { source: u32::MAX, row: 0 };
+}
+
+/// A number of a row; `None` for null.
+pub(crate) fn number(column: &Column, row: usize) -> Option<f64> {
+    if column.is_null(row) {
+        return None;
+    }
+    match &column.data {
+        ColumnData::Int32(v) => Some(f64::from(v[row])),
+        ColumnData::Int64(v) => Some(v[row] as f64),
+        ColumnData::Double(v) => Some(v[row]),
+        ColumnData::Money(v) => Some(v[row] as f64 / MONEY_SCALE as f64),
+        _ => None,
+    }
 }
 
 /// The rows that `refs` name, in their order; nulls for [`RowRef::NULL`].

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use mesh_event::{Block, BlockKind, Schema};
+use mesh_event::codec::JOINED_ROWS;
+use mesh_event::{Block, BlockKind, JoinedBlocks, Schema};
 use mesh_model::Project;
 
 use crate::cut::cut;
@@ -11,10 +12,6 @@ use crate::node::{Node, Target};
 use crate::ops::Clock;
 use crate::plan::Plan;
 use crate::run::Run;
-
-/// Rows after which no further block joins a run: enough to spread the cost per run thin, few enough that the columns
-/// of a run stay in the processor's cache on their way through the windows.
-pub const MAX_RUN_ROWS: usize = 2048;
 
 /// A window that takes or gives blocks.
 #[derive(Debug, Clone)]
@@ -162,32 +159,36 @@ impl Executor {
     pub fn apply(&mut self, input: usize, blocks: &[Block], sink: &mut Vec<OutputBlock>) {
         let first = sink.len();
         let mut runs = Vec::new();
-        self.apply_runs(input, blocks, &mut runs);
+        let blocks: Vec<JoinedBlocks> = blocks.iter().map(|block| block.clone().into()).collect();
+        self.apply_runs(input, &blocks, &mut runs);
         runs.into_iter().for_each(|run| run.into_blocks(|block| sink.push(block)));
         if self.outputs.len() > 1 {
             sink[first..].sort_by_key(|output| (output.cause, output.output));
         }
     }
 
-    /// Like [`Executor::apply`], but leaves the outputs in the runs they were computed in: for who throws them away,
-    /// or encodes rows of a run without cutting it first. With many tiny blocks the cut is what costs most. Runs of one
-    /// output come in the order of their causes; how many there are depends on the call, what they hold does not.
+    /// Like [`Executor::apply`], but takes blocks that share columns, and leaves the outputs in the runs they were
+    /// computed in: for who throws them away, or encodes rows of a run without cutting it first. With many tiny blocks
+    /// join and cut are what costs most. Runs of one output come in the order of their causes; how many there are depends
+    /// on the call, what they hold does not. Causes are numbered over all blocks of the call.
     ///
     /// # Panics
     /// When `input` is not an index into [`Executor::inputs`].
-    pub fn apply_runs(&mut self, input: usize, blocks: &[Block], sink: &mut Vec<OutputRun>) {
+    pub fn apply_runs(&mut self, input: usize, blocks: &[JoinedBlocks], sink: &mut Vec<OutputRun>) {
         let node = self.input_nodes[input];
-        let mut from = 0;
-        while from < blocks.len() {
-            let to = from + blocks_of_a_run(&blocks[from..]);
-            self.apply_run(node, blocks, from..to, sink);
-            from = to;
+        let (mut left, mut first) = (blocks, 0);
+        while !left.is_empty() {
+            let (run, rest) = left.split_at(parts_of_a_run(left));
+            self.apply_run(node, run, first, sink);
+            first += run.iter().map(JoinedBlocks::len).sum::<usize>();
+            left = rest;
         }
     }
 
-    fn apply_run(&mut self, node: usize, blocks: &[Block], range: Range<usize>, sink: &mut Vec<OutputRun>) {
-        let kinds: Vec<BlockKind> = blocks[range.clone()].iter().map(|block| block.kind).collect();
-        let Some(run) = self.nodes[node].ingest(&blocks[range.clone()]) else { return };
+    /// Applies one run; `first` is the number of its first block within the call.
+    fn apply_run(&mut self, node: usize, blocks: &[JoinedBlocks], first: usize, sink: &mut Vec<OutputRun>) {
+        let kinds: Vec<BlockKind> = blocks.iter().flat_map(|joined| joined.kinds.iter().copied()).collect();
+        let Some(run) = self.nodes[node].ingest(blocks) else { return };
         // Where paths meet, they meet event by event; a project without such a place is spared the bookkeeping.
         let (run, events) = if self.meets {
             let (run, events) = run.by_event();
@@ -195,7 +196,7 @@ impl Executor {
         } else {
             (run, None)
         };
-        let causes = Causes { kinds: &kinds, first: range.start, events: events.as_deref() };
+        let causes = Causes { kinds: &kinds, first, events: events.as_deref() };
         self.nodes[node].receive(0, run);
         for node in node..self.nodes.len() {
             if let Some(run) = self.nodes[node].process(self.clock) {
@@ -297,14 +298,14 @@ struct Causes<'a> {
     events: Option<&'a [u32]>,
 }
 
-/// How many of the blocks, at least one, make up the next run.
-fn blocks_of_a_run(blocks: &[Block]) -> usize {
+/// How many of the parts, at least one, make up the next run.
+fn parts_of_a_run(parts: &[JoinedBlocks]) -> usize {
     let mut rows = 0;
-    for (count, block) in blocks.iter().enumerate() {
-        rows += block.len();
-        if rows > MAX_RUN_ROWS && count > 0 {
+    for (count, part) in parts.iter().enumerate() {
+        rows += part.events.len();
+        if rows > JOINED_ROWS && count > 0 {
             return count;
         }
     }
-    blocks.len()
+    parts.len()
 }

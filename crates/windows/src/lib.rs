@@ -37,5 +37,5 @@ mod state;
 mod store;
 
 pub use cut::OUTPUT_BYTES_MAX;
-pub use executor::{Endpoint, Executor, MAX_RUN_ROWS, OutputBlock, OutputPart, OutputRun, WindowStats};
+pub use executor::{Endpoint, Executor, OutputBlock, OutputPart, OutputRun, WindowStats};
 pub use state::RestoreError;

@@ -1,6 +1,6 @@
 //! A node: a window at work. What waits for it, the operator, what becomes of its output.
 
-use mesh_event::Block;
+use mesh_event::{Block, JoinedBlocks};
 
 use crate::digest::Digest;
 use crate::executor::WindowStats;
@@ -42,7 +42,7 @@ pub(crate) struct Target {
 
 impl Node {
     /// The run of a source's input blocks; `None` when the window takes no blocks.
-    pub(crate) fn ingest(&mut self, blocks: &[Block]) -> Option<Run> {
+    pub(crate) fn ingest(&mut self, blocks: &[JoinedBlocks]) -> Option<Run> {
         self.ingest.as_mut().map(|ingest| ingest.run(blocks))
     }
 

@@ -9,6 +9,8 @@ use crate::digest::{Coverage, Digest};
 use crate::executor::Endpoint;
 use crate::node::{Node, Target};
 use crate::ops::aggregate::Aggregate;
+use crate::ops::calculate::Calculate;
+use crate::ops::calculate::summary::Summary;
 use crate::ops::compute::Compute;
 use crate::ops::counter::Count;
 use crate::ops::filter::Filter;
@@ -19,7 +21,6 @@ use crate::ops::keep::{KeepQueue, KeepTable};
 use crate::ops::pattern::Pattern;
 use crate::ops::remove_state::Remove;
 use crate::ops::source::Ingest;
-use crate::ops::summary::Summary;
 use crate::ops::transpose::{Long, Wide};
 use crate::ops::union::Union;
 use crate::ops::{Operator, Pass, Sides};
@@ -241,6 +242,16 @@ fn plan_window(
             let coverage = Coverage { opcodes: false, columns: summary.made() };
             let keeps = keeps_keys(schema, |key| matches!(fields[key], mesh_model::SummaryField::Copy(_)));
             (Box::new(summary), coverage, input.numbered(keeps))
+        }
+        WindowKind::Calculate(spec) => {
+            let calculate = Calculate::new(schema, spec, place.input_schema(0));
+            let stream = if spec.run.algorithm.one_for_one {
+                let copied = |key: usize| matches!(spec.fields[key], mesh_model::ResultField::Copy(_));
+                input.numbered(keeps_keys(schema, copied))
+            } else {
+                Stream { insert_only: input.insert_only, unique: false, exact: false }
+            };
+            (Box::new(calculate), all(), stream)
         }
         WindowKind::Union { .. } if window.index == Index::None || input.insert_only && input.unique => {
             (Box::new(Pass), Coverage { opcodes: true, columns: schema.keys().to_vec() }, input)

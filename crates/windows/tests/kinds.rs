@@ -12,7 +12,7 @@ use support::scenario::{invariant, project, run, steps_of_two};
 use support::{block_of, schema};
 
 /// Name, attributes of the sources, windows, edges.
-const CASES: [(&str, &str, &str, &str); 21] = [
+const CASES: [(&str, &str, &str, &str); 24] = [
     ("union", "", "<window-union name='u'/>", "<edge source='a b' target='u'/>"),
     ("lenient union", "", "<window-union name='u' strict='false'/>", "<edge source='a b' target='u'/>"),
     ("passing union", "index='pi_EMPTY'", "<window-union name='u' index='pi_EMPTY'/>", "<edge source='a b' target='u'/>"),
@@ -80,6 +80,10 @@ const CASES: [(&str, &str, &str, &str); 21] = [
         </splitter-expr></window-filter><window-copy name='s0'/><window-copy name='s1'/><window-copy name='all'/>",
         "<edge source='a' target='f'/><edge source='f' target='s0' slot='0'/><edge source='f' target='s1' slot='1'/>
          <edge source='f' target='all' slot='-1'/>"),
+    ("calculate one for one", "", CALCULATE_ONE, "<edge source='a' target='c1 c2 m f1 f2 s l t'/>"),
+    ("calculate any number", "", CALCULATE_ANY, "<edge source='a' target='s1 s2 c h d w g n sst r tok'/>"),
+    ("calculate inserts", "index='pi_EMPTY' insert-only='true'", CALCULATE_ANY,
+        "<edge source='a' target='s1 s2 c h d w g n sst r tok'/>"),
     ("outlets", "", "<window-copy name='i' output-insert-only='true'/><window-copy name='u' collapse-updates='true'/>
         <window-copy name='p' pulse-interval='5 microseconds'/>", "<edge source='a' target='i u p'/>"),
 ];
@@ -99,6 +103,102 @@ const AGGREGATE: &str = "<window-aggregate name='g'><schema-string>name*:string,
     <field-expr>ESP_aCountTimed(x,0.000004)</field-expr><field-expr>ESP_aMaxTimed(x,0.000004)</field-expr>
     <field-expr>ESP_aSum(x * 2) / ESP_aCount() + x</field-expr><field-expr>at</field-expr>
     </output></window-aggregate>";
+
+const CALCULATE_ONE: &str = "
+    <window-calculate name='c1' algorithm='Correlation'><schema-string>id*:int64,name:string,c:double</schema-string>
+    <input-map><properties><property name='x'>x</property><property name='y'>id</property></properties></input-map>
+    <output-map><properties><property name='corOut'>c</property></properties></output-map></window-calculate>
+    <window-calculate name='c2' algorithm='Correlation'><schema-string>id*:int64,c:double</schema-string>
+    <parameters><properties><property name='windowLength'>4</property></properties></parameters>
+    <input-map><properties><property name='x'>x</property><property name='y'>id</property></properties></input-map>
+    <output-map><properties><property name='corOut'>c</property></properties></output-map></window-calculate>
+    <window-calculate name='m' algorithm='MRR'><schema-string>id*:int64,at:stamp,r:double,e:double</schema-string>
+    <parameters><properties><property name='rangeWindowLength'>3</property></properties></parameters>
+    <input-map><properties><property name='input'>x</property><property name='timeId'>at</property></properties></input-map>
+    <output-map><properties><property name='rangeOut'>r</property><property name='erangeOut'>e</property>
+    <property name='timeIdOut'>at</property></properties></output-map></window-calculate>
+    <window-calculate name='f1' algorithm='FitStat'><schema-string>id*:int64,n:int32,m:int64,a:double,c:money</schema-string>
+    <input-map><properties><property name='inputs'>x</property><property name='response'>id</property></properties></input-map>
+    <output-map><properties><property name='nOut'>n</property><property name='nmissOut'>m</property>
+    <property name='aseOut'>a</property><property name='maeOut'>c</property></properties></output-map></window-calculate>
+    <window-calculate name='f2' algorithm='FitStat'><schema-string>id*:int64,n:int32,m:int64,a:double,c:double</schema-string>
+    <parameters><properties><property name='windowLength'>5</property></properties></parameters>
+    <input-map><properties><property name='inputs'>x,id</property><property name='response'>name</property></properties>
+    </input-map><output-map><properties><property name='nOut'>n</property><property name='nmissOut'>m</property>
+    <property name='aseOut'>a</property><property name='mcllOut'>c</property></properties></output-map></window-calculate>
+    <window-calculate name='s' algorithm='SegmentedCorrelation'><schema-string>id*:int64,c:double</schema-string>
+    <parameters><properties><property name='sampleSize'>4</property><property name='maxSize'>5</property></properties>
+    </parameters><input-map><properties><property name='x'>x</property><property name='indicator'>id</property></properties>
+    </input-map><output-map><properties><property name='corOut'>c</property></properties></output-map></window-calculate>
+    <window-calculate name='l' algorithm='LagMonitor'><schema-string>id*:int64,a:double,l:int64,n:int64</schema-string>
+    <parameters><properties><property name='minLag'>-2</property><property name='maxLag'>3</property>
+    <property name='windowLength'>6</property></properties></parameters>
+    <input-map><properties><property name='input'>x</property><property name='target'>id</property></properties></input-map>
+    <output-map><properties><property name='absCCFOut'>a</property><property name='absLagOut'>l</property>
+    <property name='numComputedLagsOut'>n</property></properties></output-map></window-calculate>
+    <window-calculate name='t' algorithm='TFIDF'><schema-string>id*:int64,name:string,tf:double,x:double</schema-string>
+    <input-map><properties><property name='docId'>id</property><property name='token'>name</property></properties></input-map>
+    <output-map><properties><property name='tfOut'>tf</property><property name='tfidfOut'>x</property></properties>
+    </output-map></window-calculate>";
+
+const CALCULATE_ANY: &str = "
+    <window-calculate name='s1' algorithm='STFT'><schema-string>id*:int64,bin*:int64,p:double,a:double</schema-string>
+    <parameters><properties><property name='windowLength'>4</property><property name='overlap'>1</property>
+    <property name='windowType'>14</property></properties></parameters>
+    <input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='binOut'>bin</property><property name='powerOut'>p</property>
+    <property name='phaseOut'>a</property></properties></output-map></window-calculate>
+    <window-calculate name='s2' algorithm='STFT'><schema-string>id*:int64,p:array(dbl)</schema-string>
+    <parameters><properties><property name='windowLength'>3</property><property name='binsInSchema'>1</property></properties>
+    </parameters><input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='powerOut'>p</property></properties></output-map></window-calculate>
+    <window-calculate name='c' algorithm='Cepstrum'><schema-string>id*:int64,c1:double,c2:double,c9:double</schema-string>
+    <parameters><properties><property name='windowLength'>4</property><property name='complexCepstrum'>1</property>
+    </properties></parameters><input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='cepstrumListOut'>c[1-2],c9</property></properties></output-map>
+    </window-calculate>
+    <window-calculate name='h' algorithm='Histogram'><schema-string>id*:int64,c:array(dbl),q1:double,q2:double</schema-string>
+    <parameters><properties><property name='nBins'>3</property><property name='halfLifeSteps'>4</property>
+    <property name='reportInterval'>2</property><property name='quantileList'>0.1,0.9</property></properties></parameters>
+    <input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='binCentersOut'>c</property><property name='quantilesOut'>q[1-2]</property>
+    </properties></output-map></window-calculate>
+    <window-calculate name='d' algorithm='ChangeDetection'><schema-string>id*:int64,e:int32,v:double,c:int64</schema-string>
+    <parameters><properties><property name='nBins'>3</property><property name='refWindowSize'>4</property>
+    <property name='maxEvalSteps'>3</property><property name='showAll'>1</property></properties></parameters>
+    <input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='evaluatedOut'>e</property><property name='changeValueOut'>v</property>
+    <property name='changeDetectedOut'>c</property></properties></output-map></window-calculate>
+    <window-calculate name='w' algorithm='DistributionFitting'><schema-string>id*:int64,a:double,b:double</schema-string>
+    <parameters><properties><property name='windowLength'>5</property><property name='overlap'>2</property></properties>
+    </parameters><input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='alphaOut'>a</property><property name='betaOut'>b</property></properties>
+    </output-map></window-calculate>
+    <window-calculate name='g' algorithm='DistributionFitting'><schema-string>id*:int64,a:double,b:double</schema-string>
+    <parameters><properties><property name='windowLength'>5</property><property name='distribution'>gamma</property>
+    </properties></parameters><input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='alphaOut'>a</property><property name='betaOut'>b</property></properties>
+    </output-map></window-calculate>
+    <window-calculate name='n' algorithm='DistributionFitting'><schema-string>id*:int64,a:double,b:double</schema-string>
+    <parameters><properties><property name='windowLength'>5</property><property name='distribution'>Normal</property>
+    </properties></parameters><input-map><properties><property name='input'>x</property></properties></input-map>
+    <output-map><properties><property name='muOut'>a</property><property name='betaOut'>b</property></properties>
+    </output-map></window-calculate>
+    <window-calculate name='sst' algorithm='SST'><schema-string>id*:int64,v:array(dbl),a:double,r:double</schema-string>
+    <parameters><properties><property name='windowLength'>3</property><property name='overlap'>1</property></properties>
+    </parameters><input-map><properties><property name='inputs'>x,id</property></properties></input-map>
+    <output-map><properties><property name='principalVecOut'>v</property><property name='projAngleOut'>a</property>
+    <property name='PCAngleChangeOut'>r</property></properties></output-map></window-calculate>
+    <window-calculate name='r' algorithm='ROC'><schema-string>id*:int64,bin*:int64,se:double,c:double</schema-string>
+    <parameters><properties><property name='cutStep'>0.3</property><property name='event'>a</property></properties>
+    </parameters><input-map><properties><property name='input'>x</property><property name='response'>name</property>
+    </properties></input-map><output-map><properties><property name='binIdOut'>bin</property>
+    <property name='sensitivityOut'>se</property><property name='cOut'>c</property></properties></output-map>
+    </window-calculate>
+    <window-calculate name='tok' algorithm='Tokenization'><schema-string>id*:int64,k*:int64,word:string</schema-string>
+    <input-map><properties><property name='docId'>id</property><property name='doc'>name</property></properties></input-map>
+    <output-map><properties><property name='tokenIdOut'>k</property><property name='wordOut'>word</property></properties>
+    </output-map></window-calculate>";
 
 #[test]
 fn every_case_is_a_project() {

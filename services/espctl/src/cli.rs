@@ -73,6 +73,8 @@ pub enum Command {
     /// Look into event blocks
     #[command(subcommand)]
     Events(Events),
+    /// Show the way of a block, or a takeover, through all services as a tree, from Jaeger
+    Trace(Trace),
     /// Run a whole mesh in this process, kill its active engine again and again under load, and check the output
     Demo(Demo),
     /// Run a project in this process: lines of a file in, lines of its output window to the standard output
@@ -232,6 +234,28 @@ pub struct History {
     /// At most this many entries
     #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// The trace; without: the fullest, then newest, of the last hour that fits
+    pub id: Option<String>,
+    /// `host:port` of Jaeger's query API
+    #[arg(long, env = "ESP_JAEGER", default_value = "127.0.0.1:16686", value_name = "HOST:PORT")]
+    pub jaeger: String,
+    /// A service that took part
+    #[arg(long, default_value = "esp-engine")]
+    pub service: String,
+    /// A step that it must have, as in `engine.takeover`
+    #[arg(long, value_name = "STEP")]
+    pub operation: Option<String>,
+    /// Services that it must pass, as in `esp-publisher-adapter,esp-engine,esp-subscriber-adapter`
+    #[arg(long, value_delimiter = ',', value_name = "SERVICE,...", conflicts_with = "service")]
+    pub through: Vec<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -128,7 +128,8 @@ async fn meter(view: View, scope: Scope, drain: Drain) {
     let bad = counter("esp_publisher_bad_events", "Lines that could not be read and were skipped");
     let transactions = counter("esp_publisher_transactions", "Transactions committed");
     let doubts = counter("esp_publisher_doubts", "Transactions whose outcome had to be looked up");
-    let commit_ms = counter("esp_publisher_commit_milliseconds", "Time of all transactions together");
+    let commit_seconds =
+        metrics.counter_f64("esp_publisher_commit_seconds", "Time of all transactions together", &labels);
     let source_bytes = metrics.gauge("esp_publisher_source_bytes", "Bytes of the source published", &labels);
     let queued = metrics.gauge("esp_publisher_queued_bytes", "Bytes read ahead", &labels);
     let mut latch = Some(scope.ready.latch("schema and position"));
@@ -143,7 +144,7 @@ async fn meter(view: View, scope: Scope, drain: Drain) {
         total(&bad, seen.bad_events);
         total(&transactions, seen.transactions);
         total(&doubts, seen.doubts);
-        total(&commit_ms, seen.commit_time.as_millis() as u64);
+        commit_seconds.inc_by((seen.commit_time.as_secs_f64() - commit_seconds.get()).max(0.0));
         source_bytes.set(seen.source_bytes as i64);
         queued.set(seen.queued_bytes as i64);
         if seen.state != State::Starting {

@@ -297,7 +297,8 @@ impl Work<'_> {
             let header = record.headers.iter().find(|header| header.key == key)?;
             std::str::from_utf8(&header.value).ok().map(str::to_owned)
         };
-        let (header, block) = decode_block(record.payload, &self.schema).map_err(|error| corrupt(error.to_string()))?;
+        let (header, block) =
+            decode_block(&record.payload, &self.schema).map_err(|error| corrupt(error.to_string()))?;
         if let Err(breach) = self.check.take(record.offset, header.sequence) {
             self.subscriber.progress.breach();
             if !self.subscriber.options.continue_on_gap {

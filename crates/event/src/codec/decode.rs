@@ -1,42 +1,129 @@
 //! Bytes to blocks: the envelope, and the checks that need no column.
 
-use bytes::Bytes;
 use std::sync::Arc;
 
 use super::decode_column::decode_column;
 use super::wire::{BYTES, FIXED64, Fields, RawField, VARINT};
-use super::{BlockError, BlockHeader, Cause, LAYOUT_VERSION, MAX_PAYLOAD_BYTES, SourcePosition, fields};
-use crate::{Block, BlockKind, Flags, Opcode, Schema};
+use super::{BlockError, BlockHeader, Cause, JOINED_BYTES, JOINED_ROWS, LAYOUT_VERSION, MAX_PAYLOAD_BYTES};
+use super::{SourcePosition, fields};
+use crate::{Block, BlockKind, ColumnBuilder, Flags, JoinedBlocks, Opcode, Schema};
 
-/// Decodes a block of the given schema; text and blobs are slices of the payload.
-pub fn decode_block(payload: Bytes, schema: &Arc<Schema>) -> Result<(BlockHeader, Block), BlockError> {
-    let envelope = Envelope::read(&payload, schema.fields().len())?;
-    if envelope.header.schema_fingerprint != schema.fingerprint() {
-        return Err(BlockError::Fingerprint {
-            found: envelope.header.schema_fingerprint,
-            expected: schema.fingerprint(),
-            schema: schema.to_string(),
-        });
+/// Decodes a block of the given schema.
+pub fn decode_block(payload: &[u8], schema: &Arc<Schema>) -> Result<(BlockHeader, Block), BlockError> {
+    let mut decoder = BlockDecoder::new(schema.clone());
+    let header = decoder.push(payload)?;
+    let JoinedBlocks { events, kinds, .. } = decoder.finish();
+    Ok((header, Block { kind: kinds[0], ..events }))
+}
+
+/// Decodes blocks of one schema, one behind the other, into shared columns: most of what a block of one event costs is
+/// columns of its own.
+#[derive(Debug)]
+pub struct BlockDecoder {
+    schema: Arc<Schema>,
+    opcodes: Vec<Opcode>,
+    flags: Vec<Flags>,
+    columns: Vec<ColumnBuilder>,
+    ends: Vec<u32>,
+    kinds: Vec<BlockKind>,
+    bytes: usize,
+    /// Where the columns of a payload lie; kept for its room.
+    ranges: Vec<(usize, usize)>,
+}
+
+impl BlockDecoder {
+    /// A decoder of blocks of this schema.
+    pub fn new(schema: Arc<Schema>) -> BlockDecoder {
+        let columns = builders(&schema);
+        let (opcodes, flags, ends, kinds, ranges) = Default::default();
+        BlockDecoder { schema, opcodes, flags, columns, ends, kinds, bytes: 0, ranges }
     }
-    if envelope.column_count != schema.fields().len() {
-        return Err(BlockError::ColumnCount { found: envelope.column_count, expected: schema.fields().len() });
+
+    /// True when nothing was decoded since the last [`BlockDecoder::finish`].
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
-    // each event takes at least a byte in each column, and there is at least one column
-    let events = usize::try_from(envelope.event_count).ok().filter(|&events| events <= payload.len());
-    let events = events.ok_or(BlockError::EventCount { found: envelope.event_count, payload: payload.len() })?;
-    let mut columns = Vec::with_capacity(envelope.columns.len());
-    for (&(start, end), field) in envelope.columns.iter().zip(schema.fields()) {
-        columns.push(Arc::new(decode_column(&payload, start, end, field, events)?));
+
+    /// True when another block should not join those so far: there are as many rows as go through the windows at once,
+    /// or a megabyte.
+    pub fn is_full(&self) -> bool {
+        self.opcodes.len() >= JOINED_ROWS || self.bytes >= JOINED_BYTES
     }
-    let opcodes = decode_opcodes(&payload[envelope.opcodes.0..envelope.opcodes.1], events)?;
-    let flags = decode_flags(&payload[envelope.flags.0..envelope.flags.1], events)?;
-    let block = Block { schema: schema.clone(), kind: envelope.kind, opcodes, flags, columns };
-    Ok((envelope.header, block))
+
+    /// Decodes one more block; after an error the decoder is as before.
+    pub fn push(&mut self, payload: &[u8]) -> Result<BlockHeader, BlockError> {
+        let rows = self.opcodes.len();
+        let pushed = self.append(payload);
+        match &pushed {
+            Ok((_, kind)) => {
+                self.bytes += payload.len();
+                self.end(*kind);
+            }
+            Err(_) => {
+                self.opcodes.truncate(rows);
+                self.flags.truncate(rows);
+                self.columns.iter_mut().for_each(|column| column.truncate(rows));
+            }
+        }
+        pushed.map(|(header, _)| header)
+    }
+
+    /// Adds a block without events.
+    pub fn push_empty(&mut self) {
+        self.end(BlockKind::Normal);
+    }
+
+    fn end(&mut self, kind: BlockKind) {
+        self.ends.push(self.opcodes.len() as u32);
+        self.kinds.push(kind);
+    }
+
+    /// Hands out the blocks and starts anew.
+    pub fn finish(&mut self) -> JoinedBlocks {
+        let columns = std::mem::replace(&mut self.columns, builders(&self.schema));
+        let events = Block {
+            schema: self.schema.clone(),
+            kind: BlockKind::Normal,
+            opcodes: std::mem::take(&mut self.opcodes),
+            flags: std::mem::take(&mut self.flags),
+            columns: columns.into_iter().map(|column| Arc::new(column.finish())).collect(),
+        };
+        self.bytes = 0;
+        JoinedBlocks { events, ends: std::mem::take(&mut self.ends), kinds: std::mem::take(&mut self.kinds) }
+    }
+
+    fn append(&mut self, payload: &[u8]) -> Result<(BlockHeader, BlockKind), BlockError> {
+        let schema = &self.schema;
+        let envelope = Envelope::read(payload, schema.fields().len(), &mut self.ranges)?;
+        if envelope.header.schema_fingerprint != schema.fingerprint() {
+            return Err(BlockError::Fingerprint {
+                found: envelope.header.schema_fingerprint,
+                expected: schema.fingerprint(),
+                schema: schema.to_string(),
+            });
+        }
+        if envelope.column_count != schema.fields().len() {
+            return Err(BlockError::ColumnCount { found: envelope.column_count, expected: schema.fields().len() });
+        }
+        // each event takes at least a byte in each column, and there is at least one column
+        let events = usize::try_from(envelope.event_count).ok().filter(|&events| events <= payload.len());
+        let events = events.ok_or(BlockError::EventCount { found: envelope.event_count, payload: payload.len() })?;
+        for ((&(start, end), field), column) in self.ranges.iter().zip(schema.fields()).zip(&mut self.columns) {
+            decode_column(payload, start, end, field, events, column)?;
+        }
+        decode_opcodes(&payload[envelope.opcodes.0..envelope.opcodes.1], events, &mut self.opcodes)?;
+        decode_flags(&payload[envelope.flags.0..envelope.flags.1], events, &mut self.flags)?;
+        Ok((envelope.header, envelope.kind))
+    }
+}
+
+fn builders(schema: &Schema) -> Vec<ColumnBuilder> {
+    schema.fields().iter().map(|field| ColumnBuilder::new(field.ty, 0)).collect()
 }
 
 /// Decodes what travels with a block, without looking at its columns or needing its schema.
 pub fn decode_header(payload: &[u8]) -> Result<BlockHeader, BlockError> {
-    Ok(Envelope::read(payload, 0)?.header)
+    Ok(Envelope::read(payload, 0, &mut Vec::new())?.header)
 }
 
 /// The outermost message, with ranges instead of contents.
@@ -46,13 +133,13 @@ struct Envelope {
     event_count: u64,
     opcodes: (usize, usize),
     flags: (usize, usize),
-    /// The first columns, at most as many as were asked for.
-    columns: Vec<(usize, usize)>,
     column_count: usize,
 }
 
 impl Envelope {
-    fn read(payload: &[u8], columns_wanted: usize) -> Result<Envelope, BlockError> {
+    /// `columns`: gets the places of the first columns, at most as many as are wanted.
+    fn read(payload: &[u8], columns_wanted: usize, columns: &mut Vec<(usize, usize)>) -> Result<Envelope, BlockError> {
+        columns.clear();
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(BlockError::TooLong { found: payload.len(), limit: MAX_PAYLOAD_BYTES });
         }
@@ -63,7 +150,6 @@ impl Envelope {
             event_count: 0,
             opcodes: (0, 0),
             flags: (0, 0),
-            columns: Vec::with_capacity(columns_wanted),
             column_count: 0,
         };
         let mut walk = Fields::new(payload, 0, payload.len(), "block");
@@ -88,7 +174,7 @@ impl Envelope {
                 fields::COLUMNS => {
                     let range = range(&field)?;
                     if read.column_count < columns_wanted {
-                        read.columns.push(range);
+                        columns.push(range);
                     }
                     read.column_count += 1;
                 }
@@ -180,20 +266,28 @@ fn source(payload: &[u8], field: &RawField) -> Result<SourcePosition, BlockError
     Ok(position)
 }
 
-fn decode_opcodes(bytes: &[u8], events: usize) -> Result<Vec<Opcode>, BlockError> {
+fn decode_opcodes(bytes: &[u8], events: usize, into: &mut Vec<Opcode>) -> Result<(), BlockError> {
     let opcode = |(event, &found): (usize, &u8)| Opcode::from_wire(found).ok_or(BlockError::Opcode { event, found });
+    let rows = into.len() + events;
     match bytes {
-        [] => Ok(vec![Opcode::Insert; events]),
-        [found] => Ok(vec![opcode((0, found))?; events]),
-        _ if bytes.len() == events => bytes.iter().enumerate().map(opcode).collect(),
-        _ => Err(BlockError::PerEvent { what: "opcodes", found: bytes.len(), expected: "0, 1", events }),
+        [] => into.resize(rows, Opcode::Insert),
+        [found] => into.resize(rows, opcode((0, found))?),
+        _ if bytes.len() == events => {
+            into.reserve(events);
+            for each in bytes.iter().enumerate().map(opcode) {
+                into.push(each?);
+            }
+        }
+        _ => return Err(BlockError::PerEvent { what: "opcodes", found: bytes.len(), expected: "0, 1", events }),
     }
+    Ok(())
 }
 
-fn decode_flags(bytes: &[u8], events: usize) -> Result<Vec<Flags>, BlockError> {
+fn decode_flags(bytes: &[u8], events: usize, into: &mut Vec<Flags>) -> Result<(), BlockError> {
     const KNOWN: u8 = Flags::PARTIAL.0 | Flags::RETENTION.0;
     if bytes.is_empty() {
-        return Ok(vec![Flags::NORMAL; events]);
+        into.resize(into.len() + events, Flags::NORMAL);
+        return Ok(());
     }
     if bytes.len() != events {
         return Err(BlockError::PerEvent { what: "flags", found: bytes.len(), expected: "0", events });
@@ -201,5 +295,6 @@ fn decode_flags(bytes: &[u8], events: usize) -> Result<Vec<Flags>, BlockError> {
     if let Some(event) = bytes.iter().position(|&flags| flags & !KNOWN != 0) {
         return Err(BlockError::Flags { event, found: bytes[event] });
     }
-    Ok(bytes.iter().map(|&flags| Flags(flags)).collect())
+    into.extend(bytes.iter().map(|&flags| Flags(flags)));
+    Ok(())
 }

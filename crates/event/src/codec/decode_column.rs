@@ -1,34 +1,52 @@
-//! Bytes to one column. Packed and unpacked numbers are read, as protobuf demands of readers.
+//! Bytes to the rows of one column. Packed and unpacked numbers are read, as protobuf demands of readers.
 
-use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::decode::expect;
 use super::wire::{BYTES, FIXED64, Fields, RawField, VARINT, take_varint, unzigzag};
 use super::{BlockError, columns};
-use crate::{Bytes2D, Column, ColumnData, Field, FieldType, NullMask};
+use crate::column::BuilderData;
+use crate::{ColumnBuilder, ColumnData, Field, FieldType, NullMask};
 
 const WHAT: &str = "column";
 
-/// Decodes the column message in `payload[start..end]` of a block with `events` events.
+/// Appends the rows of the column message in `payload[start..end]`, of a block with `events` events. After an error the
+/// builder may hold a part of them.
 ///
 /// `events` is at most the length of the payload, so that a buffer for them is in proportion.
 pub(super) fn decode_column(
-    payload: &Bytes,
+    payload: &[u8],
     start: usize,
     end: usize,
     field: &Field,
     events: usize,
-) -> Result<Column, BlockError> {
-    let mut nulls = NullMask::default();
+    into: &mut ColumnBuilder,
+) -> Result<(), BlockError> {
+    if events == 1 && one_value(&payload[start..end], field, into).is_some() {
+        return Ok(());
+    }
+    decode_rows(payload, start, end, field, events, into)
+}
+
+/// [`decode_column`] for every column that protobuf allows.
+pub(super) fn decode_rows(
+    payload: &[u8],
+    start: usize,
+    end: usize,
+    field: &Field,
+    events: usize,
+    into: &mut ColumnBuilder,
+) -> Result<(), BlockError> {
+    let before = into.rows;
     let mut values = None;
     let mut walk = Fields::new(payload, start, end, WHAT);
     while let Some(raw) = walk.next()? {
         match raw.number {
             columns::NULLS => {
                 expect(&raw, BYTES, WHAT)?;
-                nulls = decode_nulls(&payload[raw.start..raw.end], field, events)?;
+                into.nulls.truncate(before); // the last of several counts
+                decode_nulls(&payload[raw.start..raw.end], field, events, before, &mut into.nulls)?;
             }
             columns::INTEGERS..=columns::DOUBLE_ARRAYS => {
                 expect(&raw, BYTES, WHAT)?;
@@ -49,8 +67,50 @@ pub(super) fn decode_column(
             ty: field.ty,
         });
     };
-    let reader = Values { payload, range: raw.start..raw.end, field, events };
-    Ok(Column { data: reader.decode()?, nulls })
+    Values { payload, range: raw.start..raw.end, field, events }.append_to(&mut into.data)?;
+    into.rows += events;
+    Ok(())
+}
+
+/// Appends the value of a column of one row, if it is written as we write it: no null, numbers packed, lengths in one
+/// byte. `None`, and nothing appended, for anything else. A block of one event is mostly this.
+pub(super) fn one_value(column: &[u8], field: &Field, into: &mut ColumnBuilder) -> Option<()> {
+    const FIRST: u8 = 1 << 3 | BYTES;
+    const SECOND: u8 = 2 << 3 | BYTES;
+    let &[kind, len, FIRST, packed_len, ref rest @ ..] = column else { return None };
+    if kind != (kind_of(field.ty) << 3) as u8 | BYTES || usize::from(len) != column.len() - 2 || len >= 0x80 {
+        return None;
+    }
+    match &mut into.data {
+        BuilderData::Text { ends, bytes, blob } => {
+            let (text_len, text) = match *rest {
+                [0] => (0, &[][..]),
+                [len, SECOND, again, ref text @ ..] if len == again && len < 0x80 => (len, text),
+                _ => return None,
+            };
+            if packed_len != 1 || usize::from(text_len) != text.len() || !*blob && std::str::from_utf8(text).is_err() {
+                return None;
+            }
+            ends.push(u32::try_from(bytes.len() + text.len()).ok()?);
+            bytes.extend_from_slice(text);
+        }
+        BuilderData::Fixed(_) if usize::from(packed_len) != rest.len() => return None,
+        BuilderData::Fixed(ColumnData::Double(out)) => out.push(f64::from_le_bytes(rest.try_into().ok()?)),
+        BuilderData::Fixed(data) => {
+            let mut at = 0;
+            let value = unzigzag(take_varint(rest, &mut at)?);
+            match data {
+                _ if at != rest.len() => return None,
+                ColumnData::Int32(out) => out.push(i32::try_from(value).ok()?),
+                ColumnData::Int64(out) | ColumnData::Date(out) | ColumnData::Stamp(out) | ColumnData::Money(out) => {
+                    out.push(value);
+                }
+                _ => return None,
+            }
+        }
+    }
+    into.rows += 1;
+    Some(())
 }
 
 fn kind_of(ty: FieldType) -> u32 {
@@ -76,75 +136,77 @@ fn kind_name(number: u32) -> &'static str {
     }
 }
 
-fn decode_nulls(bytes: &[u8], field: &Field, rows: usize) -> Result<NullMask, BlockError> {
+fn decode_nulls(
+    bytes: &[u8],
+    field: &Field,
+    rows: usize,
+    before: usize,
+    nulls: &mut NullMask,
+) -> Result<(), BlockError> {
     let beyond = || BlockError::Nulls { field: field.name.clone(), rows };
     if bytes.len() > rows.div_ceil(8) {
         return Err(beyond());
     }
-    let words = bytes.chunks(8).map(|chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        u64::from_le_bytes(word)
-    });
-    let words: Vec<u64> = words.collect();
-    if !rows.is_multiple_of(64) && words.get(rows / 64).is_some_and(|word| word >> (rows % 64) != 0) {
+    if !rows.is_multiple_of(8) && bytes.get(rows / 8).is_some_and(|byte| byte >> (rows % 8) != 0) {
         return Err(beyond());
     }
-    Ok(NullMask::from_words(words))
+    for (at, &byte) in bytes.iter().enumerate() {
+        let mut left = byte;
+        while left != 0 {
+            nulls.set(before + at * 8 + left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
+    Ok(())
 }
 
 /// The values message of one column.
 struct Values<'a> {
-    payload: &'a Bytes,
+    payload: &'a [u8],
     range: Range<usize>,
     field: &'a Field,
     events: usize,
 }
 
 impl Values<'_> {
-    fn decode(&self) -> Result<ColumnData, BlockError> {
-        Ok(match self.field.ty {
-            FieldType::Int32 => {
-                let mut out = Vec::with_capacity(self.events);
-                let mut misfit = None;
-                self.each_varint(1, self.events, |value| {
-                    let value = unzigzag(value);
-                    if value != i64::from(value as i32) && misfit.is_none() {
-                        misfit = Some((out.len(), value));
-                    }
-                    out.push(value as i32);
-                })?;
-                self.check_int32(misfit)?;
-                self.check_rows(out.len())?;
-                ColumnData::Int32(out)
+    fn append_to(&self, data: &mut BuilderData) -> Result<(), BlockError> {
+        let data = match data {
+            BuilderData::Text { ends, bytes, blob } => return self.texts(!*blob, ends, bytes),
+            BuilderData::Fixed(data) => data,
+        };
+        match data {
+            ColumnData::Int32(out) => self.int32s(out),
+            ColumnData::Int64(out) => {
+                let before = out.len();
+                self.integers(1, self.events, out)?;
+                self.check_rows(out.len() - before)
             }
-            FieldType::Int64 => ColumnData::Int64(self.integers(1, self.events, true)?),
-            FieldType::Date => ColumnData::Date(self.deltas()?),
-            FieldType::Stamp => ColumnData::Stamp(self.deltas()?),
-            FieldType::Money => ColumnData::Money(self.deltas()?),
-            FieldType::Double => {
-                let out = self.doubles(1, self.events)?;
-                self.check_rows(out.len())?;
-                ColumnData::Double(out)
+            ColumnData::Date(out) | ColumnData::Stamp(out) | ColumnData::Money(out) => self.deltas(out),
+            ColumnData::Double(out) => {
+                let before = out.len();
+                self.doubles(1, self.events, out)?;
+                self.check_rows(out.len() - before)
             }
-            FieldType::String => ColumnData::String(self.texts(true)?),
-            FieldType::Blob => ColumnData::Blob(self.texts(false)?),
-            FieldType::ArrayInt32 => {
-                let values = self.integers(2, self.bytes_left(), false)?;
+            ColumnData::ArrayInt32(out) => {
+                let mut values = Vec::new();
+                self.integers(2, self.bytes_left(), &mut values)?;
                 let misfit = values.iter().position(|&value| value != i64::from(value as i32));
                 self.check_int32(misfit.map(|at| (at, values[at])))?;
                 let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
-                ColumnData::ArrayInt32(self.arrays(&values)?)
+                self.arrays(&values, out)
             }
-            FieldType::ArrayInt64 => {
-                let values = self.integers(2, self.bytes_left(), false)?;
-                ColumnData::ArrayInt64(self.arrays(&values)?)
+            ColumnData::ArrayInt64(out) => {
+                let mut values = Vec::new();
+                self.integers(2, self.bytes_left(), &mut values)?;
+                self.arrays(&values, out)
             }
-            FieldType::ArrayDouble => {
-                let values = self.doubles(2, self.bytes_left())?;
-                ColumnData::ArrayDouble(self.arrays(&values)?)
+            ColumnData::ArrayDouble(out) => {
+                let mut values = Vec::new();
+                self.doubles(2, self.bytes_left(), &mut values)?;
+                self.arrays(&values, out)
             }
-        })
+            ColumnData::String(_) | ColumnData::Blob(_) => unreachable!("text is built in BuilderData::Text"),
+        }
     }
 
     /// How many values of a byte or more there can be.
@@ -210,28 +272,39 @@ impl Values<'_> {
         Err(BlockError::Rows { field: self.field.name.clone(), found: count, expected: self.events })
     }
 
-    fn integers(&self, number: u32, limit: usize, one_per_row: bool) -> Result<Vec<i64>, BlockError> {
-        let mut out = Vec::with_capacity(limit);
-        self.each_varint(number, limit, |value| out.push(unzigzag(value)))?;
-        if one_per_row {
-            self.check_rows(out.len())?;
-        }
-        Ok(out)
+    fn int32s(&self, out: &mut Vec<i32>) -> Result<(), BlockError> {
+        let before = out.len();
+        let mut misfit = None;
+        out.reserve(self.events);
+        self.each_varint(1, self.events, |value| {
+            let value = unzigzag(value);
+            if value != i64::from(value as i32) && misfit.is_none() {
+                misfit = Some((out.len() - before, value));
+            }
+            out.push(value as i32);
+        })?;
+        self.check_int32(misfit)?;
+        self.check_rows(out.len() - before)
     }
 
-    fn deltas(&self) -> Result<Vec<i64>, BlockError> {
-        let mut out = Vec::with_capacity(self.events);
+    fn integers(&self, number: u32, limit: usize, out: &mut Vec<i64>) -> Result<(), BlockError> {
+        out.reserve(limit);
+        self.each_varint(number, limit, |value| out.push(unzigzag(value)))
+    }
+
+    fn deltas(&self, out: &mut Vec<i64>) -> Result<(), BlockError> {
+        let before = out.len();
         let mut value = 0_i64;
+        out.reserve(self.events);
         self.each_varint(1, self.events, |delta| {
             value = value.wrapping_add(unzigzag(delta));
             out.push(value);
         })?;
-        self.check_rows(out.len())?;
-        Ok(out)
+        self.check_rows(out.len() - before)
     }
 
-    fn doubles(&self, number: u32, limit: usize) -> Result<Vec<f64>, BlockError> {
-        let mut out = Vec::new();
+    fn doubles(&self, number: u32, limit: usize, out: &mut Vec<f64>) -> Result<(), BlockError> {
+        let before = out.len();
         let mut walk = self.fields();
         while let Some(raw) = walk.next()? {
             if raw.number != number {
@@ -240,11 +313,11 @@ impl Values<'_> {
             if raw.wire_type == FIXED64 {
                 out.push(f64::from_bits(raw.value));
             } else {
-                self.packed_doubles(&raw, &mut out)?;
+                self.packed_doubles(&raw, out)?;
             }
-            self.check_limit(out.len(), limit)?;
+            self.check_limit(out.len() - before, limit)?;
         }
-        Ok(out)
+        Ok(())
     }
 
     fn packed_doubles(&self, raw: &RawField, out: &mut Vec<f64>) -> Result<(), BlockError> {
@@ -258,24 +331,25 @@ impl Values<'_> {
         Ok(())
     }
 
-    /// The ends of the rows in a vector of `available` elements.
-    fn ends(&self, available: usize) -> Result<Vec<u32>, BlockError> {
-        let mut ends = Vec::with_capacity(self.events);
+    /// Appends the ends of the rows in a vector of `available` elements, the first of which is number `before`.
+    fn ends(&self, before: u32, available: usize, ends: &mut Vec<u32>) -> Result<(), BlockError> {
+        let rows = ends.len();
         let mut sum = 0_u64;
+        ends.reserve(self.events);
         // past the limit the sum is wrong anyway; saturating keeps it too large
         self.each_varint(1, self.events, |len| {
             sum = sum.saturating_add(len);
-            ends.push(sum as u32);
+            ends.push(before.wrapping_add(sum as u32));
         })?;
-        self.check_rows(ends.len())?;
-        if sum != available as u64 || u32::try_from(available).is_err() {
+        self.check_rows(ends.len() - rows)?;
+        if sum != available as u64 || u32::try_from(before as usize + available).is_err() {
             let field = self.field.name.clone();
             return Err(BlockError::Lengths { field, found: sum, expected: available });
         }
-        Ok(ends)
+        Ok(())
     }
 
-    fn texts(&self, utf8: bool) -> Result<Bytes2D, BlockError> {
+    fn texts(&self, utf8: bool, ends: &mut Vec<u32>, bytes: &mut Vec<u8>) -> Result<(), BlockError> {
         let mut data = 0..0;
         let mut walk = self.fields();
         while let Some(raw) = walk.next()? {
@@ -284,27 +358,31 @@ impl Values<'_> {
                 data = raw.start..raw.end;
             }
         }
-        let bytes = if data.is_empty() { Bytes::new() } else { self.payload.slice(data) };
-        let ends = self.ends(bytes.len())?;
+        let data = &self.payload[data];
+        let (rows, before) = (ends.len(), bytes.len() as u32);
+        self.ends(before, data.len(), ends)?;
         if utf8 {
             let bad = |offset| BlockError::Utf8 { field: self.field.name.clone(), offset };
-            let text = std::str::from_utf8(&bytes).map_err(|e| bad(e.valid_up_to()))?;
-            if let Some(&end) = ends.iter().find(|&&end| !text.is_char_boundary(end as usize)) {
-                return Err(bad(end as usize));
+            let text = std::str::from_utf8(data).map_err(|e| bad(e.valid_up_to()))?;
+            let ends = ends[rows..].iter().map(|end| (end - before) as usize);
+            if let Some(end) = ends.into_iter().find(|&end| !text.is_char_boundary(end)) {
+                return Err(bad(end));
             }
         }
-        Ok(Bytes2D { ends, bytes })
+        bytes.extend_from_slice(data);
+        Ok(())
     }
 
-    fn arrays<T: Copy>(&self, values: &[T]) -> Result<Vec<Arc<[T]>>, BlockError> {
-        let ends = self.ends(values.len())?;
+    fn arrays<T: Copy>(&self, values: &[T], out: &mut Vec<Arc<[T]>>) -> Result<(), BlockError> {
+        let mut ends = Vec::new();
+        self.ends(0, values.len(), &mut ends)?;
         // empty rows share one allocation: a byte of payload must not cost one each
         let empty: Arc<[T]> = Arc::from([]);
         let mut start = 0;
-        let rows = ends.into_iter().map(|end| {
+        out.extend(ends.into_iter().map(|end| {
             let row = &values[std::mem::replace(&mut start, end as usize)..end as usize];
             if row.is_empty() { empty.clone() } else { Arc::from(row) }
-        });
-        Ok(rows.collect())
+        }));
+        Ok(())
     }
 }

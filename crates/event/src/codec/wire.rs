@@ -186,47 +186,67 @@ impl<'a> Fields<'a> {
         Fields { bytes: &payload[..end], at: start, what }
     }
 
-    /// The next field; `None` at the end of the message.
-    #[inline]
+    /// The next field; `None` at the end of the message. Inlined wherever it is called: a block of one event is little
+    /// but fields.
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Result<Option<RawField>, BlockError> {
         if self.at >= self.bytes.len() {
             return Ok(None);
         }
-        let tag = take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a field's tag"))?;
-        let number = u32::try_from(tag >> 3).ok().filter(|&number| number != 0);
-        let number = number.ok_or(BlockError::Tag { what: self.what, offset: self.at, found: tag })?;
-        let mut field = RawField { number, wire_type: (tag & 7) as u8, value: 0, start: self.at, end: self.at };
+        let Some(tag) = take_varint(self.bytes, &mut self.at) else { return Err(self.cut("a field's tag")) };
+        let number = tag >> 3;
+        if number == 0 || number > u64::from(u32::MAX) {
+            return Err(self.bad_tag(tag));
+        }
+        let mut field =
+            RawField { number: number as u32, wire_type: (tag & 7) as u8, value: 0, start: self.at, end: self.at };
         match field.wire_type {
-            VARINT => field.value = take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a varint"))?,
+            BYTES => {
+                let Some(len) = take_varint(self.bytes, &mut self.at) else { return Err(self.cut("a length")) };
+                let left = self.bytes.len() - self.at;
+                if len > left as u64 {
+                    return Err(self.too_long(len));
+                }
+                field.start = self.at;
+                field.end = self.at + len as usize;
+                self.at = field.end;
+            }
+            VARINT => match take_varint(self.bytes, &mut self.at) {
+                Some(value) => field.value = value,
+                None => return Err(self.cut("a varint")),
+            },
             FIXED64 => {
-                let raw = self.bytes.get(self.at..self.at + 8).ok_or_else(|| self.cut("eight bytes"))?;
+                let Some(raw) = self.bytes.get(self.at..self.at + 8) else { return Err(self.cut("eight bytes")) };
                 field.value = u64::from_le_bytes(raw.try_into().expect("a range of eight bytes"));
                 self.at += 8;
             }
             FIXED32 => {
-                let raw = self.bytes.get(self.at..self.at + 4).ok_or_else(|| self.cut("four bytes"))?;
+                let Some(raw) = self.bytes.get(self.at..self.at + 4) else { return Err(self.cut("four bytes")) };
                 field.value = u64::from(u32::from_le_bytes(raw.try_into().expect("a range of four bytes")));
                 self.at += 4;
             }
-            BYTES => {
-                let len = take_varint(self.bytes, &mut self.at).ok_or_else(|| self.cut("a length"))?;
-                let left = self.bytes.len() - self.at;
-                let Some(len) = usize::try_from(len).ok().filter(|&len| len <= left) else {
-                    return Err(BlockError::Length { what: self.what, offset: self.at, found: len, left });
-                };
-                field.start = self.at;
-                field.end = self.at + len;
-                self.at = field.end;
-            }
-            _ => {
-                return Err(BlockError::Tag { what: self.what, offset: self.at, found: tag });
-            }
+            _ => return Err(self.bad_tag(tag)),
         }
         Ok(Some(field))
     }
 
+    #[cold]
+    #[inline(never)]
     fn cut(&self, wanted: &'static str) -> BlockError {
         BlockError::Truncated { what: self.what, wanted, offset: self.at }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bad_tag(&self, found: u64) -> BlockError {
+        BlockError::Tag { what: self.what, offset: self.at, found }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_long(&self, found: u64) -> BlockError {
+        let left = self.bytes.len() - self.at;
+        BlockError::Length { what: self.what, offset: self.at, found, left }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The readers of the window kinds, a file per kind.
 
 pub(crate) mod aggregate;
+pub(crate) mod algorithm;
+pub(crate) mod calculate;
 pub(crate) mod calls;
 pub(crate) mod compute;
 pub(crate) mod functional;

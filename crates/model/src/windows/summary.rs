@@ -1,4 +1,4 @@
-//! Calculate windows; so far algorithm Summary: statistics over the last events.
+//! Calculate windows with the algorithm Summary: statistics over the last events.
 
 use std::collections::BTreeMap;
 
@@ -16,47 +16,12 @@ use crate::windows::functional::copied;
 /// Largest `windowLength`: the values are kept in memory.
 const MAX_WINDOW_LENGTH: usize = 10_000_000;
 
-/// Algorithms of the original that are not Summary.
-const NOT_YET: [&str; 26] = [
-    "Correlation",
-    "MRR",
-    "FitStat",
-    "STFT",
-    "Cepstrum",
-    "SegmentedCorrelation",
-    "LagMonitor",
-    "Histogram",
-    "DistributionFitting",
-    "ChangeDetection",
-    "ROC",
-    "Tokenization",
-    "TFIDF",
-    "TextVectorization",
-    "SST",
-    "KMEANS",
-    "DBSCAN",
-    "LinearRegression",
-    "LogisticRegression",
-    "SVM",
-    "TSNE",
-    "MAS",
-    "BoxAndWhiskers",
-    "Percentile",
-    "MovingAverage",
-    "SubspaceTracking",
-];
-
 /// Statistics of Summary that are not computed yet.
 const LATER: [&str; 6] = ["lclmOut", "uclmOut", "skewnessOut", "kurtosisOut", "tValueOut", "probtOut"];
 
-/// Reads a calculate window.
+/// Reads a calculate window whose algorithm is Summary.
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, schema, .. } = *reading;
-    let algorithm = reader.required(node, "algorithm")?;
-    if !algorithm.as_str().eq_ignore_ascii_case("Summary") {
-        reader.report.add(node, other_algorithm(&algorithm));
-        return None;
-    }
     let window_length = window_length(reading);
     let input = input_field(reading);
     let (stats, mut complete) = output_map(reading);
@@ -78,18 +43,6 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     }
     let (window_length, input) = (window_length?, input?);
     if complete { Some(WindowKind::Summary { window_length, input, fields }) } else { None }
-}
-
-fn other_algorithm(algorithm: &Text) -> Draft {
-    let found = algorithm.as_str();
-    if NOT_YET.iter().any(|known| known.eq_ignore_ascii_case(found)) {
-        let what = format!("algorithm `{found}`");
-        let because = "Summary is the one algorithm so far";
-        return not_supported(algorithm.full_span(), &what, because, "compute it outside and publish the result");
-    }
-    let headline = format!("there is no algorithm `{found}`");
-    Draft::error("unknown-algorithm", algorithm.full_span(), headline)
-        .known(found, ["Summary"].into_iter().chain(NOT_YET))
 }
 
 fn window_length(reading: &Reading<'_, '_, '_>) -> Option<usize> {

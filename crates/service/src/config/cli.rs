@@ -16,6 +16,8 @@ pub enum Command {
     Check,
     /// Only print the configuration.
     Dump,
+    /// Only ask the instance that runs with this configuration whether it is ready.
+    Probe,
 }
 
 /// A command line, read.
@@ -74,11 +76,9 @@ pub fn cli<C: Config>(
         }
     }
     let config = load_into::<C>(&layers, &mut problems).ok_or_else(|| problems.to_string())?;
-    let command = match (matches.get_flag("check-config"), matches.get_flag("dump-config")) {
-        (_, true) => Command::Dump,
-        (true, false) => Command::Check,
-        (false, false) => Command::Run,
-    };
+    let asked = [("probe", Command::Probe), ("dump-config", Command::Dump), ("check-config", Command::Check)];
+    let command =
+        asked.into_iter().find(|(flag, _)| matches.get_flag(flag)).map_or(Command::Run, |(_, command)| command);
     Ok(Ok(Cli { command, config }))
 }
 
@@ -106,6 +106,12 @@ fn parser<C: Config>() -> clap::Command {
                 .long("check-config")
                 .action(ArgAction::SetTrue)
                 .help("check the settings, then end"),
+        )
+        .arg(
+            Arg::new("probe")
+                .long("probe")
+                .action(ArgAction::SetTrue)
+                .help("ask the instance that runs with these settings whether it is ready, then end"),
         )
         .arg(
             Arg::new("dump-config").long("dump-config").action(ArgAction::SetTrue).help("print the settings, then end"),

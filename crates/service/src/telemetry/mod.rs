@@ -9,7 +9,7 @@ mod logs;
 mod span;
 
 pub use context::{Remote, extract, inject, is_sampled};
-pub use span::{Attribute, BlockSpan, block_span, root_span, span_at};
+pub use span::{Attribute, BlockSpan, block_span, event_span, root_span, span_at};
 
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;

@@ -54,6 +54,12 @@ pub fn root_span(name: &'static str, ratio: f64, attributes: &[Attribute]) -> Bl
     BlockSpan { span, parent: None }
 }
 
+/// Starts the trace of something that happens rarely and is always worth one, as a takeover; it began at `began`.
+pub fn event_span(name: &'static str, began: SystemTime, attributes: &[Attribute]) -> BlockSpan {
+    let build = |tracer| build(&tracer, name, &Context::new(), SpanKind::Internal, Some(began), attributes);
+    BlockSpan { span: tracer().map(build), parent: None }
+}
+
 /// Starts a span below the `traceparent` that came with a block. Not traced there: empty here, and handed on as it is.
 pub fn block_span(name: &'static str, parent: Option<&str>, attributes: &[Attribute]) -> BlockSpan {
     span_at(name, parent, None, attributes)
@@ -142,6 +148,13 @@ impl BlockSpan {
     pub fn end(mut self) {
         if let Some(span) = &mut self.span {
             span.end();
+        }
+    }
+
+    /// Ends it at a time that was measured.
+    pub fn end_at(mut self, ended: SystemTime) {
+        if let Some(span) = &mut self.span {
+            span.end_with_timestamp(ended);
         }
     }
 

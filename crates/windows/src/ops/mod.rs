@@ -1,6 +1,7 @@
 //! Window operators: one file each, behind [`Operator`].
 
 pub(crate) mod aggregate;
+pub(crate) mod calculate;
 pub(crate) mod compute;
 pub(crate) mod counter;
 pub(crate) mod filter;
@@ -11,7 +12,6 @@ pub(crate) mod keep;
 pub(crate) mod pattern;
 pub(crate) mod remove_state;
 pub(crate) mod source;
-pub(crate) mod summary;
 pub(crate) mod transpose;
 pub(crate) mod union;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Block, BlockKind, Bytes2D, Column, ColumnData, FieldType, Flags, Opcode, Schema};
+use mesh_event::{Block, BlockKind, Bytes2D, Column, ColumnData, FieldType, Flags, JoinedBlocks, Opcode, Schema};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::functional::nulls;
@@ -59,19 +59,22 @@ impl Ingest {
     }
 
     /// One run of all blocks. Blocks whose columns are not the window's are dropped and counted.
-    pub(crate) fn run(&mut self, blocks: &[Block]) -> Run {
+    pub(crate) fn run(&mut self, blocks: &[JoinedBlocks]) -> Run {
         let mut good: Vec<(&Block, bool)> = Vec::with_capacity(blocks.len());
-        let mut ends = Vec::with_capacity(blocks.len());
+        let mut ends = Vec::with_capacity(blocks.iter().map(JoinedBlocks::len).sum());
         let mut rows = 0;
-        for block in blocks {
-            match self.has_key(block) {
+        for joined in blocks {
+            match self.has_key(&joined.events) {
                 Some(key) => {
-                    good.push((block, key));
-                    rows += block.len() as u32;
+                    good.push((&joined.events, key));
+                    ends.extend(joined.ends.iter().map(|end| rows + end));
+                    rows += joined.events.len() as u32;
                 }
-                None => self.bad_events += block.len() as u64,
+                None => {
+                    self.bad_events += joined.events.len() as u64;
+                    ends.extend(joined.ends.iter().map(|_| rows));
+                }
             }
-            ends.push(rows);
         }
         let mut opcodes = Vec::with_capacity(rows as usize);
         let mut flags = Vec::with_capacity(rows as usize);

@@ -21,6 +21,7 @@ use crate::project::message::{Control, FromInputs, FromLog, FromWriter, InputCom
 use crate::project::meters::Meters;
 use crate::project::recovery::{SnapshotChannels, SnapshotState};
 use crate::project::report::{Extras, Identity, Reports, report, wire_role};
+use crate::project::takeover::{Recovery, Takeover};
 
 /// A sign of life goes out at least this often while the driver makes progress.
 pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(20);
@@ -74,6 +75,7 @@ pub(super) struct DriverState {
     pub(super) log_generation: u64,
     pub(super) input_generation: u64,
     pub(super) takeover: Option<Takeover>,
+    pub(super) recovery: Option<Recovery>,
     pub(super) extras: Extras,
     pub(super) bus_ready: bool,
     /// When the bus was heard last: a leader with nothing to commit has no other way to know that it is cut off.
@@ -88,15 +90,6 @@ pub(super) struct DriverState {
     /// The last sign of life.
     pub(super) progress: Progress,
     pub(super) snapshots: SnapshotState,
-}
-
-/// When the steps of a takeover were done.
-pub(super) struct Takeover {
-    pub(super) term: Term,
-    pub(super) reason: String,
-    pub(super) granted: Instant,
-    pub(super) fenced: Instant,
-    pub(super) read: Instant,
 }
 
 impl Driver {
@@ -120,6 +113,7 @@ impl Driver {
             log_generation: 0,
             input_generation: 0,
             takeover: None,
+            recovery: Some(Recovery::begun("the engine starts the project")),
             extras: Extras::default(),
             bus_ready: false,
             contact: BusContact::new(Duration::ZERO),
@@ -251,6 +245,11 @@ impl Driver {
             self.state.shown_role = shown;
             let report = report(&self.identity, &view, &self.machine, &self.state.extras, &self.state.snapshots);
             self.meters.show(&report);
+            if matches!(view.role, RoleName::Standby | RoleName::Active)
+                && let Some(recovery) = self.state.recovery.take()
+            {
+                self.meters.recovered(recovery.done(&self.identity.project, view.number.0));
+            }
             self.reports.publish(report);
         }
     }

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use crossbeam_channel::TrySendError;
-use mesh_proto::engine::TakeoverStatus;
 use mesh_replication::engine::CommitFailure;
 use mesh_replication::{CommitKind, Effect, Effects, Input, Poison, Term};
 
@@ -29,7 +28,9 @@ impl Driver {
                 self.ask_inputs(InputCommand::Start { generation, positions });
             }
             Effect::Apply { input, blocks, keep } => {
+                let began = Instant::now();
                 let applied = self.machine.apply(input, blocks, keep);
+                self.meters.applied(blocks, began.elapsed());
                 self.applied(applied);
             }
             Effect::Tick { clock_us, keep } => {
@@ -43,7 +44,7 @@ impl Driver {
             Effect::TakeSnapshot { point } => self.take_snapshot(point),
             Effect::Commit { record } => {
                 if let (CommitKind::Term, Some(takeover)) = (&record.kind, &mut self.state.takeover) {
-                    takeover.read = Instant::now();
+                    takeover.read();
                 }
                 let outputs = self.machine.kept().commit(record.number);
                 self.give(Job::Commit { record, outputs });
@@ -123,15 +124,7 @@ impl Driver {
 
     pub(super) fn became_active(&mut self, term: Term) {
         let Some(takeover) = self.state.takeover.take() else { return };
-        let micros = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
-        let now = Instant::now();
-        let status = TakeoverStatus {
-            term: term.0,
-            fence_us: micros(takeover.granted, takeover.fenced),
-            read_us: micros(takeover.fenced, takeover.read),
-            open_us: micros(takeover.read, now),
-            reason: takeover.reason,
-        };
+        let (status, trace) = takeover.opened(&self.identity.project, self.machine.last_traced());
         tracing::info!(
             project = self.identity.project,
             term = term.0,
@@ -139,6 +132,7 @@ impl Driver {
             read_us = status.read_us,
             open_us = status.open_us,
             reason = status.reason,
+            trace_id = trace,
             "became active"
         );
         self.meters.took_over(&status);

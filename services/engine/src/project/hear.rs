@@ -7,16 +7,16 @@ use mesh_bus::ReadError;
 use mesh_replication::engine::RoleName;
 use mesh_replication::{EngineId, Input};
 
-use crate::project::driver::{Driver, Takeover};
+use crate::project::driver::Driver;
 use crate::project::message::{Control, FromInputs, FromLog, FromWriter, InputNews, LogNews, Probe};
+use crate::project::takeover::Takeover;
 
 impl Driver {
     pub(super) fn on_control(&mut self, control: Control) {
         match control {
             Control::Joined { znode } => self.lines.joined(&znode),
             Control::Granted { term, reason } => {
-                let now = Instant::now();
-                self.state.takeover = Some(Takeover { term, reason, granted: now, fenced: now, read: now });
+                self.state.takeover = Some(Takeover::granted(term, reason));
                 self.state.pending.push_back(Input::Granted { term });
             }
             Control::Leader { term, engine } => self.state.pending.push_back(Input::LeaderIs { term, engine }),
@@ -61,7 +61,7 @@ impl Driver {
                     Some(why) => format!("fallback: {why}"),
                 };
                 if let Some(takeover) = self.state.takeover.as_mut().filter(|takeover| takeover.term == term) {
-                    takeover.fenced = Instant::now();
+                    takeover.fenced();
                 }
                 tracing::debug!(project = self.identity.project, term = term.0, ?took, "fenced");
                 self.state.pending.push_back(Input::Fenced { term });
@@ -102,7 +102,7 @@ impl Driver {
     pub(super) fn on_inputs(&mut self, news: FromInputs) {
         if news.generation != self.state.input_generation {
             if let InputNews::Blocks { input, blocks } = &news.what {
-                self.machine.discard(*input, blocks);
+                self.machine.discard(*input, &blocks.records);
             }
             return;
         }
@@ -113,7 +113,7 @@ impl Driver {
                 self.step(Input::InputsStarted { state });
             }
             InputNews::Blocks { input, blocks } => {
-                let count = blocks.len() as u32;
+                let count = blocks.records.len() as u32;
                 self.machine.push(input, blocks);
                 self.step(Input::BlocksReady { input, blocks: count });
             }

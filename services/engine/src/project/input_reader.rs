@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use mesh_bus::{Bus, EndOf, Polled, ReadError, Reader, ReaderOptions, Record, StartAt};
-use mesh_event::{Block, ColumnBuilder, Schema, codec};
+use mesh_event::Schema;
+use mesh_event::codec::BlockDecoder;
 
-use crate::project::message::{FromInputs, InputCommand, InputGauge, InputNews, ReadyBlock, StopFlag};
+use crate::project::message::{FromInputs, InputCommand, InputGauge, InputNews, ReadyBlocks, ReadyRecord, StopFlag};
 
 /// How long a poll waits; a resumed topic waits at most as long.
 const POLL_WAIT: Duration = Duration::from_millis(5);
@@ -17,6 +18,8 @@ const RETRY_WAIT: Duration = Duration::from_millis(200);
 const END_DEADLINE: Duration = Duration::from_secs(5);
 /// Records taken by one poll.
 const POLL_RECORDS_MAX: usize = 512;
+/// What a block counts for at least in the limit of bytes read ahead.
+const BLOCK_BYTES_MIN: usize = 256;
 
 /// One input topic.
 pub struct InputTopic {
@@ -46,6 +49,19 @@ pub struct InputReader {
     pub news: Sender<FromInputs>,
     /// Ends the thread.
     pub stop: StopFlag,
+}
+
+/// Blocks of one topic on their way to the driver.
+struct Decoding {
+    decoder: BlockDecoder,
+    /// The record of each block in the decoder.
+    records: Vec<ReadyRecord>,
+}
+
+impl Decoding {
+    fn new(schema: &Arc<Schema>) -> Decoding {
+        Decoding { decoder: BlockDecoder::new(schema.clone()), records: Vec::new() }
+    }
 }
 
 impl InputReader {
@@ -114,6 +130,7 @@ impl InputReader {
     ) -> Result<Option<InputCommand>, ReadError> {
         let mut polled = Vec::new();
         let mut paused = vec![false; self.topics.len()];
+        let mut decoding: Vec<Decoding> = self.topics.iter().map(|input| Decoding::new(&input.schema)).collect();
         loop {
             if let Ok(command) = self.commands.try_recv() {
                 return Ok(Some(command));
@@ -134,52 +151,50 @@ impl InputReader {
                 }
             }
             reader.poll(POLL_WAIT, POLL_RECORDS_MAX, &mut polled)?;
-            let mut batches: Vec<Vec<ReadyBlock>> = self.topics.iter().map(|_| Vec::new()).collect();
             for item in polled.drain(..) {
                 let Polled::Record(record) = item else { continue };
                 let Some(input) = self.topics.iter().position(|input| input.topic == record.topic) else { continue };
                 if let Some(next) = next.as_deref_mut() {
                     next[input] = record.offset + 1;
                 }
-                let block = self.decode(generation, &self.topics[input], record);
-                self.topics[input].gauge.add(block.bytes);
-                batches[input].push(block);
+                self.decode(generation, &self.topics[input], record, &mut decoding[input]);
+                if decoding[input].decoder.is_full() && !self.hand_on(generation, input, &mut decoding[input]) {
+                    return Ok(None);
+                }
             }
-            for (input, blocks) in batches.into_iter().enumerate() {
-                let news = InputNews::Blocks { input: input as u32, blocks };
-                if !matches!(&news, InputNews::Blocks { blocks, .. } if blocks.is_empty())
-                    && !self.tell(generation, news)
-                {
+            for (input, decoding) in decoding.iter_mut().enumerate() {
+                if !decoding.decoder.is_empty() && !self.hand_on(generation, input, decoding) {
                     return Ok(None);
                 }
             }
         }
     }
 
-    fn decode(&self, generation: u64, input: &InputTopic, record: Record) -> ReadyBlock {
-        let (offset, bytes) = (record.offset, record.payload.len());
-        let traceparent = record.headers.into_iter().find(|header| header.key == "traceparent").map(|h| h.value);
-        let block = match codec::decode_block(record.payload, &input.schema) {
-            Ok((_, block)) => block,
-            Err(error) => {
-                let error = format!(
-                    "topic `{}` offset {offset}: {error}; the block is skipped on every engine and stays in the topic",
-                    input.topic
-                );
-                self.tell(generation, InputNews::BadBlock { error });
-                empty_block(&input.schema)
-            }
-        };
-        ReadyBlock { offset, block, traceparent, bytes: bytes.max(256) }
+    /// Gives the driver what was decoded; false when the driver is gone.
+    fn hand_on(&self, generation: u64, input: usize, decoding: &mut Decoding) -> bool {
+        let records = std::mem::take(&mut decoding.records);
+        let blocks = ReadyBlocks { joined: decoding.decoder.finish(), records };
+        self.tell(generation, InputNews::Blocks { input: input as u32, blocks })
+    }
+
+    fn decode(&self, generation: u64, input: &InputTopic, record: Record, into: &mut Decoding) {
+        let Record { offset, payload, headers, .. } = record;
+        if let Err(error) = into.decoder.push(&payload) {
+            let error = format!(
+                "topic `{}` offset {offset}: {error}; the block is skipped on every engine and stays in the topic",
+                input.topic
+            );
+            self.tell(generation, InputNews::BadBlock { error });
+            into.decoder.push_empty();
+        }
+        let traceparent = headers.into_iter().find(|header| header.key == "traceparent").map(|header| header.value);
+        let bytes = payload.len().max(BLOCK_BYTES_MIN);
+        input.gauge.add(bytes);
+        into.records.push(ReadyRecord { offset, traceparent, bytes });
     }
 
     /// False when the driver is gone.
     fn tell(&self, generation: u64, what: InputNews) -> bool {
         self.news.send(FromInputs { generation, what }).is_ok()
     }
-}
-
-fn empty_block(schema: &Arc<Schema>) -> Block {
-    let columns = schema.fields().iter().map(|field| Arc::new(ColumnBuilder::new(field.ty, 0).finish()));
-    Block::new(schema.clone(), Vec::new(), Vec::new(), columns.collect())
 }

@@ -1,18 +1,19 @@
 //! The project's machine: the executor with the blocks that wait for it and the outputs that wait for a commit.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mesh_event::{Block, BlockKind};
+use bytes::Bytes;
+use mesh_event::{Block, BlockKind, JoinedBlocks};
 use mesh_model::Project;
 use mesh_replication::Poison;
 use mesh_replication::engine::{KeptOutputs, MachineState, Sequenced};
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 use mesh_windows::{Executor, OutputBlock, OutputPart, OutputRun};
 
-use crate::project::message::{InputGauge, ReadyBlock};
+use crate::project::message::{InputGauge, ReadyBlocks, ReadyRecord};
+use crate::project::waiting::Waiting;
 
 /// What caused an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,15 +72,17 @@ pub struct Machine {
     project: Arc<Project>,
     before_apply: Option<BeforeApply>,
     executor: Executor,
-    waiting: Vec<VecDeque<ReadyBlock>>,
+    waiting: Vec<Waiting>,
     gauges: Vec<Arc<InputGauge>>,
     positions: Vec<u64>,
     sequences: Vec<u64>,
     kept: KeptOutputs<KeptOutput>,
     digests: Vec<u64>,
-    blocks: Vec<Block>,
+    blocks: Vec<JoinedBlocks>,
+    records: Vec<ReadyRecord>,
     causes: Vec<(u64, Option<Arc<str>>)>,
     spans: Vec<BlockSpan>,
+    last_traced: Option<Bytes>,
     outputs: Vec<OutputRun>,
     ticked: Vec<OutputBlock>,
     events_in: u64,
@@ -100,15 +103,17 @@ impl Machine {
             project,
             before_apply: None,
             executor,
-            waiting: (0..inputs).map(|_| VecDeque::new()).collect(),
+            waiting: (0..inputs).map(|_| Waiting::default()).collect(),
             gauges,
             positions: vec![0; inputs],
             sequences: vec![0; outputs],
             kept: KeptOutputs::new(outputs),
             digests: Vec::new(),
             blocks: Vec::new(),
+            records: Vec::new(),
             causes: Vec::new(),
             spans: Vec::new(),
+            last_traced: None,
             outputs: Vec::new(),
             ticked: Vec::new(),
             events_in: 0,
@@ -137,9 +142,7 @@ impl Machine {
 
     fn drop_waiting(&mut self) {
         for (waiting, gauge) in self.waiting.iter_mut().zip(&self.gauges) {
-            let bytes = waiting.iter().map(|block| block.bytes).sum();
-            gauge.remove(waiting.len(), bytes);
-            waiting.clear();
+            gauge.remove(waiting.blocks(), waiting.take_all());
         }
     }
 
@@ -149,38 +152,41 @@ impl Machine {
     }
 
     /// Takes blocks that were read; their order is the topic's.
-    pub fn push(&mut self, input: u32, blocks: Vec<ReadyBlock>) {
-        self.waiting[input as usize].extend(blocks);
+    pub fn push(&mut self, input: u32, blocks: ReadyBlocks) {
+        self.waiting[input as usize].push(blocks);
     }
 
-    /// Blocks that wait, and were thrown away unread, after a rebuild.
-    pub fn discard(&self, input: u32, blocks: &[ReadyBlock]) {
-        self.gauges[input as usize].remove(blocks.len(), blocks.iter().map(|block| block.bytes).sum());
+    /// Blocks that were read, and are thrown away unused, after a rebuild.
+    pub fn discard(&self, input: u32, records: &[ReadyRecord]) {
+        self.gauges[input as usize].remove(records.len(), records.iter().map(|record| record.bytes).sum());
     }
 
     /// Applies the next blocks of an input; returns the number of events. When the executor panics, the blocks are not
     /// applied, nothing of them is kept, and only a reset helps.
     pub fn apply(&mut self, input: u32, blocks: u32, keep: bool) -> Result<u64, Poison> {
         let index = input as usize;
-        let from = self.waiting[index].front().map_or(0, |block| block.offset);
         let mut bytes = 0;
-        let mut events = 0;
-        for _ in 0..blocks {
-            let ready = self.waiting[index].pop_front().expect("the role applies only blocks that it was told of");
-            assert!(ready.offset >= self.positions[index], "input offsets only rise");
-            self.positions[index] = ready.offset + 1;
-            bytes += ready.bytes;
-            events += ready.block.len() as u64;
-            let trace = ready.traceparent.filter(|_| keep).and_then(|parent| self.span(&parent, ready.offset));
-            self.causes.push((ready.offset, trace));
-            self.blocks.push(ready.block);
+        let mut records = std::mem::take(&mut self.records);
+        self.waiting[index].take(blocks as usize, &mut self.blocks, &mut records);
+        let from = records.first().map_or(0, |record| record.offset);
+        for ReadyRecord { offset, traceparent, bytes: size } in records.drain(..) {
+            assert!(offset >= self.positions[index], "input offsets only rise");
+            self.positions[index] = offset + 1;
+            bytes += size;
+            if let Some(traced) = &traceparent {
+                self.last_traced = Some(traced.clone());
+            }
+            let trace = traceparent.filter(|_| keep).and_then(|parent| self.span(&parent, offset));
+            self.causes.push((offset, trace));
         }
+        self.records = records;
+        let events = self.blocks.iter().map(|joined| joined.events.len() as u64).sum();
         self.gauges[index].remove(blocks as usize, bytes);
         let (executor, outputs) = (&mut self.executor, &mut self.outputs);
         let (before_apply, ready) = (&self.before_apply, &self.blocks);
         let applied = catch_unwind(AssertUnwindSafe(|| {
             if let Some(before_apply) = before_apply {
-                ready.iter().for_each(|block| before_apply(block));
+                ready.iter().for_each(|joined| before_apply(&joined.events));
             }
             executor.apply_runs(index, ready, outputs);
         }));
@@ -224,9 +230,14 @@ impl Machine {
     /// Drops the next block of an input without applying it.
     pub fn skip(&mut self, input: u32) {
         let index = input as usize;
-        let skipped = self.waiting[index].pop_front().expect("the role skips only blocks that it was told of");
-        self.positions[index] = skipped.offset + 1;
-        self.gauges[index].remove(1, skipped.bytes);
+        let mut records = std::mem::take(&mut self.records);
+        self.waiting[index].take(1, &mut self.blocks, &mut records);
+        self.blocks.clear();
+        for skipped in records.drain(..) {
+            self.positions[index] = skipped.offset + 1;
+            self.gauges[index].remove(1, skipped.bytes);
+        }
+        self.records = records;
     }
 
     /// For tests: called with each block before it is applied, also after a reset.
@@ -287,6 +298,11 @@ impl Machine {
         &mut self.kept
     }
 
+    /// The `traceparent` of the traced block that was applied last.
+    pub fn last_traced(&self) -> Option<&str> {
+        std::str::from_utf8(self.last_traced.as_deref()?).ok()
+    }
+
     /// The executor, to look at.
     pub fn executor(&self) -> &Executor {
         &self.executor
@@ -294,7 +310,7 @@ impl Machine {
 
     /// Next offset of each input, blocks waiting of each, last sequence of each output.
     pub fn places(&self) -> (&[u64], Vec<usize>, &[u64]) {
-        (&self.positions, self.waiting.iter().map(VecDeque::len).collect(), &self.sequences)
+        (&self.positions, self.waiting.iter().map(Waiting::blocks).collect(), &self.sequences)
     }
 
     /// Events applied, and events kept for publishing, since the process started.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use mesh_bus::ReadError;
-use mesh_event::Block;
+use mesh_event::JoinedBlocks;
 use mesh_replication::{CommitNumber, CommitRecord, EngineId, Term, engine::CommitFailure};
 
 use crate::project::machine::{KeptOutput, Machine};
@@ -19,13 +19,20 @@ pub const CONTROL_QUEUE: usize = 1024;
 /// Jobs or answers that may wait between driver and writer; the protocol has one commit and one fence under way.
 pub const WRITER_QUEUE: usize = 16;
 
-/// A block of an input topic, decoded and waiting to be applied.
+/// Blocks of an input topic, decoded and waiting to be applied.
 #[derive(Debug)]
-pub struct ReadyBlock {
+pub struct ReadyBlocks {
+    /// Their events; a record that could not be decoded is a block without events (every engine skips it alike).
+    pub joined: JoinedBlocks,
+    /// The record of each block.
+    pub records: Vec<ReadyRecord>,
+}
+
+/// What is known of the record that brought a block.
+#[derive(Debug)]
+pub struct ReadyRecord {
     /// Its Kafka offset: the message ID.
     pub offset: u64,
-    /// Its events; empty when the record could not be decoded (every engine skips it alike).
-    pub block: Block,
     /// W3C trace context of the record.
     pub traceparent: Option<Bytes>,
     /// What it counts for in the buffer's limit.
@@ -137,7 +144,7 @@ pub enum InputNews {
         /// Index of the input.
         input: u32,
         /// The blocks.
-        blocks: Vec<ReadyBlock>,
+        blocks: ReadyBlocks,
     },
     /// A record could not be decoded; it is applied as a block without events, on every engine alike.
     BadBlock {

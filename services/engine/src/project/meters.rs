@@ -5,11 +5,13 @@ use std::time::Duration;
 use mesh_proto::engine::{ProjectStatus, TakeoverStatus};
 use mesh_replication::engine::CommitFailure;
 use mesh_service::Metrics;
-use mesh_service::metrics::{Counter, Gauge, Histogram};
+use mesh_service::metrics::{Counter, Gauge, GaugeF64, Histogram};
 
 /// Handles of a project's metrics.
 pub struct Meters {
     events_in: Counter,
+    blocks_in: Counter,
+    apply_seconds: Histogram,
     events_out: Counter,
     commits: Counter,
     commit_seconds: Histogram,
@@ -18,22 +20,33 @@ pub struct Meters {
     bad_blocks: Counter,
     takeovers: Counter,
     takeover_seconds: Histogram,
+    step_seconds: [Histogram; 3],
+    recoveries: Counter,
+    recovery_seconds: Histogram,
     role: Gauge,
     term: Gauge,
     lag: Gauge,
     buffered: Gauge,
+    fill: GaugeF64,
+    blocks_max: usize,
     rows: Gauge,
     counted: (u64, u64),
 }
 
 impl Meters {
-    /// Registers the metrics of a project.
-    pub fn new(metrics: &Metrics, project: &str) -> Meters {
+    /// Registers the metrics of a project, which reads at most `blocks_max` blocks of each input ahead.
+    pub fn new(metrics: &Metrics, project: &str, blocks_max: usize) -> Meters {
         let labels = [("project", project)];
         let counter = |name, help| metrics.counter(name, help, &labels);
         let gauge = |name, help| metrics.gauge(name, help, &labels);
         Meters {
             events_in: counter("esp_engine_events_in", "Events applied"),
+            blocks_in: counter("esp_engine_blocks_in", "Input blocks applied"),
+            apply_seconds: metrics.seconds(
+                "esp_engine_apply_seconds",
+                "Duration of one step that applies blocks, up to 256 of them",
+                &labels,
+            ),
             events_out: counter("esp_engine_events_out", "Events handed to a commit"),
             commits: counter("esp_engine_commits", "Transactions committed"),
             commit_seconds: metrics.seconds(
@@ -46,6 +59,16 @@ impl Meters {
             bad_blocks: counter("esp_engine_bad_blocks", "Input records that could not be decoded"),
             takeovers: counter("esp_engine_takeovers", "Terms opened"),
             takeover_seconds: metrics.seconds("esp_engine_takeover_seconds", "From grant to opened term", &labels),
+            step_seconds: ["fence", "read", "open"].map(|step| {
+                let labels = [("project", project), ("step", step)];
+                metrics.seconds("esp_engine_takeover_step_seconds", "Duration of one step of a takeover", &labels)
+            }),
+            recoveries: counter("esp_engine_recoveries", "Times that an empty state caught up with the log"),
+            recovery_seconds: metrics.seconds(
+                "esp_engine_recovery_seconds",
+                "From an empty state to one as fresh as the log",
+                &labels,
+            ),
             role: gauge(
                 "esp_engine_role",
                 "0 unknown, 1 recovering, 2 standby, 3 taking over, 4 active, 5 quarantined",
@@ -53,9 +76,27 @@ impl Meters {
             term: gauge("esp_engine_term", "Term the engine works in"),
             lag: gauge("esp_engine_lag_commits", "Commits in the log that are not applied"),
             buffered: gauge("esp_engine_buffered_blocks", "Input blocks read ahead"),
+            fill: metrics.gauge_f64(
+                "esp_engine_buffer_fill_ratio",
+                "Blocks read ahead of the fullest input, as a share of `numbufferedmsgs`",
+                &labels,
+            ),
+            blocks_max,
             rows: gauge("esp_engine_window_rows", "Rows held by all windows"),
             counted: (0, 0),
         }
+    }
+
+    /// Blocks of an input were applied in one step.
+    pub fn applied(&self, blocks: u32, took: Duration) {
+        self.blocks_in.inc_by(u64::from(blocks));
+        self.apply_seconds.observe(took.as_secs_f64());
+    }
+
+    /// An empty state has caught up.
+    pub fn recovered(&self, took: Duration) {
+        self.recoveries.inc();
+        self.recovery_seconds.observe(took.as_secs_f64());
     }
 
     /// A transaction was committed.
@@ -82,6 +123,9 @@ impl Meters {
         self.takeovers.inc();
         let micros = takeover.fence_us + takeover.read_us + takeover.open_us;
         self.takeover_seconds.observe(Duration::from_micros(micros).as_secs_f64());
+        for (step, micros) in self.step_seconds.iter().zip([takeover.fence_us, takeover.read_us, takeover.open_us]) {
+            step.observe(Duration::from_micros(micros).as_secs_f64());
+        }
     }
 
     /// Brings gauges and counters to what a report says.
@@ -93,6 +137,8 @@ impl Meters {
         self.term.set(report.term as i64);
         self.lag.set(report.lag_commits as i64);
         self.buffered.set(report.inputs.iter().map(|input| input.buffered_blocks as i64).sum());
+        let fullest = report.inputs.iter().map(|input| input.buffered_blocks).max().unwrap_or(0);
+        self.fill.set(fullest as f64 / self.blocks_max.max(1) as f64);
         self.rows.set(report.windows.iter().map(|window| window.rows as i64).sum());
     }
 }

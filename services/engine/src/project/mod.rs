@@ -23,7 +23,9 @@ pub mod meters;
 pub mod recovery;
 pub mod report;
 pub mod snapshots;
+pub mod takeover;
 pub mod topics;
+pub mod waiting;
 pub mod writer;
 
 use std::sync::Arc;
@@ -227,7 +229,7 @@ impl RunningProject {
             channels,
             election(control_to.clone()),
             reports.clone(),
-            Meters::new(metrics, &project.name),
+            Meters::new(metrics, &project.name, options.blocks_max),
             stop.clone(),
         );
         let mut running = RunningProject { reports, control: control_to, stop, threads: Vec::new() };

@@ -14,6 +14,7 @@ use crate::project::driver::{Driver, PROGRESS_EVERY};
 use crate::project::election::ElectionLink;
 use crate::project::message::{Control, InputCommand, LogCommand, SnapshotAnswer, Taken};
 use crate::project::snapshots::{CHUNKS_MAX, Chunk, Found, FromSnapshots, Loaded, SnapshotCommand};
+use crate::project::takeover::Recovery;
 
 /// Bytes of a chunk on its way to the store.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -82,6 +83,7 @@ impl Driver {
         }
         self.state.input_generation += 1; // what is still on its way belongs to the state thrown away
         self.state.pending.retain(Input::outlives_rebuild);
+        self.state.recovery = Some(Recovery::begun(reason));
         self.machine.reset();
         self.ask_inputs(InputCommand::Stop);
         self.begin();

@@ -214,7 +214,7 @@ impl Mesh {
         assert_eq!(found.len(), expected.len());
         let schema = self.project.outputs()[0].schema.clone();
         for (i, (record, expected)) in found.into_iter().zip(expected).enumerate() {
-            let (header, block) = decode_block(record.payload, &schema).unwrap();
+            let (header, block) = decode_block(&record.payload, &schema).unwrap();
             assert_eq!(header.sequence, i as u64 + 1, "sequences are contiguous");
             assert_eq!(block.columns, expected.block.columns, "block {i}");
         }
@@ -233,7 +233,7 @@ impl Mesh {
         assert_eq!(found.len(), expected.len());
         let schema = self.project.outputs()[0].schema.clone();
         for (i, (record, expected)) in found.into_iter().zip(expected).enumerate() {
-            let (header, block) = decode_block(record.payload, &schema).unwrap();
+            let (header, block) = decode_block(&record.payload, &schema).unwrap();
             assert_eq!(header.sequence, i as u64 + 1, "sequences are contiguous");
             assert_eq!(block.columns, expected.block.columns, "block {i}");
         }

@@ -72,7 +72,7 @@ pub fn run(arguments: &Decode) -> Result<(), Fail> {
         text.clear();
         match &schema {
             Some(schema) if !arguments.header => {
-                let (header, block) = decode_block(payload, schema).map_err(|error| wrong(&error))?;
+                let (header, block) = decode_block(&payload, schema).map_err(|error| wrong(&error))?;
                 if arguments.json {
                     push_json(&shown(header, Some(&block)), &mut text)?;
                 } else {

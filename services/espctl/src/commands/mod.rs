@@ -9,6 +9,7 @@ mod promote;
 mod run;
 mod status;
 mod topics;
+mod trace;
 
 use std::future::Future;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
         Command::Project(what) => online(project::run(what, &mut mesh)),
         Command::History(arguments) => online(history::run(arguments, &mut mesh)),
         Command::Events(Events::Decode(arguments)) => decode::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
         Command::Demo(arguments) => in_one_process(demo::run(arguments)),
         Command::Dev(arguments) => in_one_process(dev::run(arguments)),
         Command::Completions { shell } => completions::run(shell),

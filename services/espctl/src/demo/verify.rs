@@ -130,7 +130,7 @@ fn compare_input(run: &Run<'_>, schema: &Arc<Schema>, blocks: &[Block], wrong: &
         wrong.push(format!("the input topic holds {} blocks, expected {}", payloads.len(), blocks.len()));
     }
     for (index, payload) in payloads.into_iter().enumerate() {
-        let decoded = decode_block(payload, schema)
+        let decoded = decode_block(&payload, schema)
             .map_err(|error| Fail::fault(format!("decode block {index} of topic `{}`: {error}", run.input_topic)))?;
         events += decoded.1.len() as u64;
         if blocks.get(index).map(text) != Some(text(&decoded.1)) {

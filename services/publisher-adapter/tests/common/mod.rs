@@ -106,7 +106,7 @@ pub fn published_in(bus: &dyn Bus, topic: &str) -> Vec<i64> {
     let schema = Arc::new(Schema::parse(SCHEMA).unwrap());
     let mut ids = Vec::new();
     for record in records(bus, topic) {
-        let (header, block) = decode_block(record.payload, &schema).unwrap();
+        let (header, block) = decode_block(&record.payload, &schema).unwrap();
         assert!(header.source.is_some());
         for row in 0..block.len() {
             let Value::Int64(id) = block.row(row)[0] else { panic!("{:?}", block.row(row)) };

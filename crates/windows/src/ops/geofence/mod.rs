@@ -11,10 +11,11 @@ use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Opcode, Schema, Value}
 use mesh_model::{Geofence as Spec, GeofenceOutput};
 
 use super::{Clock, Held, Operator, Sides};
+use crate::columns::number;
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 use crate::store::{Rows, keys};
-use shape::{Hit, Measure, Shape, number};
+use shape::{Hit, Measure, Shape};
 
 /// Sides of the window's input.
 pub(crate) const POSITION: usize = 0;

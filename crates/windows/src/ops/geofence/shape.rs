@@ -1,8 +1,11 @@
 //! Geometries: circles and polygons, and how far a position is from them.
 
-use mesh_event::{Column, ColumnData, MONEY_SCALE};
-use mesh_model::{Distance, GeometryFields};
 use std::sync::Arc;
+
+use mesh_event::{Column, ColumnData};
+use mesh_model::{Distance, GeometryFields};
+
+use crate::columns::number;
 
 /// Radius of the earth in metres.
 const EARTH_M: f64 = 6_371_010.0;
@@ -32,20 +35,6 @@ pub(crate) struct Measure {
     pub distance: Distance,
     pub proximity: bool,
     pub lookup: f64,
-}
-
-/// A number of a row; `None` for null.
-pub(crate) fn number(column: &Column, row: usize) -> Option<f64> {
-    if column.is_null(row) {
-        return None;
-    }
-    match &column.data {
-        ColumnData::Int32(v) => Some(f64::from(v[row])),
-        ColumnData::Int64(v) => Some(v[row] as f64),
-        ColumnData::Double(v) => Some(v[row]),
-        ColumnData::Money(v) => Some(v[row] as f64 / MONEY_SCALE as f64),
-        _ => None,
-    }
 }
 
 impl Shape {

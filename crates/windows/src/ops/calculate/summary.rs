@@ -5,8 +5,8 @@ use std::sync::Arc;
 use mesh_event::{Column, ColumnData, FieldType, MONEY_SCALE, NullMask, Opcode, Schema};
 use mesh_model::{SummaryField, SummaryStat};
 
-use super::functional::nulls;
-use super::{Clock, Operator};
+use crate::ops::functional::nulls;
+use crate::ops::{Clock, Operator};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 
