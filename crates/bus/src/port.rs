@@ -174,6 +174,10 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Deletes a topic; `Ok(false)` when it is not there.
     fn delete_topic(&self, topic: &str, deadline: Duration) -> Result<bool, AdminError>;
+
+    /// Deletes the records of a topic below an offset; what is there already below it stays deleted. Returns the oldest
+    /// offset afterwards. An offset beyond the end is refused.
+    fn delete_records(&self, topic: &str, before: u64, deadline: Duration) -> Result<u64, AdminError>;
 }
 
 /// Reads topics in order of offset, each by itself. One thread owns it.

@@ -7,6 +7,7 @@
 //! Code map:
 //! - [`term`], [`record`]: the numbers of the protocol, and the commit log's record with its wire form
 //! - [`engine`]: the role of an engine for one project: recovering, standby, taking over, active, quarantined
+//! - [`snapshot`]: which commit a saved state belongs to, and whether the topics still lead on from it
 //! - [`election`]: who leads a group, and when somebody is suspected
 //! - `mutant`: planted bugs, compiled in only for `cargo xtask sim --mutants`
 //! - [`adapter`]: where publisher and subscriber adapters resume
@@ -38,6 +39,7 @@ pub mod engine;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 pub mod record;
+pub mod snapshot;
 pub mod term;
 
 /// What is shipped has no planted bug. A constant for the compiler, and for lints a value that they know nothing of.
@@ -49,5 +51,6 @@ pub const fn never(_bug: &str) -> bool {
 }
 
 pub use engine::{Effect, Effects, EngineRole, Input, Limits, RoleView};
-pub use record::{CommitKind, CommitRecord, RecordError, Step};
+pub use record::{CommitKind, CommitRecord, Poison, RecordError, Step};
+pub use snapshot::{OldestOffsets, SnapshotPoint, Unusable};
 pub use term::{CommitNumber, EngineId, Term};

@@ -68,10 +68,20 @@ pub enum Mutant {
     UnfitElected,
     /// A leader that is cut off from its bus does not notice as long as it has nothing to commit.
     ContactNotWatched,
+    /// The state of a snapshot is not compared with the record of its commit.
+    SnapshotNotCompared,
+    /// A snapshot counts as usable although the topics lack the first offset that it needs.
+    RetentionOffByOne,
+    /// The commit log is trimmed up to the newest snapshot, not the oldest that is kept.
+    TrimPastOldest,
+    /// A snapshot is taken of a state that holds uncommitted steps.
+    SnapshotOfUncommitted,
+    /// Blocks on which apply has failed are applied again by the next leader.
+    PoisonForgotten,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 31] = [
+pub const ALL: [Mutant; 36] = [
     Mutant::LogNotReadToEnd,
     Mutant::FenceAfterRead,
     Mutant::OpensBeforeApplied,
@@ -103,6 +113,11 @@ pub const ALL: [Mutant; 31] = [
     Mutant::StaleNodeTrusted,
     Mutant::UnfitElected,
     Mutant::ContactNotWatched,
+    Mutant::SnapshotNotCompared,
+    Mutant::RetentionOffByOne,
+    Mutant::TrimPastOldest,
+    Mutant::SnapshotOfUncommitted,
+    Mutant::PoisonForgotten,
 ];
 
 thread_local! {

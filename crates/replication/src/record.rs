@@ -7,7 +7,10 @@ use std::sync::Arc;
 use crate::{CommitNumber, EngineId, Term};
 
 /// Version of the record's layout that this code writes and reads.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
+
+/// Version of a record without anything that came later: engines of both versions read it.
+const FIRST_VERSION: u32 = 1;
 
 /// Limit of a record's size on decoding, in bytes; a batch of the largest size stays far below.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -27,6 +30,33 @@ pub enum Step {
         /// The time; never earlier than the tick before.
         clock_us: i64,
     },
+    /// Drop the next block of an input topic: apply fails on it, and somebody decided to go on without it.
+    Skip {
+        /// Index of the input topic.
+        input: u32,
+    },
+}
+
+/// Input on which apply failed; the same on every engine, since apply is a function of its input.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Poison {
+    /// Index of the input topic; `None`: it was a tick.
+    pub input: Option<u32>,
+    /// Offset of the first block; of a tick its time.
+    pub from: u64,
+    /// Offset behind the last block.
+    pub end: u64,
+    /// How many blocks. With one the project is parked there; with several the next leader applies them one by one.
+    pub blocks: u32,
+    /// What happened.
+    pub reason: String,
+}
+
+impl Poison {
+    /// True when it is known to the block, so that nothing is applied until somebody has decided.
+    pub fn is_exact(&self) -> bool {
+        self.blocks <= 1
+    }
 }
 
 /// Adds a step to a list, merging it with the last one where both apply blocks of one input.
@@ -51,6 +81,11 @@ pub enum CommitKind {
     Handover {
         /// Who leads next.
         successor: EngineId,
+    },
+    /// Last record of a leader on whose machine apply failed.
+    Park {
+        /// Where. None of it was applied.
+        poison: Poison,
     },
 }
 
@@ -93,7 +128,7 @@ pub enum RecordError {
     Malformed(String),
     /// Written by another version of the program.
     #[error(
-        "commit record has layout version {found}, expected {RECORD_VERSION}: this engine is {}, run the same version on all engines",
+        "commit record has layout version {found}, expected {FIRST_VERSION} to {RECORD_VERSION}: this engine is {}, run the same version on all engines",
         if *.found > RECORD_VERSION { "too old" } else { "too new" }
     )]
     Version {
@@ -105,20 +140,26 @@ pub enum RecordError {
 impl CommitRecord {
     /// The wire form.
     pub fn encode(&self) -> Vec<u8> {
-        let (kind, successor) = match &self.kind {
-            CommitKind::Commit => (wire::Kind::Commit, String::new()),
-            CommitKind::Term => (wire::Kind::Term, String::new()),
-            CommitKind::Handover { successor } => (wire::Kind::Handover, successor.to_string()),
+        let (kind, successor, poison) = match &self.kind {
+            CommitKind::Commit => (wire::Kind::Commit, String::new(), None),
+            CommitKind::Term => (wire::Kind::Term, String::new(), None),
+            CommitKind::Handover { successor } => (wire::Kind::Handover, successor.to_string(), None),
+            CommitKind::Park { poison } => {
+                let Poison { input, from, end, blocks, reason } = poison.clone();
+                (wire::Kind::Park, String::new(), Some(wire::Poison { input, from, end, blocks, reason }))
+            }
         };
+        let is_new = poison.is_some() || self.steps.iter().any(|step| matches!(step, Step::Skip { .. }));
         let steps = self.steps.iter().map(|step| {
             let step = match *step {
                 Step::Apply { input, blocks } => wire::step::Step::Apply(wire::Apply { input, blocks }),
                 Step::Tick { clock_us } => wire::step::Step::TickUs(clock_us),
+                Step::Skip { input } => wire::step::Step::Skip(wire::Skip { input }),
             };
             wire::Step { step: Some(step) }
         });
         wire::CommitRecord {
-            version: RECORD_VERSION,
+            version: if is_new { RECORD_VERSION } else { FIRST_VERSION },
             term: self.term.0,
             number: self.number.0,
             kind: kind.into(),
@@ -130,6 +171,7 @@ impl CommitRecord {
             sequences: self.sequences.clone(),
             engine: self.engine.to_string(),
             successor,
+            poison,
         }
         .encode_to_vec()
     }
@@ -140,7 +182,7 @@ impl CommitRecord {
             return Err(RecordError::TooLong { found: bytes.len() });
         }
         let wire = wire::CommitRecord::decode(bytes).map_err(|error| RecordError::Malformed(error.to_string()))?;
-        if wire.version != RECORD_VERSION {
+        if !(FIRST_VERSION..=RECORD_VERSION).contains(&wire.version) {
             return Err(RecordError::Version { found: wire.version });
         }
         let kind = match wire::Kind::try_from(wire.kind) {
@@ -149,6 +191,12 @@ impl CommitRecord {
             Ok(wire::Kind::Handover) => {
                 CommitKind::Handover { successor: EngineId(Arc::from(wire.successor.as_str())) }
             }
+            Ok(wire::Kind::Park) => match wire.poison {
+                Some(wire::Poison { input, from, end, blocks, reason }) => {
+                    CommitKind::Park { poison: Poison { input, from, end, blocks, reason } }
+                }
+                None => return Err(RecordError::Malformed("it parks the project and does not say where".to_owned())),
+            },
             Ok(wire::Kind::Unspecified) | Err(_) => {
                 return Err(RecordError::Malformed(format!("kind {} is not known", wire.kind)));
             }
@@ -160,6 +208,7 @@ impl CommitRecord {
                     Step::Apply { input, blocks }
                 }
                 Some(wire::step::Step::TickUs(clock_us)) => Step::Tick { clock_us },
+                Some(wire::step::Step::Skip(wire::Skip { input })) => Step::Skip { input },
                 other => {
                     return Err(RecordError::Malformed(format!("step {other:?} is neither blocks nor a tick")));
                 }
@@ -202,15 +251,24 @@ mod tests {
     #[test]
     fn record_survives_the_wire() {
         assert_eq!(CommitRecord::decode(&record().encode()), Ok(record()));
+        let poison = Poison { input: Some(1), from: 7, end: 9, blocks: 2, reason: "overflow".to_owned() };
+        let parked = CommitRecord {
+            kind: CommitKind::Park { poison },
+            steps: vec![Step::Skip { input: 1 }, Step::Skip { input: 1 }],
+            ..record()
+        };
+        assert_eq!(CommitRecord::decode(&parked.encode()), Ok(parked.clone()));
+        let version = |record: &CommitRecord| wire::CommitRecord::decode(record.encode().as_slice()).unwrap().version;
+        assert_eq!((version(&record()), version(&parked)), (1, 2), "an older engine reads all that it can understand");
     }
 
     #[test]
     fn foreign_versions_and_garbage_are_refused() {
         let mut wire = wire::CommitRecord::decode(record().encode().as_slice()).unwrap();
-        wire.version = 2;
+        wire.version = 3;
         let error = CommitRecord::decode(&wire.encode_to_vec()).unwrap_err();
-        assert_eq!(error, RecordError::Version { found: 2 });
-        assert!(error.to_string().contains("version 2, expected 1"), "{error}");
+        assert_eq!(error, RecordError::Version { found: 3 });
+        assert!(error.to_string().contains("version 3, expected 1 to 2"), "{error}");
         assert!(matches!(CommitRecord::decode(b"\xff\xff\xff"), Err(RecordError::Malformed(_))));
         assert!(matches!(CommitRecord::decode(&vec![0; RECORD_BYTES_MAX + 1]), Err(RecordError::TooLong { .. })));
         wire.version = 1;

@@ -9,11 +9,13 @@
 //! | input | what a committed reader sees of an input topic is the source, block by block |
 //! | R5 | an engine at a commit number has the state of that commit |
 //! | election | a term has one winner, terms rise, a grant is only for the winner |
+//! | snapshot | a snapshot is of the state of its commit; nobody goes on from one without the topics for it |
+//! | poison | a block on which apply fails is applied by nobody, named once, and only such a block is skipped |
 //! | role | no role gives up; nothing panics |
 //! | liveness | after the faults all becomes well within a bound |
 
 use mesh_replication::engine::MachineState;
-use mesh_replication::{CommitKind, CommitNumber, CommitRecord, EngineId, Step, Term};
+use mesh_replication::{CommitKind, CommitNumber, CommitRecord, EngineId, SnapshotPoint, Step, Term};
 
 use crate::kafka::{Fate, Kafka, Payload};
 use crate::plan::Plan;
@@ -39,7 +41,10 @@ struct At {
 /// Follows the decided commits and everything that becomes visible.
 #[derive(Debug)]
 pub struct Checker {
+    plan: Plan,
     project: Project,
+    /// Block at which the project was parked last.
+    parked: Option<(Option<u32>, u64)>,
     inputs: usize,
     /// Where the interpreter is in each input's log.
     cursors: Vec<usize>,
@@ -60,6 +65,8 @@ impl Checker {
     /// Nothing has happened yet.
     pub fn new(plan: &Plan) -> Checker {
         Checker {
+            plan: plan.clone(),
+            parked: None,
             project: Project::new(plan.inputs, plan.outputs, plan.limits.heartbeat_us.is_some()),
             inputs: plan.inputs,
             cursors: vec![0; plan.inputs],
@@ -134,6 +141,12 @@ impl Checker {
             return Err(("one-writer", text));
         }
         self.writer = Some(record.engine.clone());
+        if let CommitKind::Park { poison } = &record.kind
+            && poison.is_exact()
+            && self.parked.replace((poison.input, poison.from)) == Some((poison.input, poison.from))
+        {
+            return Err(("poison", format!("commit {next} parks at offset {} once more", poison.from)));
+        }
         Ok(())
     }
 
@@ -158,6 +171,7 @@ impl Checker {
                     }
                     self.project.tick(clock_us, &mut out);
                 }
+                Step::Skip { input } => self.skip(kafka, input as usize, record)?,
                 Step::Apply { input, blocks } => {
                     for _ in 0..blocks {
                         self.apply(kafka, input as usize, record, &mut out)?;
@@ -171,12 +185,44 @@ impl Checker {
         Ok(())
     }
 
+    fn skip(&mut self, kafka: &Kafka, input: usize, record: &CommitRecord) -> Found {
+        let cursor = &mut self.cursors[input];
+        while let Some(entry) = kafka.partitions[input].log.get(*cursor) {
+            *cursor += 1;
+            if let (Payload::Input { value, .. }, Fate::Committed) = (&entry.payload, entry.fate) {
+                self.project.positions[input] = *cursor as u64;
+                if self.plan.is_poison(*value) {
+                    return Ok(());
+                }
+                break;
+            }
+        }
+        Err(("poison", format!("commit {} skips a block of input {input} that can be applied", record.number)))
+    }
+
+    /// A snapshot was taken.
+    pub fn saved(&self, engine: &EngineId, point: &SnapshotPoint) -> Found {
+        let state = &point.state;
+        let at = self.at.get(point.number.0 as usize - 1);
+        let same = at.is_some_and(|at| {
+            at.positions == state.positions && at.clock_us == state.clock_us && at.digests == state.digests
+        });
+        if same {
+            return Ok(());
+        }
+        Err(("snapshot", format!("`{engine}` saves as commit {} the state {state:?}, expected {at:?}", point.number)))
+    }
+
     fn apply(&mut self, kafka: &Kafka, input: usize, record: &CommitRecord, out: &mut Vec<Output>) -> Found {
         let partition = &kafka.partitions[input];
         let cursor = &mut self.cursors[input];
         while let Some(entry) = partition.log.get(*cursor) {
             *cursor += 1;
             if let (Payload::Input { value, .. }, Fate::Committed) = (&entry.payload, entry.fate) {
+                if self.plan.is_poison(*value) {
+                    let number = record.number;
+                    return Err(("poison", format!("commit {number} applies a block on which apply fails")));
+                }
                 self.project.apply(input, *cursor as u64 - 1, *value, out);
                 return Ok(());
             }

@@ -20,7 +20,7 @@ const PHASES: [&str; 11] = [
     "handing over",
     "failed",
 ];
-const INPUTS: [&str; 15] = [
+const INPUTS: [&str; 19] = [
     "granted",
     "leader is",
     "hand over",
@@ -36,6 +36,10 @@ const INPUTS: [&str; 15] = [
     "commit fenced",
     "commit lost",
     "wake",
+    "restored",
+    "snapshot wanted",
+    "apply failed",
+    "skip wanted",
 ];
 const STATES: [&str; 4] = ["fencing", "locating", "publishing", "stopped"];
 const PUBLISHER_INPUTS: [&str; 7] =
@@ -195,6 +199,10 @@ fn kind(input: &Input) -> usize {
         Input::CommitFailed { failure: CommitFailure::Fenced, .. } => 12,
         Input::CommitFailed { failure: CommitFailure::Lost { .. }, .. } => 13,
         Input::Wake => 14,
+        Input::Restored { .. } => 15,
+        Input::SnapshotWanted => 16,
+        Input::ApplyFailed { .. } => 17,
+        Input::SkipWanted { .. } => 18,
     }
 }
 

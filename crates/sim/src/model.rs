@@ -161,9 +161,12 @@ impl Engine {
                 (self.log_read, self.told, self.asked, self.inputs) = (0, None, None, None);
             }
             Effect::Tick { .. }
+            | Effect::Skip { .. }
+            | Effect::TakeSnapshot { .. }
             | Effect::BecameActive { .. }
             | Effect::BecameStandby { .. }
             | Effect::StepDown { .. }
+            | Effect::Diverged { .. }
             | Effect::Alarm { .. } => {}
         }
     }

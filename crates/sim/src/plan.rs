@@ -7,7 +7,7 @@ use mesh_replication::Limits;
 
 use crate::fault::{self, Fault};
 use crate::net::Travel;
-use crate::project::HEARTBEAT_US;
+use crate::project::{HEARTBEAT_US, mix};
 use crate::random::Random;
 
 /// One millisecond in the world's unit.
@@ -44,6 +44,15 @@ pub enum Loss {
     CutFromAll,
     /// Its host is gone, and with it the election instance that holds its stream, if there is another one.
     WithInstance,
+}
+
+/// Snapshots of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshots {
+    /// Each engine wants one about this often.
+    pub every_us: u64,
+    /// How many of a thousand are lost, torn, damaged or wrong.
+    pub faulty_permille: u64,
 }
 
 /// What a run is.
@@ -97,6 +106,10 @@ pub struct Plan {
     pub first_epoch: i32,
     /// An engine that is lost for good when everything else is mended, and how: the others must do without it.
     pub lost: Option<(usize, Loss)>,
+    /// Snapshots, if there are any.
+    pub snapshots: Option<Snapshots>,
+    /// Apply fails on some blocks.
+    pub poison: bool,
     /// Clock of each engine beside the true one, microseconds; and parts per million that it is too fast.
     pub clocks: Vec<(i64, i64)>,
 }
@@ -152,12 +165,25 @@ impl Plan {
                     random.pick(&[Loss::Dead, Loss::Frozen, Loss::CutFromKafka, Loss::CutFromAll, Loss::WithInstance]);
                 (random.below(engines as u64) as usize, how)
             }),
+            snapshots: None,
+            poison: false,
             first_epoch: random.pick(&[0, 0, 0, 32_760]),
             clocks: (0..engines).map(|_| clock(random)).collect(),
         };
         plan.limits.inputs = plan.inputs;
         plan.faults = fault::draw(&plan, &mut Random::new(seed, 2));
+        let random = &mut Random::new(seed, 4);
+        plan.snapshots = random.permille(600).then(|| Snapshots {
+            every_us: random.pick(&[5, 20, 80]) * MS * if election { 8 } else { 1 },
+            faulty_permille: random.pick(&[0, 100, 400]),
+        });
+        plan.poison = random.permille(200);
         plan
+    }
+
+    /// True when apply fails on a block with this value.
+    pub fn is_poison(&self, value: u64) -> bool {
+        self.poison && mix(0, value) & 31 == 5
     }
 
     /// True when an engine may rightly refuse to go on: a topic has lost what it needs.

@@ -79,7 +79,122 @@ pub struct ProjectStatus {
     /// Last error that needs somebody's attention; empty when none.
     #[prost(string, tag = "16")]
     pub error: ::prost::alloc::string::String,
+    /// How far the recovery is; not set when it is over.
+    #[prost(message, optional, tag = "17")]
+    pub recovery: ::core::option::Option<RecoveryStatus>,
+    /// Snapshots; not set when they are off.
+    #[prost(message, optional, tag = "18")]
+    pub snapshots: ::core::option::Option<SnapshotStatus>,
+    /// Where apply fails and the project is parked until the block is skipped; not set otherwise.
+    #[prost(message, optional, tag = "19")]
+    pub parked: ::core::option::Option<ParkedStatus>,
 }
+/// How far a recovery is.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecoveryStatus {
+    /// The snapshot it begins from; empty: the commit log from its start.
+    #[prost(string, tag = "1")]
+    pub snapshot: ::prost::alloc::string::String,
+    /// Bytes of the snapshot.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// Bytes of it that were read.
+    #[prost(uint64, tag = "3")]
+    pub bytes_read: u64,
+    /// Commits in the log that are not applied, as far as it was read.
+    #[prost(uint64, tag = "4")]
+    pub commits_left: u64,
+    /// Milliseconds until they are applied at the present rate; 0: not known.
+    #[prost(uint64, tag = "5")]
+    pub eta_ms: u64,
+}
+/// The snapshots of a project, as far as this engine made them.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotStatus {
+    /// Commit of the last one; 0: none yet.
+    #[prost(uint64, tag = "1")]
+    pub commit_number: u64,
+    /// Its name and place.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Bytes of its state.
+    #[prost(uint64, tag = "3")]
+    pub state_bytes: u64,
+    /// Bytes that are stored.
+    #[prost(uint64, tag = "4")]
+    pub stored_bytes: u64,
+    /// Milliseconds it took.
+    #[prost(uint64, tag = "5")]
+    pub took_ms: u64,
+    /// Why the last one failed or is not usable; empty when it did not.
+    #[prost(string, tag = "6")]
+    pub error: ::prost::alloc::string::String,
+}
+/// Where apply fails.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ParkedStatus {
+    /// Input topic; empty: it is a tick, which cannot be skipped.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    /// Offset of the block; of a tick its time in microseconds.
+    #[prost(uint64, tag = "2")]
+    pub position: u64,
+    /// What happens.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Asks for a snapshot.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotRequest {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+}
+/// A snapshot that was published.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotResponse {
+    /// Engine that made it.
+    #[prost(string, tag = "1")]
+    pub engine: ::prost::alloc::string::String,
+    /// Its commit.
+    #[prost(uint64, tag = "2")]
+    pub commit_number: u64,
+    /// Its name and place.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Bytes of its state.
+    #[prost(uint64, tag = "4")]
+    pub state_bytes: u64,
+    /// Bytes that are stored.
+    #[prost(uint64, tag = "5")]
+    pub stored_bytes: u64,
+    /// Milliseconds it took.
+    #[prost(uint64, tag = "6")]
+    pub took_ms: u64,
+}
+/// Asks to go on without a block.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SkipRequest {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Input topic; empty: the one at which it is parked.
+    #[prost(string, tag = "2")]
+    pub topic: ::prost::alloc::string::String,
+    /// Offset of the block; it must be the one at which the project is parked.
+    #[prost(uint64, tag = "3")]
+    pub position: u64,
+}
+/// The block is skipped by the next commit.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SkipResponse {}
 /// An input topic.
 #[allow(clippy::all)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -281,6 +396,53 @@ pub mod engine_client {
                 .insert(GrpcMethod::new("mesh.engine.v1.Engine", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// A snapshot of a project now; answers when it is published.
+        pub async fn snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.engine.v1.Engine/Snapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.engine.v1.Engine", "Snapshot"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Goes on without the block at which a project is parked; only its active takes it.
+        pub async fn skip(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SkipRequest>,
+        ) -> std::result::Result<tonic::Response<super::SkipResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.engine.v1.Engine/Skip",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.engine.v1.Engine", "Skip"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -312,6 +474,19 @@ pub mod engine_server {
             &self,
             request: tonic::Request<super::StatusRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+        /// A snapshot of a project now; answers when it is published.
+        async fn snapshot(
+            &self,
+            request: tonic::Request<super::SnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SnapshotResponse>,
+            tonic::Status,
+        >;
+        /// Goes on without the block at which a project is parked; only its active takes it.
+        async fn skip(
+            &self,
+            request: tonic::Request<super::SkipRequest>,
+        ) -> std::result::Result<tonic::Response<super::SkipResponse>, tonic::Status>;
     }
     /// Runs projects.
     #[derive(Debug)]
@@ -475,6 +650,92 @@ pub mod engine_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.engine.v1.Engine/Snapshot" => {
+                    #[allow(non_camel_case_types)]
+                    struct SnapshotSvc<T: Engine>(pub Arc<T>);
+                    impl<T: Engine> tonic::server::UnaryService<super::SnapshotRequest>
+                    for SnapshotSvc<T> {
+                        type Response = super::SnapshotResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SnapshotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Engine>::snapshot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SnapshotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.engine.v1.Engine/Skip" => {
+                    #[allow(non_camel_case_types)]
+                    struct SkipSvc<T: Engine>(pub Arc<T>);
+                    impl<T: Engine> tonic::server::UnaryService<super::SkipRequest>
+                    for SkipSvc<T> {
+                        type Response = super::SkipResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SkipRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Engine>::skip(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SkipSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -3,7 +3,7 @@
 #[allow(clippy::all)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommitRecord {
-    /// Version of this layout; readers refuse a version they do not know. Now 1.
+    /// Version of this layout; readers refuse a version they do not know. 1; 2 with what came later: a poison, a skip.
     #[prost(uint32, tag = "1")]
     pub version: u32,
     /// Term of the leader that wrote it; rises from record to record.
@@ -39,13 +39,37 @@ pub struct CommitRecord {
     /// With kind HANDOVER: the engine that leads next.
     #[prost(string, tag = "12")]
     pub successor: ::prost::alloc::string::String,
+    /// With kind PARK: where apply failed. None of it was applied.
+    #[prost(message, optional, tag = "13")]
+    pub poison: ::core::option::Option<Poison>,
+}
+/// Input on which apply failed. With one block the project is parked there until the block is skipped; with several the
+/// next leader applies them one by one.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Poison {
+    /// Index of the input topic; not set: it was a tick.
+    #[prost(uint32, optional, tag = "1")]
+    pub input: ::core::option::Option<u32>,
+    /// Offset of the first block; of a tick its time in microseconds.
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
+    /// Offset behind the last block.
+    #[prost(uint64, tag = "3")]
+    pub end: u64,
+    /// How many blocks.
+    #[prost(uint32, tag = "4")]
+    pub blocks: u32,
+    /// What happened.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// One step of a project's history.
 #[allow(clippy::all)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Step {
     /// What is done.
-    #[prost(oneof = "step::Step", tags = "1, 2")]
+    #[prost(oneof = "step::Step", tags = "1, 2, 3")]
     pub step: ::core::option::Option<step::Step>,
 }
 /// Nested message and enum types in `Step`.
@@ -60,6 +84,9 @@ pub mod step {
         /// The clock is now this time, microseconds since the Unix epoch.
         #[prost(int64, tag = "2")]
         TickUs(i64),
+        /// Drop the next block of an input topic: somebody decided that it is not applied.
+        #[prost(message, tag = "3")]
+        Skip(super::Skip),
     }
 }
 /// Apply the next blocks of one input topic.
@@ -72,6 +99,14 @@ pub struct Apply {
     /// How many blocks.
     #[prost(uint32, tag = "2")]
     pub blocks: u32,
+}
+/// Drop the next block of one input topic.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Skip {
+    /// Index of the input topic.
+    #[prost(uint32, tag = "1")]
+    pub input: u32,
 }
 /// What publishers and subscribers need to know about a window; a record of the metadata topic (.M),
 /// keyed `<project>/<query>/<window>`, the last one of a key holds.
@@ -122,6 +157,8 @@ pub enum Kind {
     Term = 2,
     /// Last record of a leader that steps down on purpose.
     Handover = 3,
+    /// Last record of a leader on whose machine apply failed.
+    Park = 4,
 }
 impl Kind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -134,6 +171,7 @@ impl Kind {
             Self::Commit => "KIND_COMMIT",
             Self::Term => "KIND_TERM",
             Self::Handover => "KIND_HANDOVER",
+            Self::Park => "KIND_PARK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -143,6 +181,7 @@ impl Kind {
             "KIND_COMMIT" => Some(Self::Commit),
             "KIND_TERM" => Some(Self::Term),
             "KIND_HANDOVER" => Some(Self::Handover),
+            "KIND_PARK" => Some(Self::Park),
             _ => None,
         }
     }

@@ -1,7 +1,13 @@
 //! Settings of an engine.
 
 use mesh_service::{Base, Config, Problems, Size, Span};
+use mesh_snapshot::{Location, SnapshotError};
 use serde::{Deserialize, Serialize};
+
+use crate::project::snapshots::SnapshotOptions;
+
+/// Shortest interval between two snapshots.
+const SNAPSHOT_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Settings of an engine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +42,13 @@ pub struct EngineConfig {
     pub transaction_timeout: Span,
     /// A standby counts as caught up when it is at most this many commits behind.
     pub caught_up_commits: u64,
+    /// Where snapshots are kept, `file:///folder` for one machine, a bucket for more; empty: no snapshots, and a new
+    /// engine replays the whole commit log. With them the commit log is trimmed behind the oldest.
+    pub snapshot_url: String,
+    /// How often a standby makes a snapshot (the active, if no standby does).
+    pub snapshot_interval: Span,
+    /// How many snapshots of a project are kept.
+    pub snapshot_keep: usize,
 }
 
 impl Default for EngineConfig {
@@ -55,6 +68,9 @@ impl Default for EngineConfig {
             commit_deadline: Span::from_secs(15),
             transaction_timeout: Span::from_secs(10),
             caught_up_commits: 64,
+            snapshot_url: String::new(),
+            snapshot_interval: Span::from_secs(300),
+            snapshot_keep: 3,
         }
     }
 }
@@ -87,6 +103,32 @@ impl Config for EngineConfig {
             "a number from 1 to 100000",
             self.commit_blocks_max,
         );
+        if let Err(error) = self.snapshots() {
+            problems.check(false, "snapshot_url", "the URL of a store for snapshots, or nothing", error);
+        }
+        problems.check(
+            self.snapshot_interval.0 >= SNAPSHOT_INTERVAL_MIN,
+            "snapshot_interval",
+            "at least 1s",
+            format!("{:?}", self.snapshot_interval.0),
+        );
+        problems.check(
+            (1..=1000).contains(&self.snapshot_keep),
+            "snapshot_keep",
+            "a number from 1 to 1000",
+            self.snapshot_keep,
+        );
         problems.check(self.commit_events_max >= 1, "commit_events_max", "a number from 1", self.commit_events_max);
+    }
+}
+
+impl EngineConfig {
+    /// What the settings say of snapshots; `None`: there are none.
+    pub fn snapshots(&self) -> Result<Option<SnapshotOptions>, SnapshotError> {
+        if self.snapshot_url.is_empty() {
+            return Ok(None);
+        }
+        let location = Location::parse(&self.snapshot_url)?;
+        Ok(Some(SnapshotOptions { location, interval: self.snapshot_interval.0, keep: self.snapshot_keep }))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crossbeam_channel::{Sender, bounded};
 use mesh_bus::Bus;
 use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_proto::coordinator::{Project as Desired, WatchProjectsRequest};
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::candidate;
 use crate::config::EngineConfig;
+use crate::project::message::Control;
 use crate::project::{ProjectOptions, RunningProject, lines};
 
 /// Wait before the coordinators are asked again.
@@ -67,6 +69,27 @@ impl Projects {
         wanted
             .map(|(_, entry)| entry.project.as_ref().map_or_else(|| entry.failed.clone(), |p| p.reports.last()))
             .collect()
+    }
+
+    /// Asks a project's driver, and waits for its answer.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        project: &str,
+        question: impl FnOnce(Sender<Result<T, String>>) -> Control,
+        within: Duration,
+    ) -> Result<T, String> {
+        let control = {
+            let running = self.lock();
+            let entry = running.get(project).ok_or_else(|| "it does not run on this engine".to_owned())?;
+            entry.project.as_ref().ok_or_else(|| entry.failed.error.clone())?.control.clone()
+        };
+        let (answer_to, answer) = bounded(1);
+        control.try_send(question(answer_to)).map_err(|_| "its driver is busy".to_owned())?;
+        let waited = tokio::task::spawn_blocking(move || answer.recv_timeout(within)).await;
+        match waited {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(format!("no answer within {within:?}; look at its status")),
+        }
     }
 
     /// Tells when a project starts, stops or changes its role.
@@ -192,6 +215,7 @@ fn begin(host: &Arc<Host>, desired: &Desired) -> Result<RunningProject, String> 
         commit_deadline: config.commit_deadline.0,
         transaction_timeout: config.transaction_timeout.0,
         caught_up_commits: config.caught_up_commits,
+        snapshots: config.snapshots().map_err(|error| error.to_string())?,
     };
     let group = format!("{url_host_port}.{}", project.name);
     let link = |control| candidate::attend(host, group, control);

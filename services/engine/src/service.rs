@@ -9,7 +9,7 @@ use mesh_bus::Bus;
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_proto::election::Role;
 use mesh_proto::engine::engine_server::{Engine as EngineApi, EngineServer};
-use mesh_proto::engine::{StatusRequest, StatusResponse};
+use mesh_proto::engine::{SkipRequest, SkipResponse, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse};
 use mesh_service::grpc::Server;
 use mesh_service::rest::{ServerInfo, ServerProvider};
 use mesh_service::{Failure, Refusal, Scope, announce, rest};
@@ -18,13 +18,17 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::config::EngineConfig;
-use crate::project::lines;
+use crate::project::{lines, message::Control};
 use crate::projects::{Host, Projects};
 
 /// A watcher hears from the engine at least this often.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// Answers that may wait for a slow watcher.
 const WATCH_QUEUE: usize = 4;
+/// A snapshot takes at most this long, else who asked is told to look at the status.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(600);
+/// How long a driver may take to say whether a block can be skipped.
+const SKIP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where an engine listens.
 pub struct Listeners {
@@ -100,10 +104,36 @@ impl Engine {
     }
 }
 
+fn refused(what: &str, project: &str, reason: String) -> Status {
+    Status::failed_precondition(format!("{what} of project `{project}`: {reason}"))
+}
+
 #[tonic::async_trait]
 impl EngineApi for Engine {
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
         Ok(Response::new(self.status(&request.get_ref().project)))
+    }
+
+    async fn snapshot(&self, request: Request<SnapshotRequest>) -> Result<Response<SnapshotResponse>, Status> {
+        let project = request.into_inner().project;
+        let asked = self.projects.ask(&project, |answer| Control::Snapshot { answer }, SNAPSHOT_WITHIN).await;
+        let taken = asked.map_err(|reason| refused("snapshot", &project, reason))?;
+        Ok(Response::new(SnapshotResponse {
+            engine: self.host.name.clone(),
+            commit_number: taken.number,
+            name: taken.name,
+            state_bytes: taken.state_bytes,
+            stored_bytes: taken.stored_bytes,
+            took_ms: taken.took.as_millis() as u64,
+        }))
+    }
+
+    async fn skip(&self, request: Request<SkipRequest>) -> Result<Response<SkipResponse>, Status> {
+        let SkipRequest { project, topic, position } = request.into_inner();
+        let control = |answer| Control::Skip { topic, position, answer };
+        let asked = self.projects.ask(&project, control, SKIP_WITHIN).await;
+        asked.map_err(|reason| refused("skip a block", &project, reason))?;
+        Ok(Response::new(SkipResponse {}))
     }
 
     type WatchStream = ReceiverStream<Result<StatusResponse, Status>>;

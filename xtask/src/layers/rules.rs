@@ -7,7 +7,7 @@ use super::graph::{Crate, Graph};
 const LAYERS: &[&[&str]] = &[
     &["mesh-proto", "mesh-event"],
     &["mesh-expr", "mesh-model", "mesh-windows", "mesh-replication"],
-    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-adapter", "mesh-candidate", "mesh-sim"],
+    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-snapshot", "mesh-adapter", "mesh-candidate", "mesh-sim"],
     &[
         "mesh-engine",
         "mesh-election",
@@ -88,6 +88,13 @@ const RESERVED: &[Reserved] = &[
         users: &["mesh-coordination"],
         reason: "only the coordinator talks to etcd, through the port",
         way_out: "use the ports of mesh-coordination",
+    },
+    Reserved {
+        pattern: "object_store",
+        except: &[],
+        users: &["mesh-snapshot"],
+        reason: "what a store may lose, tear or damage is dealt with in one place",
+        way_out: "use mesh-snapshot",
     },
     Reserved {
         pattern: "opentelemetry*",

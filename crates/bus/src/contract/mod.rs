@@ -57,7 +57,7 @@ macro_rules! contract_tests {
             aborted_records_are_never_seen, open_transactions_hold_readers_back, a_large_transaction_is_atomic,
             a_missing_topic_aborts, unknown_commit_outcome, calls_out_of_order_are_refused, empty_transactions_pass,
             fenced_writer_is_refused, an_idle_fenced_writer_is_refused, two_fences_in_a_race, a_silent_writer_is_fenced,
-            topics_come_and_go, two_partitions_are_refused);
+            topics_come_and_go, two_partitions_are_refused, records_are_deleted_below_an_offset);
     };
     ($harness:path; $($case:ident),+) => {
         $(

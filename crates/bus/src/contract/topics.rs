@@ -1,4 +1,4 @@
-//! Cases of topics: created, listed, deleted, missing, of the wrong shape.
+//! Cases of topics: created, listed, deleted, trimmed, missing, of the wrong shape.
 
 use std::collections::BTreeMap;
 
@@ -56,4 +56,24 @@ pub fn deleted_or_missing_topics_are_named(harness: &dyn Harness) {
     };
     let opened = harness.bus().reader(options, &[(Arc::clone(&missing), StartAt::Oldest)]);
     assert_eq!(opened.map(drop), Err(expected));
+}
+
+/// Records below an offset are deleted, those from it on stay; again, or below what is gone, changes nothing.
+pub fn records_are_deleted_below_an_offset(harness: &dyn Harness) {
+    let (bus, topic) = (harness.bus(), topic(harness, "trimmed"));
+    let mut writer = fenced_in(harness, &harness.unique("trimmed"));
+    for n in 0..4 {
+        write(&mut *writer, &[(&topic, &n.to_string())]); // a record and its end take two offsets
+    }
+    assert_eq!(bus.delete_records(&topic, 4, LONG), Ok(4));
+    assert_eq!(bus.end(&topic, EndOf::Oldest, LONG), Ok(4));
+    assert_eq!(all_of(harness, &topic), ["2", "3"]);
+    for before in [4, 1] {
+        assert_eq!(bus.delete_records(&topic, before, LONG), Ok(4));
+    }
+    let beyond = bus.delete_records(&topic, 100, LONG);
+    assert!(matches!(beyond, Err(AdminError::Refused { .. })), "{beyond:?}");
+    assert_eq!(all_of(harness, &topic), ["2", "3"]);
+    let missing = bus.delete_records(&harness.unique("nowhere"), 0, LONG);
+    assert!(matches!(missing, Err(AdminError::Refused { .. } | AdminError::Unavailable { .. })), "{missing:?}");
 }

@@ -5,6 +5,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ConfigSource, NewTopic, Resource
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
@@ -133,6 +134,25 @@ impl Admin<'_> {
             }
             Some(Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))) => Ok(false),
             Some(Err((_, code))) => Err(refused(attempted, code.to_string())),
+            None => Err(refused(attempted, "the answer names no topic".to_owned())),
+        }
+    }
+
+    pub(super) fn delete_records(&self, topic: &str, before: u64, deadline: Duration) -> Result<u64, AdminError> {
+        let until = Instant::now() + deadline;
+        let attempted = format!("deleting the records of topic `{topic}` below {before} on {}", self.bus);
+        let client = self.client(&attempted)?;
+        let mut offsets = TopicPartitionList::new();
+        let offset = i64::try_from(before).map_or(Offset::Invalid, Offset::Offset);
+        offsets.add_partition_offset(topic, 0, offset).map_err(|error| refused(attempted.clone(), text_of(&error)))?;
+        let options = options(until);
+        let deleted = wait(client.delete_records(&offsets, &options), until, &attempted)?
+            .map_err(|error| self.unavailable(&attempted, &error))?;
+        let answer = deleted.find_partition(topic, 0);
+        match answer.as_ref().map(|partition| (partition.error(), partition.offset())) {
+            Some((Ok(()), Offset::Offset(oldest))) => Ok(oldest.try_into().unwrap_or(0)),
+            Some((Err(error), _)) => Err(refused(attempted, text_of(&error))),
+            Some((Ok(()), offset)) => Err(refused(attempted, format!("the answer names no offset but {offset:?}"))),
             None => Err(refused(attempted, "the answer names no topic".to_owned())),
         }
     }

@@ -156,4 +156,8 @@ impl Bus for KafkaBus {
     fn delete_topic(&self, topic: &str, deadline: Duration) -> Result<bool, AdminError> {
         self.admin(|admin| admin.delete(topic, deadline))
     }
+
+    fn delete_records(&self, topic: &str, before: u64, deadline: Duration) -> Result<u64, AdminError> {
+        self.admin(|admin| admin.delete_records(topic, before, deadline))
+    }
 }

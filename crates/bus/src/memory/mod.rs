@@ -227,4 +227,20 @@ impl Bus for MemoryBus {
         self.inner.changed.notify_all();
         Ok(deleted)
     }
+
+    fn delete_records(&self, topic: &str, before: u64, _deadline: Duration) -> Result<u64, AdminError> {
+        let attempted = || format!("deleting the records of topic `{topic}` below {before} on the memory bus");
+        let oldest = {
+            let mut state = self.admin(attempted)?;
+            let refused = |reason: String| AdminError::Refused { attempted: attempted(), reason };
+            let found = state.topics.get_mut(topic).ok_or_else(|| refused("there is no such topic".to_owned()))?;
+            if before > found.newest() {
+                return Err(refused(format!("it ends at {}", found.newest())));
+            }
+            found.truncate_before(before);
+            found.oldest()
+        };
+        self.inner.changed.notify_all();
+        Ok(oldest)
+    }
 }

@@ -4,7 +4,7 @@ use crate::engine::io::{Effect, Effects, Now};
 use crate::engine::replica::join_steps;
 use crate::engine::{EngineRole, State, blocks_in};
 use crate::record::push_step;
-use crate::{CommitKind, CommitNumber, EngineId, Step, Term};
+use crate::{CommitKind, CommitNumber, EngineId, Poison, Step, Term};
 
 /// An engine that leads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,6 +17,8 @@ pub(super) struct Active {
     open_events: u64,
     /// The election asked to hand over to this engine.
     successor: Option<EngineId>,
+    /// Block that somebody decided to go on without: input and offset.
+    skip: Option<(u32, u64)>,
     /// Input to look at first, so that a busy one does not starve the others.
     next_input: usize,
 }
@@ -26,11 +28,12 @@ struct InFlight {
     number: CommitNumber,
     steps: Vec<Step>,
     successor: Option<EngineId>,
+    parks: bool,
 }
 
 impl Active {
     pub fn new(term: Term) -> Active {
-        Active { term, in_flight: None, open: Vec::new(), open_events: 0, successor: None, next_input: 0 }
+        Active { term, in_flight: None, open: Vec::new(), open_events: 0, successor: None, skip: None, next_input: 0 }
     }
 
     pub fn applied(&mut self, events: u64) {
@@ -41,9 +44,26 @@ impl Active {
         self.in_flight.as_ref().map(|commit| commit.number)
     }
 
-    /// True once it is to hand over, or does so.
+    /// True once it is to hand over, or does so, or its last commit is under way for another reason.
     pub fn hands_over(&self) -> bool {
-        self.successor.is_some() || self.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some())
+        self.successor.is_some()
+            || self.in_flight.as_ref().is_some_and(|commit| commit.successor.is_some() || commit.parks)
+    }
+
+    /// The last step was not applied after all.
+    pub fn take_back(&mut self, poison: &Poison) {
+        if let Some(Step::Apply { blocks, .. }) = self.open.last_mut()
+            && *blocks > poison.blocks
+        {
+            *blocks -= poison.blocks;
+        } else {
+            self.open.pop();
+        }
+    }
+
+    /// Somebody decided to go on without this block.
+    pub fn skip(&mut self, input: u32, position: u64) {
+        self.skip = Some((input, position));
     }
 
     /// Steps not known to be committed: the commit under way, then what was applied since.
@@ -79,7 +99,12 @@ impl EngineRole {
         }
         let commit = active.in_flight.take().expect("its number was just compared");
         self.replica.committed(number);
-        if let Some(successor) = commit.successor {
+        if commit.parks {
+            let term = active.term;
+            let reason = "apply failed; the log says where, and the state is made anew".to_owned();
+            self.stand_by(reason.clone(), effects);
+            effects.push(Effect::StepDown { term, successor: None, reason });
+        } else if let Some(successor) = commit.successor {
             let term = active.term;
             let reason = format!("handed over to `{successor}` on purpose");
             self.stand_by(reason.clone(), effects);
@@ -95,32 +120,52 @@ impl EngineRole {
         if self.replica.applying {
             return;
         }
-        if active.in_flight.is_none() && (!active.open.is_empty() || active.successor.is_some()) {
+        let broken = self.replica.broken.clone();
+        let closes = active.successor.is_some() || broken.is_some();
+        if active.in_flight.is_none() && (!active.open.is_empty() || closes) {
             let (term, mut steps) = (active.term, std::mem::take(&mut active.open));
             if planted!(InterleavingNotRecorded) {
                 steps.sort_by_key(|step| if let Step::Apply { input, .. } = step { *input } else { 0 });
             }
             active.open_events = 0;
             // A handover commit closes the batch: what was applied goes out with it.
-            let successor = active.successor.take();
-            let kind = match &successor {
-                Some(successor) => CommitKind::Handover { successor: successor.clone() },
-                None => CommitKind::Commit,
+            let parks = broken.is_some();
+            let successor = active.successor.take().filter(|_| !parks);
+            let kind = match (broken, &successor) {
+                (Some(poison), _) => CommitKind::Park { poison },
+                (None, Some(successor)) => CommitKind::Handover { successor: successor.clone() },
+                (None, None) => CommitKind::Commit,
             };
             let number = self.replica.number.next();
-            active.in_flight = Some(InFlight { number, steps: steps.clone(), successor });
+            active.in_flight = Some(InFlight { number, steps: steps.clone(), successor, parks });
             let record = self.record(term, number, kind, steps);
             effects.push(Effect::Commit { record });
         }
         let State::Active(active) = &mut self.state else {
             return;
         };
+        if self.replica.broken.is_some() {
+            return;
+        }
+        if self.replica.snapshot_wanted {
+            // A leader is ahead of its commits; for a snapshot it stands still until the last one is read back.
+            let rests = active.in_flight.is_none() && active.open.is_empty();
+            let rests = rests || planted!(SnapshotOfUncommitted);
+            let Some(point) = self.replica.point(self.limits.model_fingerprint).filter(|_| rests) else {
+                return;
+            };
+            self.replica.snapshot_wanted = false;
+            effects.push(Effect::TakeSnapshot { point });
+        }
         let blocks_open = blocks_in(&active.open);
         if active.hands_over()
             || blocks_open >= self.limits.commit_blocks_max
             || active.open_events >= self.limits.commit_events_max
         {
             return;
+        }
+        if self.replica.is_parked() {
+            return self.lead_past_poison(effects);
         }
         let inputs = self.replica.available.len();
         let ready =
@@ -134,13 +179,34 @@ impl EngineRole {
             effects.push(Effect::Tick { clock_us, keep: true });
         } else if let Some(input) = ready {
             let room = self.limits.commit_blocks_max - blocks_open;
-            let blocks = self.replica.available[input].min(self.limits.apply_blocks_max).min(room);
+            let at_once = self.limits.apply_blocks_max.min(self.replica.blocks_at_once(input));
+            let blocks = self.replica.available[input].min(at_once).min(room);
             active.next_input = (input + 1) % inputs;
             let step = Step::Apply { input: input as u32, blocks };
             push_step(&mut active.open, step);
             self.replica.available[input] -= blocks;
             self.replica.applying = true;
             effects.push(Effect::Apply { input: input as u32, blocks, keep: true });
+        }
+    }
+}
+
+impl EngineRole {
+    /// A parked project goes on when the block is skipped, which is a step like any other.
+    fn lead_past_poison(&mut self, effects: &mut Effects) {
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        let Some(Poison { input: Some(input), from, .. }) = &self.replica.poison else {
+            return; // a tick cannot be skipped: the next one is no other
+        };
+        let (input, from) = (*input, *from);
+        if active.skip == Some((input, from)) && self.replica.available[input as usize] > 0 {
+            active.skip = None;
+            push_step(&mut active.open, Step::Skip { input });
+            self.replica.available[input as usize] -= 1;
+            self.replica.applying = true;
+            effects.push(Effect::Skip { input });
         }
     }
 }

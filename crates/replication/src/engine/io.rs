@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CommitNumber, CommitRecord, EngineId, Term};
+use crate::{CommitNumber, CommitRecord, EngineId, Poison, SnapshotPoint, Term};
 
 /// Time as the driver sees it; the only clock the protocol knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +124,25 @@ pub enum Input {
         /// Why.
         failure: CommitFailure,
     },
+    /// The machine holds the state of a snapshot; the log comes from its record on. Before anything else was read.
+    Restored {
+        /// What the state belongs to; digests, clock and sequences as the machine itself has them.
+        point: SnapshotPoint,
+    },
+    /// A snapshot is wanted, of the next commit at which the machine stands.
+    SnapshotWanted,
+    /// The step asked for failed: the machine cannot be used any more.
+    ApplyFailed {
+        /// What it failed on.
+        poison: Poison,
+    },
+    /// Somebody decided to go on without the block at which the project is parked.
+    SkipWanted {
+        /// Index of the input topic.
+        input: u32,
+        /// Offset of the block.
+        position: u64,
+    },
     /// Time has passed; nothing else happened.
     Wake,
 }
@@ -134,6 +153,8 @@ impl Input {
     pub fn outlives_rebuild(&self) -> bool {
         match self {
             Input::Applied { .. }
+            | Input::ApplyFailed { .. }
+            | Input::Restored { .. }
             | Input::BlocksReady { .. }
             | Input::InputsStarted { .. }
             | Input::LogRecord { .. }
@@ -146,6 +167,8 @@ impl Input {
             | Input::FenceFailed { .. }
             | Input::Committed { .. }
             | Input::CommitFailed { .. }
+            | Input::SnapshotWanted
+            | Input::SkipWanted { .. }
             | Input::Wake => true,
         }
     }
@@ -185,6 +208,16 @@ pub enum Effect {
         /// True: keep the outputs for the next commit. False: throw them away.
         keep: bool,
     },
+    /// Drop the next block of an input topic; answer `Applied`.
+    Skip {
+        /// Index of the input topic.
+        input: u32,
+    },
+    /// Save the state of the machine now, before any later effect. No answer: whether it succeeds is nobody's business.
+    TakeSnapshot {
+        /// What the state belongs to.
+        point: SnapshotPoint,
+    },
     /// Write every kept output and this record in one transaction; answer `Committed` or `CommitFailed`. Outputs stay
     /// kept until it is committed.
     Commit {
@@ -196,10 +229,13 @@ pub enum Effect {
         /// Last committed sequence of each output topic.
         through: Vec<u64>,
     },
-    /// Throw the machine and all that was read away, and read the commit log from its start.
+    /// Throw the machine and all that was read away; begin from the newest snapshot (answer `Restored`) or, if there is
+    /// none, read the commit log from its start.
     Rebuild {
         /// Why.
         reason: String,
+        /// The snapshot that the machine began from leads to another state than the log: do not take it again.
+        refuse: bool,
     },
     /// The role is now active.
     BecameActive {
@@ -219,6 +255,15 @@ pub enum Effect {
         successor: Option<EngineId>,
         /// Why.
         reason: String,
+    },
+    /// The state here is not the one that the log says; it is made anew.
+    Diverged {
+        /// At this commit.
+        number: CommitNumber,
+        /// Index of the first window whose output differs, if it is that.
+        window: Option<usize>,
+        /// What differs.
+        what: String,
     },
     /// Something that somebody must look at.
     Alarm {

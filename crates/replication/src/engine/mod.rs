@@ -22,6 +22,7 @@ mod active;
 mod contact;
 mod io;
 mod outputs;
+mod repair;
 mod replica;
 mod takeover;
 
@@ -34,7 +35,7 @@ pub use outputs::{KeptOutputs, Sequenced};
 
 use std::time::Duration;
 
-use crate::{CommitNumber, CommitRecord, EngineId, Step, Term};
+use crate::{CommitNumber, CommitRecord, EngineId, Poison, Step, Term};
 use active::Active;
 use replica::{Outcome, Replica};
 use takeover::{Phase, TakingOver};
@@ -161,6 +162,8 @@ pub struct RoleView {
     pub ahead_steps: usize,
     /// Times it threw its state away and read the log anew.
     pub rebuilds: u64,
+    /// Where apply has failed, says the log; with one block the project is parked there.
+    pub poison: Option<Poison>,
     /// What it waits for, in words; empty when for new input only.
     pub waits_for: String,
 }
@@ -187,7 +190,12 @@ impl EngineRole {
             Input::FenceFailed { term, reason } => self.on_fence_failed(term, reason, effects),
             Input::LogEnd { term, offset } => self.on_log_end(term, offset),
             Input::LogRecord { offset, record } => self.on_log_record(offset, record, effects),
-            Input::LogRead { next_offset } => self.replica.log_read_to(next_offset),
+            Input::LogRead { next_offset } => {
+                if !self.replica.log_read_to(next_offset) {
+                    let reason = "the commit log ends before the commit that the snapshot is of".to_owned();
+                    self.rebuild(reason, true, effects);
+                }
+            }
             Input::InputsStarted { state } => self.replica.inputs_started(state),
             Input::BlocksReady { input, blocks } => self.replica.blocks_ready(input, blocks),
             Input::Applied { events, state } => {
@@ -198,6 +206,14 @@ impl EngineRole {
             }
             Input::Committed { number } => self.on_committed(number, effects),
             Input::CommitFailed { number, failure } => self.on_commit_failed(number, failure, effects),
+            Input::Restored { point } => self.on_restored(point),
+            Input::SnapshotWanted => self.replica.snapshot_wanted = true,
+            Input::ApplyFailed { poison } => self.on_apply_failed(poison, effects),
+            Input::SkipWanted { input, position } => {
+                if let State::Active(active) = &mut self.state {
+                    active.skip(input, position);
+                }
+            }
             Input::Wake => {}
         }
         self.pump(now, effects);
@@ -205,9 +221,11 @@ impl EngineRole {
 
     /// When the role wants to be woken, with the reason; `None` when only inputs can change anything.
     pub fn next_deadline(&self, now: Now) -> Option<(Duration, &'static str)> {
-        let State::Active(_) = self.state else {
+        // A leader that stands still, for a snapshot or at a block on which apply fails, ticks for no window.
+        let stands = self.replica.snapshot_wanted || self.replica.is_parked() || self.replica.broken.is_some();
+        if stands || !matches!(self.state, State::Active(_)) {
             return None;
-        };
+        }
         let heartbeat = self.limits.heartbeat_us?;
         let due_us = self.replica.state.next_deadline_us?.max(self.replica.state.clock_us.saturating_add(heartbeat));
         let wait_us = u64::try_from(due_us.saturating_sub(now.wall_us)).unwrap_or(0);
@@ -261,11 +279,14 @@ impl EngineRole {
     /// What the role shows of itself.
     pub fn view(&self) -> RoleView {
         let (role, term) = self.name();
-        let waits_for = match &self.state {
-            State::Standby(_) => self.replica.waits_for(),
-            State::TakingOver(takeover) => takeover.phase.waits_for(),
-            State::Active(active) => active.waits_for(),
-            State::Failed(failed) => failed.reason.clone(),
+        let waits_for = match (&self.state, &self.replica.poison) {
+            (State::Failed(failed), _) => failed.reason.clone(),
+            (_, Some(poison)) if poison.is_exact() => "a block to be skipped on which apply fails".to_owned(),
+            (state, _) => match state {
+                State::Standby(_) | State::Failed(_) => self.replica.waits_for(),
+                State::TakingOver(takeover) => takeover.phase.waits_for(),
+                State::Active(active) => active.waits_for(),
+            },
         };
         RoleView {
             role,
@@ -275,6 +296,7 @@ impl EngineRole {
             caught_up: !matches!(role, RoleName::Recovering | RoleName::Failed),
             ahead_steps: self.replica.ahead.len(),
             rebuilds: self.rebuilds,
+            poison: self.replica.poison.clone(),
             waits_for,
         }
     }
@@ -291,6 +313,14 @@ impl EngineRole {
         }
         effects.push(Effect::Alarm { message: reason.clone() });
         self.state = State::Failed(Failed { reason });
+    }
+
+    /// The topics no longer hold what comes next, but a newer snapshot may do without it. A leader to whom this happens
+    /// was cut off so long that others have led since, saved their state and trimmed the log.
+    pub fn begin_anew(&mut self, reason: String, effects: &mut Effects) {
+        if !matches!(self.state, State::Failed(_)) {
+            self.rebuild(reason, false, effects);
+        }
     }
 
     fn go<A: Next<B>, B: Into<State>>(&mut self, _from: &A, to: B) {
@@ -344,6 +374,13 @@ impl EngineRole {
             let reason = format!("term {mine} has two writers, `{}` and `{}`", self.engine, record.engine);
             return self.fail(reason, effects);
         }
+        if self.replica.is_foreign(&record) {
+            let reason = format!(
+                "the commit log has commit {} of term {} at offset {offset}, where the commit that the snapshot is of should be",
+                record.number, record.term
+            );
+            return self.rebuild(reason, true, effects);
+        }
         let newer = my_term.filter(|&mine| record.term > mine && !planted!(NewerTermIgnored));
         if let Err(reason) = self.replica.log_record(offset, record) {
             return self.fail(reason, effects);
@@ -360,7 +397,14 @@ impl EngineRole {
     /// Goes on as far as it can without a further input.
     fn pump(&mut self, now: Now, effects: &mut Effects) {
         match &self.state {
+            State::Standby(_) if self.replica.broken.is_some() => self.rebuild_broken(effects),
             State::Standby(_) => self.follow(effects),
+            State::TakingOver(takeover)
+                if self.replica.broken.is_some()
+                    && !matches!(takeover.phase, Phase::Filling { .. } | Phase::Opening { .. }) =>
+            {
+                self.rebuild_broken(effects);
+            }
             State::TakingOver(takeover) => {
                 if !matches!(takeover.phase, Phase::Filling { .. } | Phase::Opening { .. }) {
                     self.follow(effects);
@@ -373,34 +417,17 @@ impl EngineRole {
     }
 
     fn follow(&mut self, effects: &mut Effects) {
-        match self.replica.follow(effects) {
+        match self.replica.follow(self.limits.model_fingerprint, effects) {
             Outcome::Waits => {}
             Outcome::OtherSteps => {
                 let reason = "the new leader committed other steps than this engine had applied".to_owned();
-                self.rebuild(reason, effects);
+                self.rebuild(reason, false, effects);
             }
-            Outcome::OtherState { number, what } => {
-                effects
-                    .push(Effect::Alarm { message: format!("state differs from the log at commit {number}: {what}") });
-                if self.diverged_at.replace(number) == Some(number) {
-                    let reason = format!("state differed twice from the log at commit {number}: {what}");
-                    return self.fail(reason, effects);
-                }
-                self.rebuild(format!("state differs from the log at commit {number}"), effects);
+            Outcome::OtherState { number, window, what } => {
+                effects.push(Effect::Diverged { number, window, what: what.clone() });
+                self.differs(number, &what, effects);
             }
         }
-    }
-
-    fn rebuild(&mut self, reason: String, effects: &mut Effects) {
-        self.rebuilds += 1;
-        if let State::TakingOver(takeover) = &self.state {
-            let step_down = Effect::StepDown { term: takeover.term, successor: None, reason: reason.clone() };
-            effects.push(step_down);
-            effects.push(Effect::BecameStandby { reason: reason.clone() });
-        }
-        self.state = State::Standby(Standby);
-        self.replica = Replica::new(self.limits.inputs);
-        effects.push(Effect::Rebuild { reason });
     }
 }
 
@@ -424,5 +451,10 @@ impl From<Active> for State {
 
 /// Blocks in a list of steps.
 fn blocks_in(steps: &[Step]) -> u32 {
-    steps.iter().map(|step| if let Step::Apply { blocks, .. } = step { *blocks } else { 0 }).sum()
+    let blocks = |step: &Step| match step {
+        Step::Apply { blocks, .. } => *blocks,
+        Step::Skip { .. } => 1,
+        Step::Tick { .. } => 0,
+    };
+    steps.iter().map(blocks).sum()
 }

@@ -181,6 +181,10 @@ impl EngineRole {
         if self.replica.applying {
             return;
         }
+        if self.replica.is_parked() || self.replica.broken.is_some() {
+            let steps = std::mem::take(steps);
+            return self.open_term(steps, effects);
+        }
         let ready = self.replica.available.iter().position(|&blocks| blocks > 0);
         if steps.is_empty()
             && let Some(clock_us) = tick_due(self.limits.heartbeat_us, &self.replica.state, ready.is_some(), now)
@@ -190,7 +194,7 @@ impl EngineRole {
             effects.push(Effect::Tick { clock_us, keep: true });
         } else if let Some(input) = ready.filter(|_| blocks_in(steps) == 0) {
             let most = self.limits.apply_blocks_max.min(self.limits.commit_blocks_max);
-            let blocks = self.replica.available[input].min(most);
+            let blocks = self.replica.available[input].min(most).min(self.replica.blocks_at_once(input));
             self.replica.available[input] -= blocks;
             let input = input as u32;
             steps.push(Step::Apply { input, blocks });

@@ -12,6 +12,7 @@ use crate::fault::Moment;
 use crate::plan::{MS, Plan};
 use crate::project::{Output, Project};
 use crate::world::readers::{InputNews, LogNews, Readers};
+use crate::world::store::Recovery;
 use crate::world::streams::Candidate;
 use crate::world::writer_thread::{FromWriter, Job, WriterThread};
 use crate::world::{Event, Life, World, tell};
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     pub machine: Project,
     kept: KeptOutputs<Output>,
     pub readers: Readers,
+    pub recovery: Recovery,
     pending: VecDeque<Input>,
     control: VecDeque<Control>,
     pub answers: VecDeque<FromWriter>,
@@ -74,6 +76,7 @@ impl Engine {
             machine: Project::new(plan.inputs, plan.outputs, plan.limits.heartbeat_us.is_some()),
             kept: KeptOutputs::new(plan.outputs),
             readers: Readers::new(plan.inputs),
+            recovery: Recovery::default(),
             pending: VecDeque::new(),
             control: VecDeque::new(),
             answers: VecDeque::new(),
@@ -91,6 +94,11 @@ impl Engine {
             outputs: Vec::new(),
             effects: Vec::new(),
         }
+    }
+
+    /// The driver takes this in its turn.
+    pub fn hear(&mut self, input: Input) {
+        self.pending.push_back(input);
     }
 
     /// True when it says that it could lead at once.
@@ -125,7 +133,10 @@ impl World {
         tell!(self, "e{index}    starts");
         self.moment(Moment::Recovering, index);
         self.open_writer(index);
+        self.begin_state(index);
+        self.wake_driver(index);
         self.fetch_log(index);
+        self.after(0, Event::Snapshot { engine: index, life });
         self.after(ASK_EVERY.as_micros() as u64, Event::Contact { engine: index, life });
         self.start_candidate(index);
     }
@@ -301,7 +312,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, index: usize, effect: Effect) {
+    pub(crate) fn carry_out(&mut self, index: usize, effect: Effect) {
         if !matches!(effect, Effect::Apply { .. } | Effect::Tick { .. }) {
             tell!(self, "e{index} -> {}", brief_effect(&effect));
         }
@@ -321,6 +332,11 @@ impl World {
                 engine.machine.tick(clock_us, &mut engine.outputs);
                 self.applied(index, 0, keep);
             }
+            Effect::Skip { input } => {
+                self.skip(index, input as usize);
+                self.applied(index, 0, false);
+            }
+            Effect::TakeSnapshot { point } => self.save(index, point),
             Effect::Commit { record } => {
                 let moment = if record.kind == CommitKind::Term { Moment::Opening } else { Moment::Committing };
                 let outputs = self.engines[index].kept.commit(record.number);
@@ -328,7 +344,7 @@ impl World {
                 self.moment(moment, index);
             }
             Effect::ForgetOutputs { through } => self.engines[index].kept.forget(&through),
-            Effect::Rebuild { .. } => self.rebuild(index),
+            Effect::Rebuild { refuse, .. } => self.rebuild(index, refuse),
             Effect::BecameActive { term } => {
                 self.moment(Moment::Leading, index);
                 self.grants.led = self.grants.led.max(term);
@@ -338,11 +354,14 @@ impl World {
                 let successor = successor.filter(|successor| !successor.0.is_empty());
                 self.stepped_down(index, term, successor);
             }
-            Effect::Alarm { .. } => {}
+            Effect::Alarm { .. } | Effect::Diverged { .. } => {}
         }
     }
 
     fn apply(&mut self, index: usize, input: usize, blocks: u32, keep: bool) {
+        if let Some(poison) = self.poison(index, input, blocks) {
+            return self.engines[index].pending.push_back(Input::ApplyFailed { poison });
+        }
         let engine = &mut self.engines[index];
         for _ in 0..blocks {
             let (offset, value) =
@@ -366,7 +385,10 @@ impl World {
         engine.pending.push_back(Input::Applied { events, state });
     }
 
-    fn rebuild(&mut self, index: usize) {
+    fn rebuild(&mut self, index: usize, refuse: bool) {
+        if refuse {
+            self.refuse_snapshot(index);
+        }
         let engine = &mut self.engines[index];
         engine.pending.retain(|input| input.outlives_rebuild() && !crate::planted!(GrantLostInRebuild));
         engine.machine = Project::new(self.plan.inputs, self.plan.outputs, self.plan.limits.heartbeat_us.is_some());
@@ -374,6 +396,7 @@ impl World {
         engine.readers.restart();
         engine.number = CommitNumber(0);
         self.moment(Moment::Rebuilding, index);
+        self.begin_state(index);
         self.fetch_log(index);
     }
 
@@ -460,7 +483,7 @@ impl World {
     }
 
     fn gone(&mut self, index: usize, what: &str, needed: u64, oldest: u64) {
-        self.fail(index, format!("{what} {GONE} offset {needed} (oldest: {oldest})"));
+        self.lost_the_log(index, format!("{what} {GONE} offset {needed} (oldest: {oldest})"));
     }
 }
 

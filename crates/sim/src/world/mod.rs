@@ -7,6 +7,7 @@ mod grants;
 mod instances;
 mod publisher;
 mod readers;
+mod store;
 mod streams;
 mod writer;
 mod writer_thread;
@@ -28,6 +29,7 @@ use engine::{Control, Engine};
 use grants::Grants;
 use instances::{Instance, Keeper, ToInstance};
 use publisher::Publisher;
+use store::Store;
 use streams::ToCandidate;
 use writer::Client;
 
@@ -57,6 +59,10 @@ pub(crate) enum Event {
     Turn { engine: usize, life: u32 },
     /// The reader of an engine's log asks the bus for a sign of life.
     Contact { engine: usize, life: u32 },
+    /// A snapshot is due at an engine.
+    Snapshot { engine: usize, life: u32 },
+    /// The operator looks whether a project is parked.
+    Operator,
     /// An engine's role wanted to be woken.
     Wake { engine: usize, life: u32 },
     /// The process of an engine begins.
@@ -166,6 +172,7 @@ pub struct World {
     pub(crate) instances: Vec<Instance>,
     pub(crate) keeper: Keeper,
     pub(crate) grants: Grants,
+    pub(crate) store: Store,
     pub(crate) clients: Vec<Client>,
     pub(crate) check: Checker,
     pub(crate) fed: Vec<u64>,
@@ -222,6 +229,7 @@ impl World {
             instances: (0..instances).map(Instance::new).collect(),
             keeper: Keeper::default(),
             grants: Grants::default(),
+            store: Store::default(),
             clients: Vec::new(),
             check: Checker::new(&plan),
             fed: vec![0; plan.inputs],
@@ -253,6 +261,9 @@ impl World {
         }
         if self.plan.granting == Granting::Arbitrary {
             self.after(3 * MS, Event::Grant);
+        }
+        if self.plan.poison {
+            self.after(3 * MS, Event::Operator);
         }
         for input in 0..self.plan.inputs {
             self.after(2 * MS, Event::Feed { input });
@@ -328,6 +339,7 @@ impl World {
             Event::Turn { engine, life }
             | Event::Wake { engine, life }
             | Event::Contact { engine, life }
+            | Event::Snapshot { engine, life }
             | Event::Say { engine, life, .. }
             | Event::End { engine, life, .. }
             | Event::ToCandidate { engine, life, .. }
@@ -355,6 +367,7 @@ impl World {
             | Event::Feed { .. }
             | Event::Locate { .. }
             | Event::Grant
+            | Event::Operator
             | Event::AtKeeper { .. }
             | Event::Sessions => return None,
         })
@@ -395,6 +408,8 @@ impl World {
             Event::Look => self.look(),
             Event::Turn { engine, .. } => self.turn(engine),
             Event::Contact { engine, .. } => self.ask_contact(engine),
+            Event::Snapshot { engine, .. } => self.snapshot_due(engine),
+            Event::Operator => self.operator(),
             Event::Wake { engine, .. } => self.wake(engine),
             Event::Begin { engine } => self.start_engine(engine),
             Event::Say { engine, control, .. } => self.control(engine, control),

@@ -98,6 +98,11 @@ impl Readers {
         self.waiting.iter_mut().for_each(VecDeque::clear);
     }
 
+    /// The log is read from this offset, not from its start.
+    pub fn begin_at(&mut self, offset: u64) {
+        self.log.next = offset;
+    }
+
     /// Blocks of an input between reader and machine.
     fn held(&self, input: usize) -> usize {
         let coming = self.input_news.iter().map(|(_, news)| match news {
@@ -198,9 +203,6 @@ impl World {
         }
         let place = &mut readers.log;
         place.fetching = false;
-        if place.next == 0 && partition.start > 0 && place.told.is_none() {
-            place.next = partition.start; // from the oldest there is
-        }
         if place.next < partition.start {
             place.gone = true;
             let (needed, oldest) = (place.next, partition.start);

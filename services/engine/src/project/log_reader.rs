@@ -46,6 +46,8 @@ pub struct LogReader {
 struct Place {
     generation: u64,
     next_offset: u64,
+    /// False until the driver knows where to begin: at a snapshot's commit, or at the start.
+    begun: bool,
     /// The end was asked for and not told yet; the question outlives a failed reading.
     asked: Option<Term>,
 }
@@ -53,20 +55,38 @@ struct Place {
 impl Place {
     fn take(&mut self, command: LogCommand) {
         match command {
-            LogCommand::Restart { generation } => *self = Place { generation, next_offset: 0, asked: None },
+            LogCommand::Stop { generation } => *self = Place { generation, next_offset: 0, begun: false, asked: None },
+            LogCommand::Start { from } => (self.next_offset, self.begun) = (from, true),
             LogCommand::AskEnd { term } => self.asked = Some(term),
         }
     }
 }
 
+/// How a reading ended.
+enum Ended {
+    /// The driver will say where to begin anew.
+    Stopped,
+    /// The thread shall end.
+    Done,
+}
+
 impl LogReader {
     /// Reads until stopped, or until the driver is gone.
     pub fn run(self) {
-        let mut place = Place { generation: 0, next_offset: 0, asked: None };
+        let mut place = Place { generation: 0, next_offset: 0, begun: false, asked: None };
         while !self.stop.is_set() {
+            if !place.begun {
+                match self.commands.recv_timeout(RETRY_WAIT) {
+                    Ok(command) => place.take(command),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+                continue;
+            }
             let error = match self.open(place.next_offset) {
                 Ok(mut reader) => match self.read(reader.as_mut(), &mut place) {
-                    Ok(()) => return,
+                    Ok(Ended::Stopped) => continue,
+                    Ok(Ended::Done) => return,
                     Err(error) => error,
                 },
                 Err(error) => error,
@@ -83,7 +103,8 @@ impl LogReader {
     }
 
     fn open(&self, next_offset: u64) -> Result<Box<dyn Reader>, ReadError> {
-        let start = if next_offset == 0 { StartAt::Oldest } else { StartAt::Offset(next_offset) };
+        // From 0 too: were it the oldest there is, a log trimmed since the driver looked would begin in its middle.
+        let start = StartAt::Offset(next_offset);
         let client = self.client.clone();
         let options = ReaderOptions {
             client,
@@ -94,34 +115,33 @@ impl LogReader {
         self.bus.reader(options, &[(self.topic.clone(), start)])
     }
 
-    /// `Ok` when the thread shall end.
-    fn read(&self, reader: &mut dyn Reader, place: &mut Place) -> Result<(), ReadError> {
+    /// Reads until told to stop.
+    fn read(&self, reader: &mut dyn Reader, place: &mut Place) -> Result<Ended, ReadError> {
         let mut polled = Vec::new();
         let mut heard = Instant::now();
         loop {
             while let Ok(command) = self.commands.try_recv() {
-                let restarted = matches!(command, LogCommand::Restart { .. });
                 place.take(command);
-                if restarted {
-                    reader.seek(&self.topic, StartAt::Oldest)?;
+                if !place.begun {
+                    return Ok(Ended::Stopped);
                 }
             }
             if let Some(term) = place.asked {
                 let offset = reader.end(&self.topic, EndOf::Stable, END_DEADLINE)?;
                 place.asked = None;
                 if !self.tell(place.generation, LogNews::End { term, offset }) {
-                    return Ok(());
+                    return Ok(Ended::Done);
                 }
             }
             if self.stop.is_set() {
-                return Ok(());
+                return Ok(Ended::Done);
             }
             if heard.elapsed() >= ASK_EVERY {
                 // Silence says nothing: there may be nothing to read. Without an answer the driver draws its conclusion.
                 let answered = reader.end(&self.topic, EndOf::Stable, CONTACT_DEADLINE).is_ok();
                 heard = Instant::now();
                 if answered && !self.tell(place.generation, LogNews::Contact) {
-                    return Ok(());
+                    return Ok(Ended::Done);
                 }
             }
             if self.hold.load(Ordering::Acquire) {
@@ -141,7 +161,7 @@ impl LogReader {
                     Polled::End { next_offset, .. } => LogNews::Read { next_offset },
                 };
                 if !self.tell(place.generation, what) {
-                    return Ok(());
+                    return Ok(Ended::Done);
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! The project's machine: the executor with the blocks that wait for it and the outputs that wait for a commit.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mesh_event::{Block, BlockKind, JoinedBlocks};
+use mesh_model::Project;
+use mesh_replication::Poison;
 use mesh_replication::engine::{KeptOutputs, MachineState, Sequenced};
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 use mesh_windows::{Executor, OutputBlock, OutputPart, OutputRun};
@@ -58,8 +61,16 @@ impl Sequenced for KeptOutput {
     }
 }
 
+/// Longest reason of a failure that goes into the commit log, in bytes.
+const REASON_BYTES_MAX: usize = 4096;
+
+/// Called with each block before it is applied; a test's way to make apply fail.
+pub type BeforeApply = Arc<dyn Fn(&Block) + Send + Sync>;
+
 /// The machine of one project.
 pub struct Machine {
+    project: Arc<Project>,
+    before_apply: Option<BeforeApply>,
     executor: Executor,
     waiting: Vec<Waiting>,
     gauges: Vec<Arc<InputGauge>>,
@@ -80,10 +91,17 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that has applied nothing.
-    pub fn new(executor: Executor, gauges: Vec<Arc<InputGauge>>) -> Machine {
+    pub fn new(project: Arc<Project>, gauges: Vec<Arc<InputGauge>>) -> Machine {
+        let executor = Executor::new(project.clone());
+        Machine::over(project, executor, gauges)
+    }
+
+    fn over(project: Arc<Project>, executor: Executor, gauges: Vec<Arc<InputGauge>>) -> Machine {
         let (inputs, outputs) = (executor.inputs().len(), executor.outputs().len());
         assert_eq!(gauges.len(), inputs, "one gauge per input");
         Machine {
+            project,
+            before_apply: None,
             executor,
             waiting: (0..inputs).map(|_| Waiting::default()).collect(),
             gauges,
@@ -103,9 +121,20 @@ impl Machine {
         }
     }
 
-    /// Forgets everything and starts over with a new executor of the same project.
-    pub fn reset(&mut self, executor: Executor) {
-        let mut fresh = Machine::new(executor, self.gauges.clone());
+    /// Forgets everything and starts over.
+    pub fn reset(&mut self) {
+        self.reset_to(Executor::new(self.project.clone()));
+    }
+
+    /// Forgets everything and goes on from the state of a snapshot. The positions come with the inputs.
+    pub fn restore(&mut self, executor: Executor, sequences: &[u64]) {
+        self.reset_to(executor);
+        self.sequences.copy_from_slice(sequences);
+    }
+
+    fn reset_to(&mut self, executor: Executor) {
+        let mut fresh = Machine::over(self.project.clone(), executor, self.gauges.clone());
+        fresh.before_apply = self.before_apply.take();
         fresh.events_in = self.events_in;
         fresh.events_out = self.events_out;
         *self = fresh; // the old one takes what waited out of the gauges
@@ -132,12 +161,14 @@ impl Machine {
         self.gauges[input as usize].remove(records.len(), records.iter().map(|record| record.bytes).sum());
     }
 
-    /// Applies the next blocks of an input; returns the number of events.
-    pub fn apply(&mut self, input: u32, blocks: u32, keep: bool) -> u64 {
+    /// Applies the next blocks of an input; returns the number of events. When the executor panics, the blocks are not
+    /// applied, nothing of them is kept, and only a reset helps.
+    pub fn apply(&mut self, input: u32, blocks: u32, keep: bool) -> Result<u64, Poison> {
         let index = input as usize;
         let mut bytes = 0;
         let mut records = std::mem::take(&mut self.records);
         self.waiting[index].take(blocks as usize, &mut self.blocks, &mut records);
+        let from = records.first().map_or(0, |record| record.offset);
         for ReadyRecord { offset, traceparent, bytes: size } in records.drain(..) {
             assert!(offset >= self.positions[index], "input offsets only rise");
             self.positions[index] = offset + 1;
@@ -151,8 +182,20 @@ impl Machine {
         self.records = records;
         let events = self.blocks.iter().map(|joined| joined.events.len() as u64).sum();
         self.gauges[index].remove(blocks as usize, bytes);
-        self.executor.apply_runs(index, &self.blocks, &mut self.outputs);
+        let (executor, outputs) = (&mut self.executor, &mut self.outputs);
+        let (before_apply, ready) = (&self.before_apply, &self.blocks);
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(before_apply) = before_apply {
+                ready.iter().for_each(|joined| before_apply(&joined.events));
+            }
+            executor.apply_runs(index, ready, outputs);
+        }));
         self.blocks.clear();
+        if let Err(panic) = applied {
+            let end = self.positions[index];
+            self.give_up_executor();
+            return Err(Poison { input: Some(input), from, end, blocks, reason: reason_of(&*panic) });
+        }
         // Each run is of one output, and the runs of an output come in the order of their causes, so each topic's
         // sequence follows the input. The order of the topics among each other is nobody's business.
         for OutputRun { output, block, parts } in self.outputs.drain(..) {
@@ -172,7 +215,39 @@ impl Machine {
         self.causes.clear();
         self.spans.clear(); // the spans end here
         self.events_in += events;
-        events
+        Ok(events)
+    }
+
+    /// What is left of an executor that panicked is not looked at any more.
+    fn give_up_executor(&mut self) {
+        self.executor = Executor::new(self.project.clone());
+        self.outputs.clear();
+        self.ticked.clear();
+        self.causes.clear();
+        self.spans.clear();
+    }
+
+    /// Drops the next block of an input without applying it.
+    pub fn skip(&mut self, input: u32) {
+        let index = input as usize;
+        let mut records = std::mem::take(&mut self.records);
+        self.waiting[index].take(1, &mut self.blocks, &mut records);
+        self.blocks.clear();
+        for skipped in records.drain(..) {
+            self.positions[index] = skipped.offset + 1;
+            self.gauges[index].remove(1, skipped.bytes);
+        }
+        self.records = records;
+    }
+
+    /// For tests: called with each block before it is applied, also after a reset.
+    pub fn before_apply(&mut self, call: BeforeApply) {
+        self.before_apply = Some(call);
+    }
+
+    /// For tests: puts another executor in place of this one.
+    pub fn replace_executor(&mut self, replace: impl FnOnce(&Executor) -> Executor) {
+        self.executor = replace(&self.executor);
     }
 
     /// Begins the span of a traced block; returns what its outputs hand on.
@@ -184,9 +259,14 @@ impl Machine {
         trace.map(Arc::from)
     }
 
-    /// Sets the clock.
-    pub fn tick(&mut self, clock_us: i64, keep: bool) {
-        self.executor.tick(clock_us, &mut self.ticked);
+    /// Sets the clock; fails as [`Machine::apply`] does.
+    pub fn tick(&mut self, clock_us: i64, keep: bool) -> Result<(), Poison> {
+        let (executor, ticked) = (&mut self.executor, &mut self.ticked);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| executor.tick(clock_us, ticked))) {
+            self.give_up_executor();
+            let from = clock_us as u64;
+            return Err(Poison { input: None, from, end: from, blocks: 0, reason: reason_of(&*panic) });
+        }
         for OutputBlock { output, block, .. } in self.ticked.drain(..) {
             self.sequences[output] += 1;
             if keep {
@@ -197,6 +277,7 @@ impl Machine {
                 self.kept.keep(KeptOutput { output, sequence, cause, run, rows, kind, trace: None });
             }
         }
+        Ok(())
     }
 
     /// The state as the protocol compares it.
@@ -236,6 +317,14 @@ impl Machine {
     pub fn counts(&self) -> (u64, u64) {
         (self.events_in, self.events_out)
     }
+}
+
+/// What a panic said.
+fn reason_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let mut reason = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned());
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    reason
 }
 
 impl Drop for Machine {

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use crossbeam_channel::Sender;
 use mesh_bus::ReadError;
 use mesh_event::JoinedBlocks;
 use mesh_replication::{CommitNumber, CommitRecord, EngineId, Term, engine::CommitFailure};
 
-use crate::project::machine::KeptOutput;
+use crate::project::machine::{KeptOutput, Machine};
 
 /// Messages that may wait in the channel from one reader to the driver.
 pub const READER_QUEUE: usize = 64;
@@ -104,10 +105,15 @@ pub enum LogNews {
 /// To the reader of the commit log.
 #[derive(Debug)]
 pub enum LogCommand {
-    /// Read from the start again.
-    Restart {
+    /// Stop reading; questions asked before are forgotten.
+    Stop {
         /// Mark of what is read from now on.
         generation: u64,
+    },
+    /// Read from this offset (0: the oldest there is).
+    Start {
+        /// The offset.
+        from: u64,
     },
     /// Ask the bus for the stable end.
     AskEnd {
@@ -224,6 +230,33 @@ pub enum FromWriter {
     },
 }
 
+/// A snapshot that was asked for, or why there is none.
+pub type SnapshotAnswer = Result<Taken, String>;
+
+/// A snapshot that was published.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Its commit.
+    pub number: u64,
+    /// What it is called.
+    pub name: String,
+    /// Bytes of the state.
+    pub state_bytes: u64,
+    /// Bytes of the object.
+    pub stored_bytes: u64,
+    /// From the first byte to its publication.
+    pub took: Duration,
+}
+
+/// What a test does with a machine.
+pub struct Probe(pub Box<dyn FnOnce(&mut Machine) + Send>);
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Probe")
+    }
+}
+
 /// From outside: the election and the engine.
 #[derive(Debug)]
 pub enum Control {
@@ -263,6 +296,22 @@ pub enum Control {
         /// True when attached.
         attached: bool,
     },
+    /// A snapshot is wanted now.
+    Snapshot {
+        /// Where the answer goes; nobody waits for it longer than it pleases.
+        answer: Sender<SnapshotAnswer>,
+    },
+    /// Go on without the block at which the project is parked.
+    Skip {
+        /// Input topic.
+        topic: String,
+        /// Offset of the block.
+        position: u64,
+        /// Where the answer goes: why not, or that the step is asked for.
+        answer: Sender<Result<(), String>>,
+    },
+    /// Look at the machine, or spoil it, on the driver's thread. For tests; nothing outside the process can send it.
+    Probe(Probe),
     /// The project ends on this engine: the last commit is finished, then the threads stop.
     Stop,
 }

@@ -1,4 +1,4 @@
-//! One project on one engine: four threads and what they say to each other.
+//! One project on one engine: four or five threads and what they say to each other.
 //!
 //! ```text
 //!  .C --> log reader ----\                        /--> election (progress, step down)
@@ -6,17 +6,23 @@
 //!  .I --> input reader --/       |   ^
 //!                                v   |
 //!                              writer --> .O .C .M in one transaction
+//!
+//!  driver <--> snapshot thread --> object store
 //! ```
 
 pub mod driver;
+mod effects;
 pub mod election;
+mod hear;
 pub mod input_reader;
 pub mod lines;
 pub mod log_reader;
 pub mod machine;
 pub mod message;
 pub mod meters;
+pub mod recovery;
 pub mod report;
+pub mod snapshots;
 pub mod takeover;
 pub mod topics;
 pub mod waiting;
@@ -42,7 +48,9 @@ use log_reader::LogReader;
 use machine::Machine;
 use message::{CONTROL_QUEUE, Control, InputGauge, READER_QUEUE, StopFlag, WRITER_QUEUE};
 use meters::Meters;
+use recovery::SnapshotChannels;
 use report::{Identity, Reports};
+use snapshots::{SNAPSHOT_QUEUE, SnapshotOptions, SnapshotThread};
 use topics::Topics;
 use writer::WriterThread;
 
@@ -74,6 +82,8 @@ pub struct ProjectOptions {
     pub transaction_timeout: Duration,
     /// A standby this many commits behind counts as caught up.
     pub caught_up_commits: u64,
+    /// Where and how often snapshots are made; `None`: not at all.
+    pub snapshots: Option<SnapshotOptions>,
 }
 
 /// Why a project does not start.
@@ -129,6 +139,25 @@ impl RunningProject {
             hold: log_hold.clone(),
             stop: stop.clone(),
         };
+        let mut snapshot_channels = None;
+        let mut snapshot_thread = None;
+        if let Some(snapshot_options) = options.snapshots {
+            let (commands_to, commands) = bounded(SNAPSHOT_QUEUE);
+            let (news_to, news) = bounded(SNAPSHOT_QUEUE);
+            snapshot_channels = Some(SnapshotChannels { commands: commands_to, news });
+            snapshot_thread = Some(SnapshotThread {
+                options: snapshot_options,
+                group: format!("{}.{}", options.url_host_port, project.name),
+                engine: options.engine.clone(),
+                project: project.clone(),
+                bus: bus.clone(),
+                log_topic: topics.log.clone(),
+                input_topics: topics.inputs.clone(),
+                commands,
+                news: news_to,
+                stop: stop.clone(),
+            });
+        }
         let schemas = executor.inputs().iter().map(|input| input.schema.clone());
         let input_topics = topics.inputs.iter().zip(schemas).zip(&gauges).map(|((topic, schema), gauge)| InputTopic {
             topic: topic.clone(),
@@ -177,6 +206,7 @@ impl RunningProject {
             fingerprint: project.fingerprint,
             inputs: topics.inputs.clone(),
             outputs: topics.outputs.clone(),
+            keeps_snapshots: snapshot_channels.is_some(),
         };
         let reports = Reports::new(ProjectStatus { project: project.name.clone(), ..ProjectStatus::default() });
         let channels = Channels {
@@ -188,13 +218,14 @@ impl RunningProject {
             log_hold,
             input_commands: input_commands_to,
             inputs,
+            snapshots: snapshot_channels,
         };
         let engine = EngineId(Arc::from(options.engine.as_str()));
         let driver = Driver::new(
             identity,
-            project.clone(),
+            &project,
             EngineRole::new(engine, limits),
-            Machine::new(executor, gauges),
+            Machine::new(project.clone(), gauges),
             channels,
             election(control_to.clone()),
             reports.clone(),
@@ -205,6 +236,9 @@ impl RunningProject {
         running.spawn("log", move || log_reader.run())?;
         running.spawn("input", move || input_reader.run())?;
         running.spawn("writer", move || writer.run())?;
+        if let Some(thread) = snapshot_thread {
+            running.spawn("snapshot", move || thread.run())?;
+        }
         running.spawn("driver", move || driver.run())?;
         Ok(running)
     }

@@ -2,11 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mesh_proto::engine::{InputStatus, OutputStatus, ProjectStatus, TakeoverStatus, WindowStatus};
+use mesh_proto::engine::{
+    InputStatus, OutputStatus, ParkedStatus, ProjectStatus, RecoveryStatus, SnapshotStatus, TakeoverStatus,
+    WindowStatus,
+};
 use mesh_replication::engine::{RoleName, RoleView};
 use tokio::sync::watch;
 
 use crate::project::machine::Machine;
+use crate::project::recovery::SnapshotState;
+use crate::project::snapshots::bytes_read;
 
 /// Takeovers remembered for status; older ones are in the coordinator's history.
 const TAKEOVERS_MAX: usize = 32;
@@ -81,6 +86,8 @@ pub struct Identity {
     pub inputs: Vec<Arc<str>>,
     /// Output topics by index.
     pub outputs: Vec<Arc<str>>,
+    /// Snapshots are made of it.
+    pub keeps_snapshots: bool,
 }
 
 /// The wire form of a role.
@@ -95,7 +102,13 @@ pub fn wire_role(role: RoleName) -> mesh_proto::election::Role {
 }
 
 /// Puts a report together.
-pub fn report(identity: &Identity, view: &RoleView, machine: &Machine, extras: &Extras) -> ProjectStatus {
+pub(super) fn report(
+    identity: &Identity,
+    view: &RoleView,
+    machine: &Machine,
+    extras: &Extras,
+    snapshots: &SnapshotState,
+) -> ProjectStatus {
     let (positions, waiting, sequences) = machine.places();
     let (events_in, events_out) = machine.counts();
     let executor = machine.executor();
@@ -132,5 +145,44 @@ pub fn report(identity: &Identity, view: &RoleView, machine: &Machine, extras: &
         takeovers: extras.takeovers.clone(),
         fencing: extras.fencing.clone(),
         error: extras.error.clone(),
+        recovery: (view.role == RoleName::Recovering).then(|| recovery(view, snapshots)),
+        snapshots: Some(snapshot_status(snapshots)).filter(|_| identity.keeps_snapshots),
+        parked: view.poison.as_ref().filter(|poison| poison.is_exact()).map(|poison| ParkedStatus {
+            topic: poison.input.map_or_else(String::new, |input| identity.inputs[input as usize].to_string()),
+            position: poison.from,
+            reason: poison.reason.clone(),
+        }),
+    }
+}
+
+fn recovery(view: &RoleView, snapshots: &SnapshotState) -> RecoveryStatus {
+    let (loading, bytes, bytes_read) = match &snapshots.loading {
+        Some((name, bytes, read)) => (Some(name.clone()), *bytes, bytes_read(read)),
+        None => (None, 0, 0),
+    };
+    // Each commit counts alike; good enough for a person who waits.
+    let eta_ms = snapshots.replay.as_ref().map_or(0, |(began, first)| {
+        let done = view.number.0.saturating_sub(first.0);
+        let per_commit = began.elapsed().as_millis().checked_div(u128::from(done)).unwrap_or(0);
+        u64::try_from(per_commit * u128::from(view.lag_commits)).unwrap_or(u64::MAX)
+    });
+    RecoveryStatus {
+        snapshot: loading.or_else(|| snapshots.began_from.clone()).unwrap_or_default(),
+        bytes,
+        bytes_read,
+        commits_left: view.lag_commits,
+        eta_ms,
+    }
+}
+
+fn snapshot_status(snapshots: &SnapshotState) -> SnapshotStatus {
+    let taken = snapshots.taken.clone().unwrap_or_default();
+    SnapshotStatus {
+        commit_number: taken.number,
+        name: taken.name,
+        state_bytes: taken.state_bytes,
+        stored_bytes: taken.stored_bytes,
+        took_ms: taken.took.as_millis() as u64,
+        error: snapshots.failed.clone(),
     }
 }

@@ -160,6 +160,7 @@ fn reference(executor: &mut Executor, commits: &[CommitRecord], blocks: &[Block]
     for step in commits.iter().flat_map(|commit| &commit.steps) {
         match *step {
             Step::Tick { clock_us } => executor.tick(clock_us, &mut outputs),
+            Step::Skip { .. } => next += 1,
             Step::Apply { input, blocks: count } => {
                 let end = (next + count as usize).min(blocks.len());
                 executor.apply(input as usize, &blocks[next..end], &mut outputs);

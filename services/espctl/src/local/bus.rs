@@ -164,6 +164,11 @@ impl Bus for ProcessBus {
         self.admin("delete a topic")?;
         self.bus.delete_topic(topic, deadline)
     }
+
+    fn delete_records(&self, topic: &str, before: u64, deadline: Duration) -> Result<u64, AdminError> {
+        self.admin("delete records")?;
+        self.bus.delete_records(topic, before, deadline)
+    }
 }
 
 struct ProcessReader {

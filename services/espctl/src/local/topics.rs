@@ -61,8 +61,10 @@ pub fn applied(commits: &[CommitRecord]) -> (Vec<u64>, Vec<u64>) {
     let Some(last) = commits.last() else { return (Vec::new(), Vec::new()) };
     let mut blocks = vec![0; last.positions.len()];
     for step in commits.iter().flat_map(|commit| &commit.steps) {
-        if let Step::Apply { input, blocks: more } = *step {
-            blocks[input as usize] += u64::from(more);
+        match *step {
+            Step::Apply { input, blocks: more } => blocks[input as usize] += u64::from(more),
+            Step::Skip { input } => blocks[input as usize] += 1,
+            Step::Tick { .. } => {}
         }
     }
     (blocks, last.sequences.clone())

@@ -204,6 +204,10 @@ impl Bus for FaultyBus {
     fn delete_topic(&self, topic: &str, deadline: Duration) -> Result<bool, AdminError> {
         self.inner.delete_topic(topic, deadline)
     }
+
+    fn delete_records(&self, topic: &str, before: u64, deadline: Duration) -> Result<u64, AdminError> {
+        self.inner.delete_records(topic, before, deadline)
+    }
 }
 
 struct FaultyWriter {

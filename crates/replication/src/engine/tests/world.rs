@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::engine::{
     CommitFailure, Effect, EngineRole, Input, KeptOutputs, Limits, MachineState, Now, RoleName, Sequenced,
 };
-use crate::{CommitKind, CommitNumber, CommitRecord, EngineId, Step, Term};
+use crate::{CommitKind, CommitNumber, CommitRecord, EngineId, Poison, SnapshotPoint, Step, Term};
 
 pub const HEARTBEAT_US: i64 = 1_000_000;
 pub const FINGERPRINT: u64 = 42;
@@ -31,13 +31,17 @@ pub fn interpret(log: &[CommitRecord], input: &[u64]) -> Vec<(u64, u64)> {
                     outputs.push((outputs.len() as u64 + 1, digest));
                 }
             }
+            Step::Skip { .. } => position += 1,
         }
     }
     outputs
 }
 
-#[derive(Debug, Default)]
-struct Machine {
+/// A block on which every machine fails.
+pub const POISON: u64 = u64::MAX;
+
+#[derive(Debug, Default, Clone)]
+pub struct Machine {
     digest: u64,
     position: u64,
     sequence: u64,
@@ -103,6 +107,8 @@ pub struct Engine {
     epoch: Option<u64>,
     log_read: usize,
     input_read: Option<usize>,
+    began_from: Option<usize>,
+    refused: Vec<usize>,
 }
 
 pub struct World {
@@ -111,6 +117,7 @@ pub struct World {
     pub output: Vec<(u64, u64)>,
     pub input: Vec<u64>,
     pub wall_us: i64,
+    pub snapshots: Vec<(SnapshotPoint, Machine)>,
     epoch: u64,
     limits: Limits,
 }
@@ -133,6 +140,7 @@ impl World {
             output: Vec::new(),
             input: Vec::new(),
             wall_us: 1_000_000_000,
+            snapshots: Vec::new(),
             epoch: 0,
             limits,
         };
@@ -158,8 +166,60 @@ impl World {
             epoch: None,
             log_read: 0,
             input_read: None,
+            began_from: None,
+            refused: Vec::new(),
         });
-        self.engines.len() - 1
+        let engine = self.engines.len() - 1;
+        self.restore(engine);
+        engine
+    }
+
+    /// The driver's part of a recovery: the newest snapshot that is not refused, or the log's start.
+    fn restore(&mut self, engine: usize) {
+        let e = &mut self.engines[engine];
+        let usable = (0..self.snapshots.len()).rev().find(|index| !e.refused.contains(index));
+        (e.began_from, e.log_read) = (usable, 0);
+        let Some((point, machine)) = usable.map(|index| self.snapshots[index].clone()) else { return };
+        e.machine = machine;
+        e.log_read = point.log_offset as usize;
+        let point = SnapshotPoint { state: e.machine.state(), ..point };
+        self.input(engine, Input::Restored { point });
+    }
+
+    fn fails(&self, engine: usize, blocks: u32) -> bool {
+        let from = self.engines[engine].machine.position as usize;
+        self.input[from..from + blocks as usize].contains(&POISON)
+    }
+
+    /// Changes a snapshot so that its state is another one, which nothing but the log can tell.
+    pub fn falsify(&mut self, snapshot: usize) {
+        self.snapshots[snapshot].1.digest ^= 1;
+    }
+
+    /// Changes a snapshot so that what is applied after it gives another state.
+    pub fn falsify_later(&mut self, snapshot: usize) {
+        self.snapshots[snapshot].1.wrong = true;
+    }
+
+    /// Somebody skips the block at which the project is parked, if it is.
+    pub fn skip(&mut self, engine: usize) {
+        if let Some(poison) = self.parked(engine) {
+            self.input(engine, Input::SkipWanted { input: 0, position: poison.from });
+        }
+    }
+
+    /// Next input offset to apply, says the log.
+    pub fn position(&self) -> u64 {
+        self.log.last().map_or(0, |record| record.positions[0])
+    }
+
+    /// Publishes a block on which apply fails.
+    pub fn publish_poison(&mut self) {
+        self.input.push(POISON);
+    }
+
+    pub fn parked(&self, engine: usize) -> Option<Poison> {
+        self.engines[engine].role.view().poison.filter(Poison::is_exact)
     }
 
     fn now(&self) -> Now {
@@ -175,6 +235,7 @@ impl World {
 
     fn carry_out(&mut self, engine: usize, effects: Vec<Effect>) {
         for effect in effects {
+            let fails = matches!(effect, Effect::Apply { blocks, .. } if self.fails(engine, blocks));
             let e = &mut self.engines[engine];
             e.effects_seen.push(effect.clone());
             match effect {
@@ -189,6 +250,21 @@ impl World {
                     e.input_read = Some(from as usize);
                     let state = e.machine.state();
                     self.input(engine, Input::InputsStarted { state });
+                }
+                Effect::Apply { input, blocks, .. } if fails => {
+                    let from = e.machine.position;
+                    let end = from + u64::from(blocks);
+                    let poison = Poison { input: Some(input), from, end, blocks, reason: "poison".into() };
+                    self.input(engine, Input::ApplyFailed { poison });
+                }
+                Effect::Skip { .. } => {
+                    e.machine.position += 1;
+                    let state = e.machine.state();
+                    self.input(engine, Input::Applied { events: 0, state });
+                }
+                Effect::TakeSnapshot { point } => {
+                    assert_eq!(point.state, e.machine.state(), "a snapshot is of the machine's very state");
+                    self.snapshots.push((point, e.machine.clone()));
                 }
                 Effect::Apply { blocks, keep, .. } => {
                     for _ in 0..blocks {
@@ -215,15 +291,19 @@ impl World {
                     e.jobs.push_back(Job::Commit(record, outputs));
                 }
                 Effect::ForgetOutputs { through } => e.kept.forget(&through),
-                Effect::Rebuild { .. } => {
+                Effect::Rebuild { refuse, .. } => {
+                    if refuse {
+                        e.refused.extend(e.began_from);
+                    }
                     e.machine = Machine::default();
                     e.kept.clear();
-                    e.log_read = 0;
                     e.input_read = None;
+                    self.restore(engine);
                 }
                 Effect::BecameActive { .. }
                 | Effect::BecameStandby { .. }
                 | Effect::StepDown { .. }
+                | Effect::Diverged { .. }
                 | Effect::Alarm { .. } => {}
             }
         }
@@ -283,6 +363,7 @@ impl World {
         }
         let next_offset = self.log.len() as u64;
         self.input(engine, Input::LogRead { next_offset });
+        busy |= self.engines[engine].log_read < self.log.len(); // rebuilt
         if let Some(read) = self.engines[engine].input_read
             && read < self.input.len()
         {
@@ -363,6 +444,7 @@ impl World {
     /// Everything published has come out.
     pub fn check_complete(&self) {
         self.check();
-        assert_eq!(self.output.len(), self.input.len(), "lost events");
+        let skipped = self.log.iter().flat_map(|record| &record.steps).filter(|step| matches!(step, Step::Skip { .. }));
+        assert_eq!(self.output.len() + skipped.count(), self.input.len(), "lost events");
     }
 }
