@@ -73,6 +73,18 @@ impl Coordinator for Played {
     async fn promote(&self, _: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
         no()
     }
+    async fn snapshot(
+        &self,
+        _: Request<SnapshotProjectRequest>,
+    ) -> Result<Response<mesh_proto::engine::SnapshotResponse>, Status> {
+        no()
+    }
+    async fn skip(
+        &self,
+        _: Request<mesh_proto::engine::SkipRequest>,
+    ) -> Result<Response<mesh_proto::engine::SkipResponse>, Status> {
+        no()
+    }
     async fn history(&self, _: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
         no()
     }

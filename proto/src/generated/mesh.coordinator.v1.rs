@@ -195,6 +195,17 @@ pub struct PromoteResponse {
     #[prost(string, tag = "2")]
     pub engine: ::prost::alloc::string::String,
 }
+/// Asks for a snapshot.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotProjectRequest {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Engine that shall make it; empty: a standby, else the leader.
+    #[prost(string, tag = "2")]
+    pub engine: ::prost::alloc::string::String,
+}
 /// Asks for history.
 #[allow(clippy::all)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -586,6 +597,58 @@ pub mod coordinator_client {
                 .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Promote"));
             self.inner.unary(req, path, codec).await
         }
+        /// A snapshot of a project now; answers when it is published.
+        pub async fn snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SnapshotProjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::engine::v1::SnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Snapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Snapshot"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Goes on without the block at which a project is parked.
+        pub async fn skip(
+            &mut self,
+            request: impl tonic::IntoRequest<
+                super::super::super::engine::v1::SkipRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::engine::v1::SkipResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Skip",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Skip"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What happened, newest first.
         pub async fn history(
             &mut self,
@@ -794,6 +857,22 @@ pub mod coordinator_server {
             &self,
             request: tonic::Request<super::PromoteRequest>,
         ) -> std::result::Result<tonic::Response<super::PromoteResponse>, tonic::Status>;
+        /// A snapshot of a project now; answers when it is published.
+        async fn snapshot(
+            &self,
+            request: tonic::Request<super::SnapshotProjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::engine::v1::SnapshotResponse>,
+            tonic::Status,
+        >;
+        /// Goes on without the block at which a project is parked.
+        async fn skip(
+            &self,
+            request: tonic::Request<super::super::super::engine::v1::SkipRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::engine::v1::SkipResponse>,
+            tonic::Status,
+        >;
         /// What happened, newest first.
         async fn history(
             &self,
@@ -1211,6 +1290,99 @@ pub mod coordinator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PromoteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Snapshot" => {
+                    #[allow(non_camel_case_types)]
+                    struct SnapshotSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::SnapshotProjectRequest>
+                    for SnapshotSvc<T> {
+                        type Response = super::super::super::engine::v1::SnapshotResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SnapshotProjectRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::snapshot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SnapshotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Skip" => {
+                    #[allow(non_camel_case_types)]
+                    struct SkipSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<
+                        super::super::super::engine::v1::SkipRequest,
+                    > for SkipSvc<T> {
+                        type Response = super::super::super::engine::v1::SkipResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::super::super::engine::v1::SkipRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::skip(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SkipSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -6,9 +6,9 @@ use mesh_proto::coordinator::{
     AnnounceRequest, AnnounceResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
     DeleteTopicResponse, DeployRequest, DeployResponse, HistoryRequest, HistoryResponse, ListProjectsRequest,
     ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, MeshStatusRequest, MeshStatusResponse, ProjectSet,
-    PromoteRequest, PromoteResponse, UndeployRequest, UndeployResponse, WatchProjectsRequest,
+    PromoteRequest, PromoteResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, WatchProjectsRequest,
 };
-use mesh_proto::election;
+use mesh_proto::{election, engine};
 use mesh_service::{Drain, Refusal};
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,6 +181,24 @@ impl Coordinator for Api {
         let done = self.mesh.elections.promote(asked, self.config.promote_timeout.0).await?;
         self.note(&project.name, "promote", format!("{} on purpose: {}", done.leader, message.reason), done.term);
         Ok(Response::new(PromoteResponse { term: done.term, engine: done.leader }))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<SnapshotProjectRequest>,
+    ) -> Result<Response<engine::SnapshotResponse>, Status> {
+        let message = request.into_inner();
+        self.project(&message.project)?;
+        self.mesh.snapshot(&message.project, &message.engine).await
+    }
+
+    async fn skip(&self, request: Request<engine::SkipRequest>) -> Result<Response<engine::SkipResponse>, Status> {
+        let message = request.into_inner();
+        self.project(&message.project)?;
+        let (project, detail) = (message.project.clone(), format!("block at offset {}", message.position));
+        let skipped = self.mesh.skip(message).await?;
+        self.note(&project, "skip", detail, 0);
+        Ok(skipped)
     }
 
     async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {

@@ -8,6 +8,7 @@
 //! - `api`: the gRPC API; `deploy`, `topics`: what it does to projects and topics
 //! - `store`: keys and changes in the registry; `known`: its last known state; `history`: what happened
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
+//! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
 //!
 //! **Invariant:** without etcd everything that is known is still answered, with `unavailable` naming etcd; only changes
@@ -20,6 +21,7 @@ mod api;
 mod clock;
 mod deploy;
 mod elections;
+mod engines;
 mod history;
 mod known;
 mod members;

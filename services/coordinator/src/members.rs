@@ -200,7 +200,7 @@ impl Members {
         }
     }
 
-    fn channel(&self, address: &str) -> Result<Channel, Refusal> {
+    pub(crate) fn channel(&self, address: &str) -> Result<Channel, Refusal> {
         let mut channels = self.channels_lock();
         if let Some(channel) = channels.get(address) {
             return Ok(channel.clone());

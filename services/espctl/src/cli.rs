@@ -62,6 +62,12 @@ pub enum Command {
     Status(Status),
     /// Hand the leadership of a project to another engine, losing and doubling nothing
     Promote(Promote),
+    /// Save a project's state now, so that a new engine need not replay what came before
+    Snapshot(Snapshot),
+    /// Go on without the block on which apply fails and at which a project is parked
+    Skip(Skip),
+    /// Show why engines cannot go on with a project, how far recoveries are, and the ways out
+    Recover(Recover),
     /// Look at topics, create and delete them
     #[command(subcommand)]
     Topics(Topics),
@@ -112,6 +118,39 @@ pub struct Promote {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `snapshot`.
+#[derive(Debug, Args)]
+pub struct Snapshot {
+    /// The project
+    pub project: String,
+    /// The engine that shall make it; without: a standby, else the leader
+    #[arg(long)]
+    pub engine: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `skip`.
+#[derive(Debug, Args)]
+pub struct Skip {
+    /// The project
+    pub project: String,
+    /// Offset of the block, as `espctl recover` shows it
+    #[arg(long)]
+    pub position: u64,
+    /// Input topic of the block; without: the one at which the project is parked
+    #[arg(long, default_value = "")]
+    pub topic: String,
+}
+
+/// Arguments of `recover`.
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// The project
+    pub project: String,
 }
 
 /// What to do with topics.

@@ -39,6 +39,19 @@ impl Engine for Played {
         Ok(Response::new(StatusResponse { engine: carried, ..StatusResponse::default() }))
     }
 
+    async fn snapshot(
+        &self,
+        _: Request<mesh_proto::engine::SnapshotRequest>,
+    ) -> Result<Response<mesh_proto::engine::SnapshotResponse>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+    async fn skip(
+        &self,
+        _: Request<mesh_proto::engine::SkipRequest>,
+    ) -> Result<Response<mesh_proto::engine::SkipResponse>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+
     type WatchStream = ReceiverStream<Result<StatusResponse, Status>>;
     async fn watch(&self, _: Request<StatusRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (sender, receiver) = mpsc::channel(1);

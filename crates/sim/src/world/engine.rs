@@ -11,6 +11,7 @@ use mesh_replication::{CommitKind, CommitNumber, CommitRecord, Effect, EngineId,
 use crate::fault::Moment;
 use crate::plan::{MS, Plan};
 use crate::project::{Output, Project};
+use crate::world::brief::{brief, brief_effect};
 use crate::world::readers::{InputNews, LogNews, Readers};
 use crate::world::store::Recovery;
 use crate::world::streams::Candidate;
@@ -484,25 +485,5 @@ impl World {
 
     fn gone(&mut self, index: usize, what: &str, needed: u64, oldest: u64) {
         self.lost_the_log(index, format!("{what} {GONE} offset {needed} (oldest: {oldest})"));
-    }
-}
-
-fn brief(input: &Input) -> String {
-    match input {
-        Input::LogRecord { offset, record } => format!(
-            "LogRecord {offset}: term {} commit {} {:?} by {} {:?}",
-            record.term, record.number, record.kind, record.engine, record.steps
-        ),
-        Input::Applied { events, state } => format!("Applied {events} events, positions {:?}", state.positions),
-        other => format!("{other:?}"),
-    }
-}
-
-fn brief_effect(effect: &Effect) -> String {
-    match effect {
-        Effect::Commit { record } => {
-            format!("Commit: term {} commit {} {:?} {:?}", record.term, record.number, record.kind, record.steps)
-        }
-        other => format!("{other:?}"),
     }
 }

@@ -1,5 +1,6 @@
 //! The simulated world: one queue of events, one clock, one generator. Everything that happens, happens in [`World::run`].
 
+mod brief;
 mod engine;
 mod faults;
 mod feed;

@@ -224,6 +224,19 @@ impl Engine for PlayedEngine {
         Ok(Response::new(mesh_proto::engine::StatusResponse { engine: self.0.into(), projects, ..Default::default() }))
     }
 
+    async fn snapshot(
+        &self,
+        _: Request<mesh_proto::engine::SnapshotRequest>,
+    ) -> Result<Response<mesh_proto::engine::SnapshotResponse>, Status> {
+        Err(Refusal::new(Kind::Unsupported, "not played").into())
+    }
+    async fn skip(
+        &self,
+        _: Request<mesh_proto::engine::SkipRequest>,
+    ) -> Result<Response<mesh_proto::engine::SkipResponse>, Status> {
+        Err(Refusal::new(Kind::Unsupported, "not played").into())
+    }
+
     type WatchStream = ReceiverStream<Result<mesh_proto::engine::StatusResponse, Status>>;
     async fn watch(
         &self,

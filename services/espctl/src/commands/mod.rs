@@ -6,7 +6,10 @@ mod dev;
 mod history;
 mod project;
 mod promote;
+mod recover;
 mod run;
+mod skip;
+mod snapshot;
 mod status;
 mod topics;
 mod trace;
@@ -25,6 +28,9 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
     match cli.command {
         Command::Status(arguments) => online(status::run(arguments, &mut mesh)),
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),
+        Command::Snapshot(arguments) => online(snapshot::run(arguments, &mut mesh)),
+        Command::Skip(arguments) => online(skip::run(arguments, &mut mesh)),
+        Command::Recover(arguments) => online(recover::run(arguments, &mut mesh)),
         Command::Topics(what) => online(topics::run(what, &mut mesh)),
         Command::Project(Project::Check { file, json }) => project::check(&file, json),
         Command::Project(Project::Run(arguments)) => run::run(&arguments),

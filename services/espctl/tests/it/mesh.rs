@@ -126,6 +126,14 @@ fn promoting_what_is_not_there_is_the_users_and_without_an_election_nobodys() {
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("espctl project deploy FILE"), "{}", ran.err);
     assert_eq!(host.run(&["project", "deploy", path.to_str().unwrap()]).code, 0);
+    for arguments in [&["snapshot", "orders"][..], &["skip", "orders", "--position", "7"]] {
+        let ran = host.run(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(ran.err.contains("`espctl status` shows the engines"), "{}", ran.err);
+    }
+    let ran = host.run(&["recover", "orders"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.contains("no engine has `orders`"), "{}", ran.err);
     let ran = host.run(&["promote", "orders", "engine-a"]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
 }
