@@ -9,6 +9,7 @@ pub(crate) mod functional;
 pub(crate) mod geofence;
 pub(crate) mod initialize;
 pub(crate) mod join;
+pub(crate) mod lua;
 pub(crate) mod pattern;
 pub(crate) mod shape;
 pub(crate) mod source;
