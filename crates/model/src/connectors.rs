@@ -65,7 +65,8 @@ const KAFKA_PUB: [&str; 14] = [
     "keyfromkafkakey",
     "tokenlocation",
 ];
-const FS: [&str; 37] = [
+const FS: [&str; 38] = [
+    "naisnull",
     "type",
     "fsname",
     "fstype",

@@ -8,6 +8,7 @@ use crate::calculate::AlgorithmRun;
 use crate::kinds::{Join, JoinField, OutputRule};
 use crate::pattern::{Pattern, PatternField};
 use crate::project::{FunctionalField, Project, Window, WindowKind};
+use crate::script::LuaWindow;
 
 /// Hash of the canonical text.
 pub(crate) fn of(project: &Project) -> u64 {
@@ -51,6 +52,11 @@ fn canonical_window(text: &mut String, window: &Window) {
         }
         WindowKind::Copy => {}
         WindowKind::Filter { condition } => line(text, format_args!("condition {}", condition.canonical())),
+        WindowKind::LuaFilter(call) => line(text, format_args!("script {}", call.canonical())),
+        WindowKind::Lua(lua) => {
+            let LuaWindow { call, heartbeat, copies, process_blocks } = &**lua;
+            line(text, format_args!("script {heartbeat:?} {copies:?} {process_blocks} {}", call.canonical()));
+        }
         WindowKind::Compute { fields, keys } => {
             line(text, format_args!("keys {keys:?}"));
             for field in fields {
@@ -108,10 +114,13 @@ fn canonical_window(text: &mut String, window: &Window) {
 }
 
 fn canonical_pattern(text: &mut String, pattern: &Pattern) {
-    let Pattern { name, events, variables, logic, index, times, fields } = pattern;
+    let Pattern { name, events, variables, logic, index, times, fields, script } = pattern;
     line(text, format_args!("pattern {name} {variables:?} {logic:?} {index:?} {times:?}"));
+    if let Some(script) = script {
+        line(text, format_args!("script {}", script.canonical()));
+    }
     for event in events {
-        line(text, format_args!("event {} {} {:?}", event.name, event.input, event.keeps));
+        line(text, format_args!("event {} {} {:?} {:?}", event.name, event.input, event.keeps, event.function));
         for condition in event.condition.iter().chain(&event.tests) {
             line(text, format_args!("condition {}", condition.canonical()));
         }

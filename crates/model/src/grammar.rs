@@ -49,7 +49,7 @@ pub(crate) const PARTS: [Known; 7] = [
     ("connectors", "kafka connectors are started by the engine, others are reported"),
     ("splitter-expr", "the slot of each event; negative: all slots, null: edges without a slot"),
     ("splitter-plug", "refused: plug-ins are binary"),
-    ("splitter-lua", "refused: scripts come with a later version"),
+    ("splitter-lua", "function, use, code: the slot of each event, as for splitter-expr"),
     ("description", "metadata"),
 ];
 
@@ -73,12 +73,15 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind {
         element: "window-filter",
         about: "Rows for which the expression is true. With an index a delete passes when its row did, and carries it.",
-        attributes: &[("func", "of scripts"), ("init", "of scripts")],
+        attributes: &[
+            ("func", "the function of code; default `filter`"),
+            ("init", "called once before the first event"),
+        ],
         parts: &[
             ("expression", "EEL"),
             ("expr-initialize", "see the expression language"),
-            ("code", "refused: scripts come with a later version"),
-            ("use", "of scripts"),
+            ("code", "Lua, in the place of an expression; Python is refused"),
+            ("use", "the fields that the function gets; all without"),
             ("plugin", "refused: plug-ins are binary"),
         ],
     },
@@ -101,6 +104,31 @@ pub(crate) const KINDS: &[Kind] = &[
             ("event-loops", "see the function families"),
             ("generate", "see the function families"),
             ("opcode", "see the function families"),
+        ],
+    },
+    Kind {
+        element: "window-lua",
+        about: "Events made by a Lua function of (event, context). It returns a table (one event), a list (several), or \
+                nil (none); what it does not set is copied where `copy` says so, else null. `_opcode` (insert, update, \
+                upsert, delete, safedelete) and `_flags` can be read and set; without, those of the input, an update \
+                block counts as an update. Scripts are sandboxed: no files, no processes; the clock is the recorded one \
+                in UTC, random numbers and GUIDs are seeded; a call ends after 10 million instructions, a script holds at \
+                most 64 MiB. Globals, locals of the outermost block and `context` are state. An error drops the event's \
+                result, is counted, and goes to the log with its line.",
+        attributes: &[
+            ("events", "the function; default `create`"),
+            ("init", "called once before the first event"),
+            (
+                "heartbeat",
+                "a function of (context) that is called at every heartbeat of the recorded clock and may return events",
+            ),
+            ("require", "modules of the project; all modules can be required"),
+            ("process-blocks", "both halves of an update block are handed over"),
+        ],
+        parts: &[
+            ("code", "Lua 5.4 in the project; a file or snippet is refused"),
+            ("copy", "the fields that are copied from the input: all, a list, or all but a list (exclude)"),
+            ("use", "the fields that the function gets; all without"),
         ],
     },
     Kind {
@@ -179,8 +207,8 @@ pub(crate) const KINDS: &[Kind] = &[
         attributes: &[],
         parts: &[(
             "patterns",
-            "pattern@name,index,active with events, logic, output, timefields (date or stamp); lua-events, \
-             python-events and code are refused",
+            "pattern@name,index,active with events or lua-events and code, logic, output, timefields (date or stamp); \
+             python-events are refused",
         )],
     },
     Kind {
@@ -242,9 +270,8 @@ macro_rules! missing {
 
 /// The kinds that do not run.
 pub(crate) const MISSING: &[Missing] = missing! {
-    "window-lua": "scripts come with a later version", "write the step with EEL in a compute or filter window";
-    "window-python": "scripts come with a later version", "write the step with EEL in a compute or filter window";
-    "window-custom": "scripts come with a later version", "write the step with EEL in a compute or filter window";
+    "window-python": "Python does not run inside the engine", "write the step in a Lua window, or with EEL in a compute or filter window";
+    "window-custom": "its code is a file beside the project, which engines do not share", "put the code into a Lua window";
     "window-model-reader": "its models are files in formats of the original engine",
         "train in the project with window-train, or score outside and publish the result";
     "window-model-supervisor": "it hands on model files of the original engine",

@@ -3,13 +3,14 @@
 //! Read [`parse_project`] and [`Project`] first.
 //!
 //! Code map:
-//! - [`project`], [`kinds`], [`calculate`], [`pattern`], [`geofence`], [`role`], [`connector`]: the checked model; [`topics`]: which windows get topics, does it need a clock
+//! - [`project`], [`kinds`], [`calculate`], [`pattern`], [`geofence`], [`role`], [`connector`], [`script`]: the checked model; [`topics`]: which windows get topics, does it need a clock
 //! - [`diag`]: problems with place, snippet and way out; `report`: collects them, and the wording of common ones
 //! - `text`: decoded text that knows where each byte came from; `reader`: attributes and texts of elements
 //! - [`parse`] -> `query` (edges, order) -> `window` -> `schemas`, `connectors`, `windows/` (a file per kind)
 //! - [`algorithms`]: what the algorithms of calculate, train and score windows take and give, as tables
 //! - [`grammar`]: every window element, attribute and part, and what is done with it; [`start_order`]: connector groups
-//! - `fingerprint`: what makes two projects the same; `preflight`: notes about correct projects
+//! - [`determinism`]: what each window depends on beside its events
+//! - `models`: docs/MODELS.md; `fingerprint`: what makes two projects the same; `preflight`: notes about correct projects
 //!
 //! **Invariant:** a [`Project`] is valid: names are resolved, types agree, windows stand in topological order.
 //! **Invariant:** one mistake is one error: what follows from a reported mistake is not reported again.
@@ -19,11 +20,13 @@ pub mod algorithms;
 pub mod calculate;
 pub mod connector;
 mod connectors;
+pub mod determinism;
 pub mod diag;
 mod fingerprint;
 pub mod geofence;
 pub mod grammar;
 pub mod kinds;
+mod models;
 pub mod parse;
 pub mod pattern;
 mod preflight;
@@ -33,6 +36,7 @@ mod reader;
 mod report;
 pub mod role;
 mod schemas;
+pub mod script;
 pub mod start_order;
 mod text;
 pub mod topics;
@@ -42,6 +46,7 @@ mod windows;
 pub use algorithms::{Algorithm, AlgorithmKind, Settings, algorithms_document};
 pub use calculate::{AlgorithmRun, Calculate, ResultField, Score};
 pub use connector::{Connector, Direction};
+pub use determinism::{Dependence, Finding, Verdict, WindowFindings};
 pub use diag::{Diagnostic, Diagnostics, Severity};
 pub use geofence::{Distance, Geofence, GeofenceOutput, GeometryFields};
 pub use grammar::windows_document;
@@ -49,6 +54,7 @@ pub use kinds::{
     Aggregate, AggregateCall, AggregateFunction, Counter, Join, JoinField, JoinKey, JoinKind, OutputRule, RemoveState,
     Transpose,
 };
+pub use models::models_document;
 pub use parse::parse_project;
 pub use pattern::{Pattern, PatternEvent, PatternField, PatternLogic};
 pub use project::{
@@ -56,6 +62,7 @@ pub use project::{
     SummaryStat, Window, WindowKind,
 };
 pub use role::EdgeRole;
+pub use script::{LuaWindow, ScriptCall, Splitter};
 pub use start_order::{ConnectorEntry, ConnectorGroup, ConnectorState, StartOrder};
 pub use topics::Endpoint;
 

@@ -138,6 +138,7 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
             ],
         );
     }
+    reader.modules = crate::windows::lua::modules(root, reader);
     let name = if template { reader.required(root, "tag") } else { reader.required(root, "name") };
     if let Some(name) = &name {
         check_topic_name("project name", name, root, reader);
@@ -149,7 +150,7 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
     let mut read = Vec::new();
     let mut lines: BTreeMap<String, u32> = BTreeMap::new();
     for element in queries {
-        let query: Option<Query> = query::read(element, index, pubsub, reader);
+        let query: Option<Query> = query::read(element, (index, pubsub, heartbeat_us), reader);
         if let (Some(query), Some(given)) = (query, query::name_of(element, reader)) {
             if let Some(first) = lines.insert(query.name.clone(), reader.report.line(element.range().start)) {
                 reader.report.add(element, crate::report::duplicate("continuous query", &given, first));
@@ -254,7 +255,7 @@ pub(crate) fn check_topic_name(what: &str, name: &crate::text::Text, node: Node<
 
 fn query_elements<'n, 'i>(root: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<Node<'n, 'i>> {
     let mut queries = Vec::new();
-    let modules = "window kinds run compiled expressions";
+    let modules = "the engine runs expressions and the Lua code of windows and modules only";
     for child in root.children().filter(Node::is_element) {
         let name = child.tag_name().name();
         let filled = child.children().any(|child| child.is_element());
@@ -268,13 +269,16 @@ fn query_elements<'n, 'i>(root: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<Node<'
                     }
                 }
             }
-            "properties" | "project-connectors" => {}
-            "mas-modules" | "lua-modules" | "python-modules" | "lua-snippets" | "python-snippets" | "mcp"
-            | "ds-initialize" => {
+            "properties" | "project-connectors" | "lua-modules" => {}
+            "mas-modules" | "python-modules" | "lua-snippets" | "python-snippets" | "mcp" | "ds-initialize" => {
                 if filled {
                     let what = format!("`{name}`");
-                    let draft =
-                        not_supported(tag_span(child), &what, modules, "express the step with EEL in a compute window");
+                    let draft = not_supported(
+                        tag_span(child),
+                        &what,
+                        modules,
+                        "express the step with EEL in a compute window, or in a Lua window",
+                    );
                     reader.report.add(child, draft);
                 }
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mesh_event::{FieldType, Schema};
 use mesh_expr::Program;
+use mesh_script::Script;
 
 /// One pattern of a pattern window.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Pattern {
     pub times: Vec<Option<usize>>,
     /// One for each non-key field of the window's schema, in schema order.
     pub fields: Vec<PatternField>,
+    /// The script with the functions of its events.
+    pub script: Option<Script>,
 }
 
 /// An event of a pattern.
@@ -39,6 +42,9 @@ pub struct PatternEvent {
     pub tests: Vec<Program>,
     /// What the tests run over: the input's fields, then every variable.
     pub scope: Arc<Schema>,
+    /// The function of the pattern's script that decides, in the place of a condition. It gets the event and a table
+    /// that belongs to the instance.
+    pub function: Option<String>,
     /// Fields of the event that are kept until the pattern is complete.
     pub keeps: Vec<usize>,
     /// Their shape: what field programs run over.

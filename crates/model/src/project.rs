@@ -12,6 +12,7 @@ use crate::geofence::Geofence;
 use crate::kinds::{Aggregate, Counter, Join, OutputRule, RemoveState, Transpose};
 use crate::pattern::Pattern;
 use crate::role::EdgeRole;
+use crate::script::{LuaWindow, ScriptCall, Splitter};
 use crate::start_order::StartOrder;
 
 /// A checked project.
@@ -87,7 +88,7 @@ pub struct Window {
     /// What becomes of its output before it leaves.
     pub output: OutputRule,
     /// A number for each event it puts out: the slot it goes to.
-    pub splitter: Option<Program>,
+    pub splitter: Option<Splitter>,
     /// Its connectors in file order.
     pub connectors: Vec<Connector>,
     /// Line in the file, from 1.
@@ -122,6 +123,10 @@ pub enum WindowKind {
         /// The condition, over the input's fields.
         condition: Program,
     },
+    /// Passes rows for which a script says so.
+    LuaFilter(Box<ScriptCall>),
+    /// Events that a script makes.
+    Lua(Box<LuaWindow>),
     /// Computes the non-key fields.
     Compute {
         /// One program per non-key field of the window's schema, in schema order, over the input's fields.
@@ -179,7 +184,8 @@ impl WindowKind {
         match self {
             WindowKind::Source { .. } => "window-source",
             WindowKind::Copy => "window-copy",
-            WindowKind::Filter { .. } => "window-filter",
+            WindowKind::Filter { .. } | WindowKind::LuaFilter(_) => "window-filter",
+            WindowKind::Lua(_) => "window-lua",
             WindowKind::Compute { .. } => "window-compute",
             WindowKind::Functional { .. } => "window-functional",
             WindowKind::Summary { .. } | WindowKind::Calculate(_) => "window-calculate",

@@ -27,7 +27,11 @@ struct RawEdge<'n, 'i> {
 }
 
 /// Reads a query; `None` when nothing useful can be said about it.
-pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, reader: &Reader<'_>) -> Option<Query> {
+pub(crate) fn read(
+    node: Node<'_, '_>,
+    (index, pubsub, heartbeat_us): (Option<Index>, PubSub, i64),
+    reader: &Reader<'_>,
+) -> Option<Query> {
     let template = node.has_tag_name("template");
     if template {
         reader.check_attributes(node, &[&["tag", "input-windows", "output-windows", "id", "layout"]]);
@@ -63,6 +67,7 @@ pub(crate) fn read(node: Node<'_, '_>, index: Option<Index>, pubsub: PubSub, rea
         complete,
         index: own_index.or(index).unwrap_or(Index::Ordered),
         pubsub,
+        heartbeat_us,
         reader,
         schemas: Default::default(),
     };

@@ -16,6 +16,8 @@ pub(crate) struct Reader<'a> {
     /// Properties of the project, then those of the deployment.
     pub project_properties: BTreeMap<String, String>,
     pub properties: &'a BTreeMap<String, String>,
+    /// Modules of the project's scripts.
+    pub modules: Vec<mesh_script::Module>,
     /// Unknown `@NAME@` that were reported.
     unknown: RefCell<BTreeSet<String>>,
 }
@@ -26,7 +28,14 @@ pub(crate) const IGNORED: [&str; 4] = ["description", "metadata", "meta", "layou
 impl<'a> Reader<'a> {
     pub fn new(xml: &'a str, file: &'a str, properties: &'a BTreeMap<String, String>) -> Reader<'a> {
         let report = Reporter::new(file, xml);
-        Reader { xml, report, project_properties: BTreeMap::new(), properties, unknown: RefCell::default() }
+        Reader {
+            xml,
+            report,
+            project_properties: BTreeMap::new(),
+            properties,
+            modules: Vec::new(),
+            unknown: RefCell::default(),
+        }
     }
 
     fn substituted(&self, node: Node<'_, '_>, text: &Text) -> Text {

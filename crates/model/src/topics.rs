@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_event::Schema;
 
-use crate::{Connector, Direction, Project, Query, Transpose, Window, WindowKind};
+use crate::{Connector, Direction, Project, Query, Splitter, Transpose, Window, WindowKind};
 
 /// A window that has a topic.
 #[derive(Debug, Clone, Copy)]
@@ -108,14 +108,24 @@ impl Project {
             };
             by_kind
                 || expressions_read_clock(window)
+                || matches!(&window.kind, WindowKind::Lua(lua) if lua.heartbeat.is_some())
                 || window.retention.is_some_and(|retention| retention.uses_clock())
                 || window.output.pulse_us.is_some()
         })
     }
 }
 
-fn expressions_read_clock(window: &Window) -> bool {
+/// True when expressions, functions or scripts of a window read the clock.
+pub(crate) fn expressions_read_clock(window: &Window) -> bool {
+    if window.splitter.as_ref().is_some_and(Splitter::reads_clock) {
+        return true;
+    }
     match &window.kind {
+        WindowKind::LuaFilter(call) => call.script.reads_clock(),
+        WindowKind::Lua(lua) => lua.call.script.reads_clock(),
+        WindowKind::Pattern(patterns) => {
+            patterns.iter().filter_map(|pattern| pattern.script.as_ref()).any(mesh_script::Script::reads_clock)
+        }
         WindowKind::Filter { condition } => condition.reads_clock(),
         WindowKind::Compute { fields, .. } => fields.iter().any(mesh_expr::Program::reads_clock),
         WindowKind::Functional { code, .. } => code.reads_clock(),

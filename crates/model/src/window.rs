@@ -15,9 +15,11 @@ use crate::query::RawWindow;
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
 use crate::role::EdgeRole;
+use crate::script::Splitter;
 use crate::text::Text;
+use crate::windows::initialize::initialize;
 use crate::windows::{
-    aggregate, calculate, compute, functional, geofence, join, learn, pattern, shape, source, transpose,
+    aggregate, calculate, compute, functional, geofence, join, learn, lua, pattern, shape, source, transpose,
 };
 
 /// A query while its windows are read.
@@ -30,6 +32,8 @@ pub(crate) struct Place<'q, 'n, 'i> {
     /// Index of windows without their own.
     pub index: Index,
     pub pubsub: PubSub,
+    /// Time between clock ticks.
+    pub heartbeat_us: i64,
     pub reader: &'q Reader<'q>,
     /// Schemas found so far by position; `None` for a window whose schema is wrong, which was reported.
     pub schemas: RefCell<BTreeMap<usize, Option<Arc<Schema>>>>,
@@ -124,6 +128,7 @@ fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> 
     match tag {
         "window-copy" => Some(WindowKind::Copy),
         "window-filter" => compute::filter(reading),
+        "window-lua" => lua::kind(reading),
         "window-compute" => compute::compute(reading),
         "window-functional" => functional::kind(reading),
         "window-union" => Some(shape::union(reading)),
@@ -155,17 +160,22 @@ fn output_rule(node: Node<'_, '_>, reader: &Reader<'_>) -> OutputRule {
 }
 
 /// The splitter of a window: a program over its output.
-fn splitter(reading: &Reading<'_, '_, '_>) -> Option<mesh_expr::Program> {
+fn splitter(reading: &Reading<'_, '_, '_>) -> Option<Splitter> {
     let Reading { node, reader, schema, .. } = *reading;
+    if let Some(element) = reader.child(node, "splitter-lua") {
+        return lua::splitter(element, schema, reader);
+    }
     let element = reader.child(node, "splitter-expr")?;
-    crate::schemas::refuse_initializer(element, reader);
+    let mut scope = mesh_expr::Scope::new(schema);
+    let initialized = initialize(element, &mut scope, reader);
     let Some(expression) = reader.child(element, "expression") else {
         let draft = Draft::error("no-expression", tag_span(element), "`splitter-expr` has no expression")
             .help("add <expression>: it gives the number of the slot, from 0");
         reader.report.add(element, draft);
         return None;
     };
-    compute::program(expression, &mesh_expr::Scope::new(schema), reader).map(|(program, _)| program)
+    let (program, _) = compute::program(expression, &scope, reader)?;
+    initialized.then_some(Splitter::Program(program))
 }
 
 fn check_children(node: Node<'_, '_>, known: &[&str], reader: &Reader<'_>) {
@@ -176,8 +186,8 @@ fn check_children(node: Node<'_, '_>, known: &[&str], reader: &Reader<'_>) {
             reader.unknown_element(child, known);
         }
     }
-    for plug in node.children().filter(|child| matches!(child.tag_name().name(), "splitter-plug" | "splitter-lua")) {
-        let because = "scripts and plug-ins come with a later version";
+    for plug in node.children().filter(|child| child.has_tag_name("splitter-plug")) {
+        let because = "plug-ins are binary parts of the original engine";
         let what = format!("`{}`", plug.tag_name().name());
         let draft = not_supported(tag_span(plug), &what, because, "give the slot with a <splitter-expr>");
         reader.report.add(plug, draft);

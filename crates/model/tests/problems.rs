@@ -281,7 +281,7 @@ fn windows_that_are_not_there() {
             4 | <window-fliter name='w'/>
               |  ^^^^^^^^^^^^^ no such window type
               = in: project[p]/contquery[q]/window-fliter[w]
-              = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose
+              = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-lua, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose
 
             1 error, 0 warnings
         "#]],
@@ -309,7 +309,7 @@ fn windows_that_are_not_there() {
             4 | <windowcopy name='w'/>
               |  ^^^^^^^^^^ no such window type
               = in: project[p]/contquery[q]/windowcopy[w]
-              = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose
+              = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-lua, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose
 
             1 error, 0 warnings
         "#]],
@@ -668,16 +668,15 @@ fn expressions() {
     window(
         "<window-filter name='w'><code>return true</code></window-filter>",
         expect![[r#"
-        error[not-supported]: not supported yet: `code`, because scripts and plug-ins come with a later version
-         --> p.xml:4:26
-          |
-        4 | <window-filter name='w'><code>return true</code></window-filter>
-          |                          ^^^^
-          = in: project[p]/contquery[q]/window-filter[w]/code
-          = help: write the step as an expression (EEL)
+            error[script]: code: there is no function `filter`, which the window calls
+             --> p.xml:4:26
+              |
+            4 | <window-filter name='w'><code>return true</code></window-filter>
+              |                          ^^^^
+              = in: project[p]/contquery[q]/window-filter[w]/code
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
     let compute = |fields: &str, output: &str| {
         format!(
@@ -1314,16 +1313,16 @@ fn files_that_are_no_projects() {
     whole(
         &script,
         expect![[r#"
-        error[not-supported]: not supported yet: `python-modules`, because window kinds run compiled expressions
-         --> p.xml:1:20
-          |
-        1 | <project name='p'><python-modules><python-module name='m'/></python-modules><contqueries><contquery name='q'>
-          |                    ^^^^^^^^^^^^^^
-          = in: project[p]/python-modules
-          = help: express the step with EEL in a compute window
+            error[not-supported]: not supported yet: `python-modules`, because the engine runs expressions and the Lua code of windows and modules only
+             --> p.xml:1:20
+              |
+            1 | <project name='p'><python-modules><python-module name='m'/></python-modules><contqueries><contquery name='q'>
+              |                    ^^^^^^^^^^^^^^
+              = in: project[p]/python-modules
+              = help: express the step with EEL in a compute window, or in a Lua window
 
-        1 error, 0 warnings
-    "#]],
+            1 error, 0 warnings
+        "#]],
     );
 }
 

@@ -236,7 +236,7 @@ impl Executor {
         if run.block.is_empty() {
             return;
         }
-        let slots = self.nodes[node].slots(&run);
+        let slots = self.nodes[node].slots(&run, self.clock);
         for target in 0..self.nodes[node].targets.len() {
             let Target { node: target, side, slot } = self.nodes[node].targets[target];
             debug_assert!(target > node, "windows stand in topological order");
@@ -274,6 +274,13 @@ impl Executor {
     /// Appends the running digest of every window's output, in the order of [`Executor::window_names`].
     pub fn digests(&self, into: &mut Vec<u64>) {
         into.extend(self.nodes.iter().map(Node::digest_value));
+    }
+
+    /// What expressions and scripts wrote for the log since the last call, with the window's position; scripts' errors
+    /// are among it. It is no state: a replica that replays writes it again.
+    pub fn take_messages(&mut self) -> Vec<(usize, String)> {
+        let each = |(at, node): (usize, &mut Node)| node.take_messages().into_iter().map(move |text| (at, text));
+        self.nodes.iter_mut().enumerate().flat_map(each).collect()
     }
 
     /// `query/window` of every window in model order.

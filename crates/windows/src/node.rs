@@ -19,7 +19,6 @@ pub(crate) struct Node {
     /// What is done to the output of the operator.
     pub outlet: Option<Outlet>,
     pub splitter: Option<Splitter>,
-    pub splitter_errors: u64,
     pub digest: Digest,
     /// Input that waits. Paths that fork and meet again meet here, event by event: what an input event caused on one
     /// path, then what it caused on the next.
@@ -69,10 +68,14 @@ impl Node {
         }
     }
 
-    pub(crate) fn slots(&mut self, run: &Run) -> Option<Slots> {
-        let (slots, errors) = self.splitter.as_ref()?.slots(&run.block);
-        self.splitter_errors += errors;
-        Some(slots)
+    pub(crate) fn slots(&mut self, run: &Run, clock: Clock) -> Option<Slots> {
+        self.splitter.as_mut().map(|splitter| splitter.slots(&run.block, clock))
+    }
+
+    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+        let mut messages = self.operator.take_messages();
+        messages.extend(self.splitter.as_mut().map(Splitter::take_messages).unwrap_or_default());
+        messages
     }
 
     pub(crate) fn kind(&self) -> (&'static str, u16) {
@@ -88,7 +91,9 @@ impl Node {
         if let Some(outlet) = &self.outlet {
             outlet.save(to);
         }
-        to.put(&self.splitter_errors);
+        if let Some(splitter) = &self.splitter {
+            splitter.save(to);
+        }
         self.digest.save(to);
     }
 
@@ -100,7 +105,9 @@ impl Node {
         if let Some(outlet) = &mut self.outlet {
             outlet.restore(from)?;
         }
-        self.splitter_errors = from.get()?;
+        if let Some(splitter) = &mut self.splitter {
+            splitter.restore(from)?;
+        }
         self.digest.restore(from)
     }
 
@@ -124,7 +131,7 @@ impl Node {
             bytes: held.bytes,
             events_out: self.digest.rows(),
             bad_events: held.bad_events + self.ingest.as_ref().map_or(0, Ingest::bad_events),
-            expression_errors: held.expression_errors + self.splitter_errors,
+            expression_errors: held.expression_errors + self.splitter.as_ref().map_or(0, Splitter::errors),
         }
     }
 }

@@ -13,11 +13,12 @@ use crate::ops::calculate::Calculate;
 use crate::ops::calculate::summary::Summary;
 use crate::ops::compute::Compute;
 use crate::ops::counter::Count;
-use crate::ops::filter::Filter;
+use crate::ops::filter::{Condition, Filter};
 use crate::ops::functional::Functional;
 use crate::ops::geofence::{GEOMETRY, Geofence, POSITION};
 use crate::ops::join::{Join, LEFT, RIGHT};
 use crate::ops::keep::{KeepQueue, KeepTable};
+use crate::ops::lua::{Asked, Lua};
 use crate::ops::pattern::Pattern;
 use crate::ops::remove_state::Remove;
 use crate::ops::score::{DATA, MODEL, Score};
@@ -171,8 +172,7 @@ fn plan_query(project: &str, query: &Query, first: usize, nodes: &mut Vec<Node>)
             ingest,
             operator,
             outlet,
-            splitter: window.splitter.as_ref().map(Splitter::new),
-            splitter_errors: 0,
+            splitter: window.splitter.as_ref().map(|splitter| Splitter::new(splitter, &window.schema, &seed)),
             digest: Digest::new(&coverage),
             pending: Sides::default(),
             targets: targets.collect(),
@@ -220,12 +220,21 @@ fn plan_window(
     let all = || Coverage { opcodes: true, columns: (0..schema.fields().len()).collect() };
     match &window.kind {
         WindowKind::Source { .. } | WindowKind::Copy => plan_keep(window, input),
-        WindowKind::Filter { condition } => {
+        WindowKind::Filter { .. } | WindowKind::LuaFilter(_) => {
+            let condition = match &window.kind {
+                WindowKind::LuaFilter(call) => Condition::Script(Box::new(Asked::new(call, schema, place.seed))),
+                WindowKind::Filter { condition } => Condition::program(condition, place.seed),
+                _ => unreachable!("the arm is for filters"),
+            };
             let coverage = Coverage { opcodes: true, columns: schema.keys().to_vec() };
             // On inserts alone the past does not matter: each row passes or does not, once.
             let stateful = window.index != Index::None && !input.insert_only;
             let new = if stateful { Filter::stateful } else { Filter::stateless };
-            (Box::new(new(schema, condition, place.seed)), coverage, Stream { exact: input.exact || stateful, ..input })
+            (Box::new(new(schema, condition)), coverage, Stream { exact: input.exact || stateful, ..input })
+        }
+        WindowKind::Lua(spec) => {
+            let lua = Lua::new(schema, spec, place.input_schema(0), place.seed);
+            (Box::new(lua), all(), Stream { insert_only: false, unique: false, exact: false })
         }
         WindowKind::Compute { fields, keys } => {
             let compute = Compute::new(schema, keys, fields, place.seed);
@@ -292,8 +301,9 @@ fn plan_window(
             (Box::new(join), all(), Stream { insert_only: false, unique: false, exact: false })
         }
         WindowKind::Pattern(patterns) => {
-            let inputs = place.query.edges.iter().filter(|edge| edge.target == place.position).count();
-            (Box::new(Pattern::new(schema, patterns, inputs, place.seed.to_owned())), all(), Stream::IDEAL)
+            let edges = place.query.edges.iter().filter(|edge| edge.target == place.position);
+            let inputs: Vec<_> = edges.map(|edge| Arc::clone(&place.query.windows[edge.source].schema)).collect();
+            (Box::new(Pattern::new(schema, patterns, &inputs, place.seed.to_owned())), all(), Stream::IDEAL)
         }
         WindowKind::Geofence(spec) => {
             let geofence = Geofence::new(schema, spec, place.input_schema(GEOMETRY));

@@ -1,27 +1,90 @@
 //! Splitters: which events of a window go along which edges.
 
-use mesh_event::{Block, Column, ColumnData, FieldType, Opcode, Schema};
-use mesh_expr::Program;
 use std::sync::Arc;
 
+use mesh_event::{Block, Column, ColumnBuilder, ColumnData, FieldType, Opcode, Schema};
+use mesh_expr::{Program, State};
+use mesh_model::Splitter as Spec;
+
 use crate::columns::RowRef;
+use crate::ops::lua::Asked;
+use crate::ops::{Clock, restore_memory, seed_of};
 use crate::run::{Emitter, Run, is_pair};
+use crate::state::{Damage, Reader, Writer};
 
 /// A window's splitter: a number for each event, the slot it goes to. A negative number means all slots; without a
 /// number (null) an event goes only where edges name no slot.
-pub(crate) struct Splitter {
-    slot: Program,
+pub(crate) enum Splitter {
+    Program { slot: Program, memory: State, errors: u64 },
+    Script(Box<Asked>),
 }
 
 impl Splitter {
-    pub(crate) fn new(slot: &Program) -> Splitter {
-        Splitter { slot: slot.clone() }
+    /// `place`: where the window stands.
+    pub(crate) fn new(slot: &Spec, schema: &Schema, place: &str) -> Splitter {
+        let place = format!("{place}splitter");
+        match slot {
+            Spec::Program(slot) => {
+                Splitter::Program { slot: slot.clone(), memory: State::new(seed_of(&place)), errors: 0 }
+            }
+            Spec::Script(call) => Splitter::Script(Box::new(Asked::new(call, schema, &place))),
+        }
     }
 
-    /// The slots of a run's events, and how many had none because of a run-time error.
-    pub(crate) fn slots(&self, block: &Block) -> (Slots, u64) {
-        let evaluated = self.slot.eval(block, FieldType::Int64);
-        (Slots(evaluated.column), evaluated.errors.count)
+    /// The slots of a run's events.
+    pub(crate) fn slots(&mut self, block: &Block, clock: Clock) -> Slots {
+        match self {
+            Splitter::Program { slot, memory, errors } => {
+                memory.set_clock(clock.get());
+                let mut evaluated = Program::eval_all(&[(slot, FieldType::Int64)], block, memory);
+                let evaluated = evaluated.pop().expect("one result for one program");
+                *errors += evaluated.errors.count;
+                Slots(evaluated.column)
+            }
+            Splitter::Script(asked) => {
+                asked.work.set_clock(clock);
+                let mut numbers = ColumnBuilder::new(FieldType::Int64, block.len());
+                for row in 0..block.len() {
+                    if !asked.number(block, row).is_some_and(|number| numbers.push_i64(number)) {
+                        numbers.push_null();
+                    }
+                }
+                Slots(Arc::new(numbers.finish()))
+            }
+        }
+    }
+
+    /// Events that had no slot because of a run-time error.
+    pub(crate) fn errors(&self) -> u64 {
+        match self {
+            Splitter::Program { errors, .. } => *errors,
+            Splitter::Script(asked) => asked.work.errors,
+        }
+    }
+
+    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+        match self {
+            Splitter::Program { memory, .. } => memory.take_messages(),
+            Splitter::Script(asked) => asked.work.take_messages(),
+        }
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        match self {
+            Splitter::Program { memory, errors, .. } => to.put(&(*errors, memory.save())),
+            Splitter::Script(asked) => asked.work.save(to),
+        }
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        match self {
+            Splitter::Program { memory, errors, .. } => {
+                let saved: Vec<u8>;
+                (*errors, saved) = from.get()?;
+                restore_memory(memory, &saved)
+            }
+            Splitter::Script(asked) => asked.work.restore(from),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use support::scenario::{invariant, project, run, steps_of_two};
 use support::{block_of, schema};
 
 /// Name, attributes of the sources, windows, edges.
-const CASES: [(&str, &str, &str, &str); 25] = [
+const CASES: [(&str, &str, &str, &str); 29] = [
     ("union", "", "<window-union name='u'/>", "<edge source='a b' target='u'/>"),
     ("lenient union", "", "<window-union name='u' strict='false'/>", "<edge source='a b' target='u'/>"),
     ("passing union", "index='pi_EMPTY'", "<window-union name='u' index='pi_EMPTY'/>", "<edge source='a b' target='u'/>"),
@@ -86,6 +86,25 @@ const CASES: [(&str, &str, &str, &str); 25] = [
         "<edge source='a' target='s1 s2 c h d w g n sst r tok'/>"),
     ("train and score", "", LEARN, "<edge source='a' target='k d l g v u'/><edge source='a b' target='s'/>
         <edge source='k d l g v' target='s' role='model'/><edge source='u' target='s'/>"),
+    ("lua", "", LUA, "<edge source='a b' target='l'/>"),
+    ("lua filter of held rows", "", "<window-filter name='f' func='passes'><code>local seen = {}
+        function passes(e, context) seen[e.name or ''] = (seen[e.name or ''] or 0) + 1
+        context.calls = (context.calls or 0) + 1 return (seen[e.name or ''] + context.calls) % 3 > 0 end</code></window-filter>",
+        "<edge source='a' target='f'/>"),
+    ("lua pattern", "index='pi_EMPTY' insert-only='true'", "<window-pattern name='p'><schema-string>k*:int64,first:int64,
+        last:int64</schema-string><patterns><pattern index='name'><lua-events><event source='a' name='x' func='first'/>
+        <event source='b' name='y' func='second'/></lua-events><code>
+        function first(e, c) c.id = e.id c.tries = 0 return (e.x or 0) > 0 end
+        function second(e, c) c.tries = c.tries + 1 return c.tries == 2 or e.id == c.id end</code>
+        <logic>fby{6 microseconds}(x, y)</logic><output><field-selection node='x' name='id'/>
+        <field-selection node='y' name='id'/></output></pattern></patterns></window-pattern>",
+        "<edge source='a b' target='p'/>"),
+    ("remembering slots", "", "<window-filter name='f'><expression>true</expression><splitter-lua function='slot'><code>
+        local n = 0 function slot(e) n = n + 1 return (n + e.id) % 3 end</code></splitter-lua></window-filter>
+        <window-filter name='g'><expression>true</expression><splitter-expr><expr-initialize><initializer type='integer'>
+        integer n n=0</initializer></expr-initialize><expression>n = n + 1 return n % 3</expression></splitter-expr>
+        </window-filter><window-copy name='s0'/><window-copy name='s1'/>",
+        "<edge source='a' target='f g'/><edge source='f' target='s0' slot='0'/><edge source='g' target='s1' slot='1'/>"),
     ("outlets", "", "<window-copy name='i' output-insert-only='true'/><window-copy name='u' collapse-updates='true'/>
         <window-copy name='p' pulse-interval='5 microseconds'/>", "<edge source='a' target='i u p'/>"),
 ];
@@ -234,6 +253,29 @@ const LEARN: &str = "
     <online algorithm='SVM'><input-map><properties><property name='inputs'>id</property></properties></input-map>
     <output-map><properties><property name='yPredictOut'>v</property><property name='marginOut'>vm</property></properties></output-map></online>
     </models></window-score>";
+
+const LUA: &str = "<window-lua name='l' events='make' init='begin' heartbeat='beat' process-blocks='true'>
+    <schema-string>id*:int64,n*:int32,at:stamp,name:string,text:string,r:double</schema-string><copy>id,at,name</copy><code>
+    <![CDATA[
+    local n, recent = 0, {}
+    function begin(context) context.beats = 0 end
+    function make(e, context)
+      n = n + 1
+      recent[e.name or ''] = { e.id, n, e._opcode }
+      if #recent > 0 then error('never') end
+      if e.x == 1 then error('no ones: ' .. n) end
+      local words = {}
+      for k, v in pairs(recent) do words[#words + 1] = k .. '=' .. table.concat(v, '/') end
+      table.sort(words, function(a, b) return a > b end)
+      local one = { n = 1, text = table.concat(words, ' '), r = math.random() }
+      if n % 3 > 0 then return one end
+      return { one, { n = 2, text = esp_getGuids(1)[1], r = os.time() + os.clock(), _opcode = 'upsert' }, { id = 7 } }
+    end
+    function beat(context)
+      context.beats = context.beats + 1
+      return { id = -context.beats, n = n, text = esp_toString(recent), r = esp_getSystemMicro() }
+    end
+    ]]></code></window-lua>";
 
 #[test]
 fn every_case_is_a_project() {

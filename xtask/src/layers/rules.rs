@@ -6,7 +6,7 @@ use super::graph::{Crate, Graph};
 /// Layers from the bottom up; an arrow may only point to a lower one.
 const LAYERS: &[&[&str]] = &[
     &["mesh-proto", "mesh-event"],
-    &["mesh-expr", "mesh-model", "mesh-windows", "mesh-replication"],
+    &["mesh-expr", "mesh-script", "mesh-model", "mesh-windows", "mesh-replication"],
     &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-snapshot", "mesh-adapter", "mesh-candidate", "mesh-sim"],
     &[
         "mesh-engine",
@@ -23,6 +23,8 @@ const LAYERS: &[&[&str]] = &[
 const ALLOWED_WITHIN: &[(&str, &str)] = &[
     ("mesh-event", "mesh-proto"),
     ("mesh-model", "mesh-expr"),
+    ("mesh-model", "mesh-script"),
+    ("mesh-windows", "mesh-script"),
     ("mesh-windows", "mesh-model"),
     ("mesh-windows", "mesh-expr"),
     ("mesh-adapter", "mesh-bus"),
@@ -32,7 +34,7 @@ const ALLOWED_WITHIN: &[(&str, &str)] = &[
 const SERVICES: usize = 3;
 
 /// Crates without clock, threads, random numbers and I/O: their output is a function of their input.
-pub const PURE: &[&str] = &["mesh-event", "mesh-expr", "mesh-model", "mesh-windows", "mesh-replication"];
+pub const PURE: &[&str] = &["mesh-event", "mesh-expr", "mesh-script", "mesh-model", "mesh-windows", "mesh-replication"];
 
 /// Dependencies that only some crates may name in their manifests.
 struct Reserved {

@@ -10,6 +10,7 @@ use crate::report::{Draft, not_supported, tag_span};
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::initialize::initialize;
+use crate::windows::lua;
 
 /// Scripts and plug-ins in the place of expressions.
 const CODE: [&str; 4] = ["code", "plugin", "field-plug", "context-plugin"];
@@ -54,7 +55,7 @@ fn refuse_code(node: Node<'_, '_>, reader: &Reader<'_>) -> bool {
     let mut refused = false;
     for child in node.children().filter(|child| CODE.contains(&child.tag_name().name())) {
         let what = format!("`{}`", child.tag_name().name());
-        let because = "scripts and plug-ins come with a later version";
+        let because = "plug-ins are binary, and scripts belong into a Lua window";
         reader
             .report
             .add(child, not_supported(tag_span(child), &what, because, "write the step as an expression (EEL)"));
@@ -69,6 +70,9 @@ pub(crate) fn filter(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let input = reading.input?;
     let mut scope = Scope::new(input);
     let initialized = initialize(node, &mut scope, reader);
+    if reader.child(node, "code").is_some() {
+        return lua::filter(node, input, reader);
+    }
     let refused = refuse_code(node, reader);
     let Some(element) = reader.child(node, "expression") else {
         if !refused {

@@ -10,6 +10,7 @@ pub(crate) mod geofence;
 pub(crate) mod initialize;
 pub(crate) mod join;
 pub(crate) mod learn;
+pub(crate) mod lua;
 pub(crate) mod pattern;
 pub(crate) mod shape;
 pub(crate) mod source;

@@ -100,6 +100,10 @@ impl Operator for Compute {
         Held { expression_errors: self.errors, ..Held::default() }
     }
 
+    fn take_messages(&mut self) -> Vec<String> {
+        self.memory.take_messages()
+    }
+
     fn kind(&self) -> &'static str {
         "compute"
     }

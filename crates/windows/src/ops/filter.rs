@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Opcode, Schema};
+use mesh_event::{Block, Opcode, Schema};
 use mesh_expr::{Program, State};
 
+use super::lua::Asked;
 use super::{Clock, Held, Operator, restore_memory, seed_of};
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run, is_pair};
@@ -20,32 +21,53 @@ use crate::store::Table;
 /// index the condition is asked about every event as it comes.
 pub(crate) struct Filter {
     schema: Arc<Schema>,
-    condition: Program,
+    condition: Condition,
     passed: Option<Table>,
     keep: Vec<bool>,
-    memory: State,
-    errors: u64,
+}
+
+/// What says which rows pass.
+pub(crate) enum Condition {
+    Program { program: Program, memory: State, errors: u64 },
+    Script(Box<Asked>),
+}
+
+impl Condition {
+    /// An expression. `place`: where the window stands.
+    pub(crate) fn program(program: &Program, place: &str) -> Condition {
+        Condition::Program { program: program.clone(), memory: State::new(seed_of(place)), errors: 0 }
+    }
+
+    fn keep(&mut self, block: &Block, clock: Clock, keep: &mut Vec<bool>) {
+        match self {
+            Condition::Program { program, memory, errors } => {
+                memory.set_clock(clock.get());
+                *errors += program.eval_filter_in(block, keep, memory).count;
+            }
+            Condition::Script(asked) => {
+                asked.work.set_clock(clock);
+                asked.keep(block, keep);
+            }
+        }
+    }
 }
 
 impl Filter {
     /// A filter that holds no rows.
-    pub(crate) fn stateless(schema: &Arc<Schema>, condition: &Program, seed: &str) -> Filter {
-        let memory = State::new(seed_of(seed));
-        let schema = Arc::clone(schema);
-        Filter { schema, condition: condition.clone(), passed: None, keep: Vec::new(), memory, errors: 0 }
+    pub(crate) fn stateless(schema: &Arc<Schema>, condition: Condition) -> Filter {
+        Filter { schema: Arc::clone(schema), condition, passed: None, keep: Vec::new() }
     }
 
     /// A filter that holds the rows that passed.
-    pub(crate) fn stateful(schema: &Arc<Schema>, condition: &Program, seed: &str) -> Filter {
-        Filter { passed: Some(Table::new(schema, None)), ..Filter::stateless(schema, condition, seed) }
+    pub(crate) fn stateful(schema: &Arc<Schema>, condition: Condition) -> Filter {
+        Filter { passed: Some(Table::new(schema, None)), ..Filter::stateless(schema, condition) }
     }
 }
 
 impl Operator for Filter {
     fn process(&mut self, run: Run, clock: Clock) -> Run {
         let mut keep = std::mem::take(&mut self.keep);
-        self.memory.set_clock(clock.get());
-        self.errors += self.condition.eval_filter_in(&run.block, &mut keep, &mut self.memory).count;
+        self.condition.keep(&run.block, clock, &mut keep);
         self.keep = keep;
         if let Some(passed) = &mut self.passed {
             return passed.process(intents(&self.schema, &self.keep, &run), clock);
@@ -55,24 +77,48 @@ impl Operator for Filter {
 
     fn held(&self) -> Held {
         let held = self.passed.as_ref().map_or(Held::default(), Table::held);
-        Held { expression_errors: self.errors, ..held }
+        let expression_errors = match &self.condition {
+            Condition::Program { errors, .. } => *errors,
+            Condition::Script(asked) => asked.work.errors,
+        };
+        Held { expression_errors, ..held }
+    }
+
+    fn take_messages(&mut self) -> Vec<String> {
+        match &mut self.condition {
+            Condition::Program { memory, .. } => memory.take_messages(),
+            Condition::Script(asked) => asked.work.take_messages(),
+        }
     }
 
     fn kind(&self) -> &'static str {
-        if self.passed.is_some() { "filter-of-held-rows" } else { "filter" }
+        match (&self.condition, &self.passed) {
+            (Condition::Program { .. }, Some(_)) => "filter-of-held-rows",
+            (Condition::Program { .. }, None) => "filter",
+            (Condition::Script(_), Some(_)) => "lua-filter-of-held-rows",
+            (Condition::Script(_), None) => "lua-filter",
+        }
     }
 
     fn save(&self, to: &mut Writer<'_>) {
-        to.put(&(self.errors, self.memory.save()));
+        match &self.condition {
+            Condition::Program { memory, errors, .. } => to.put(&(*errors, memory.save())),
+            Condition::Script(asked) => asked.work.save(to),
+        }
         if let Some(passed) = &self.passed {
             passed.save(to);
         }
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
-        let memory: Vec<u8>;
-        (self.errors, memory) = from.get()?;
-        restore_memory(&mut self.memory, &memory)?;
+        match &mut self.condition {
+            Condition::Program { memory, errors, .. } => {
+                let saved: Vec<u8>;
+                (*errors, saved) = from.get()?;
+                restore_memory(memory, &saved)?;
+            }
+            Condition::Script(asked) => asked.work.restore(from)?,
+        }
         self.passed.as_mut().map_or(Ok(()), |passed| passed.restore(from))
     }
 }

@@ -115,6 +115,10 @@ impl Operator for Functional {
         Held { expression_errors: self.errors, ..Held::default() }
     }
 
+    fn take_messages(&mut self) -> Vec<String> {
+        self.memory.take_messages()
+    }
+
     fn kind(&self) -> &'static str {
         "functional"
     }

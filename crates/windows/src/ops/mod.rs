@@ -9,6 +9,7 @@ pub(crate) mod functional;
 pub(crate) mod geofence;
 pub(crate) mod join;
 pub(crate) mod keep;
+pub(crate) mod lua;
 pub(crate) mod pattern;
 pub(crate) mod remove_state;
 pub(crate) mod score;
@@ -133,6 +134,11 @@ pub(crate) trait Operator: Send {
 
     fn held(&self) -> Held {
         Held::default()
+    }
+
+    /// What its expressions and scripts wrote for the log since the last call.
+    fn take_messages(&mut self) -> Vec<String> {
+        Vec::new()
     }
 
     /// What its state is the state of. Two operators that can do the work of one window have two names: they hold

@@ -56,6 +56,13 @@ impl Writer<'_> {
         self.put(&(length as u64));
     }
 
+    /// What is to be written cannot be: the section fails with this reason.
+    pub(crate) fn refuse(&mut self, why: String) {
+        if self.result.is_ok() {
+            self.result = Err(io::Error::other(why));
+        }
+    }
+
     fn flush(&mut self) {
         if !self.frame.is_empty() && self.result.is_ok() {
             self.hash.update(&self.frame);

@@ -17,6 +17,7 @@ use crate::report::{Draft, duplicate, not_supported, tag_span, unknown_field};
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::compute::{fits, program, report_expression};
+use crate::windows::lua;
 use terms::Term;
 
 /// The windows before the pattern window, in the order of their edges.
@@ -78,22 +79,26 @@ fn check_key(reading: &Reading<'_, '_, '_>) -> bool {
 
 fn pattern(element: Node<'_, '_>, inputs: &Inputs, reading: &Reading<'_, '_, '_>) -> Option<Pattern> {
     let reader = reading.reader;
-    let scripts = element
-        .children()
-        .filter(|child| matches!(child.tag_name().name(), "lua-events" | "python-events" | "code" | "plugin"));
+    let scripts = element.children().filter(|child| matches!(child.tag_name().name(), "python-events" | "plugin"));
     let mut scripted = false;
     for child in scripts {
         let what = format!("`{}`", child.tag_name().name());
-        let because = "scripts come with a later version";
-        reader
-            .report
-            .add(child, not_supported(tag_span(child), &what, because, "write the conditions with EEL in <events>"));
+        let because = "only Lua runs inside the engine";
+        reader.report.add(
+            child,
+            not_supported(
+                tag_span(child),
+                &what,
+                because,
+                "write the conditions with EEL in <events>, or in Lua in <lua-events>",
+            ),
+        );
         scripted = true;
     }
-    let known = ["events", "logic", "output", "timefields"];
+    let known = ["events", "lua-events", "code", "logic", "output", "timefields"];
     for child in element.children().filter(Node::is_element) {
         let tag = child.tag_name().name();
-        let script = matches!(tag, "lua-events" | "python-events" | "code" | "plugin");
+        let script = matches!(tag, "python-events" | "plugin");
         if !known.contains(&tag) && !script && !IGNORED.contains(&tag) {
             reader.unknown_element(child, &known);
         }
@@ -102,6 +107,9 @@ fn pattern(element: Node<'_, '_>, inputs: &Inputs, reading: &Reading<'_, '_, '_>
         return None;
     }
     let (mut events, variables, mut complete) = events(element, inputs, reading);
+    let functions: Vec<String> = events.iter().filter_map(|event| event.function.clone()).collect();
+    let script = if functions.is_empty() { None } else { lua::script(element, functions.clone(), reader) };
+    complete &= functions.is_empty() || script.is_some();
     let names: Vec<String> = events.iter().map(|event| event.name.clone()).collect();
     let logic = logic_of(element, &names, complete, reading);
     let index = index(element, inputs, reading);
@@ -118,6 +126,7 @@ fn pattern(element: Node<'_, '_>, inputs: &Inputs, reading: &Reading<'_, '_, '_>
         index: index.unwrap_or_default(),
         times: times.unwrap_or_default(),
         fields,
+        script,
     })
 }
 
@@ -129,9 +138,13 @@ fn events(
 ) -> (Vec<PatternEvent>, Vec<FieldType>, bool) {
     let reader = reading.reader;
     let (mut found, mut complete): (Vec<(Text, usize, Node<'_, '_>)>, bool) = (Vec::new(), true);
-    let lists = element.children().filter(|child| child.has_tag_name("events"));
+    let lists = element.children().filter(|child| matches!(child.tag_name().name(), "events" | "lua-events"));
     for node in lists.flat_map(|list| list.children()).filter(|child| child.has_tag_name("event")) {
-        reader.check_attributes(node, &[&["name", "source"]]);
+        let lua = node.parent_element().is_some_and(|list| list.has_tag_name("lua-events"));
+        reader.check_attributes(node, &[if lua { &["name", "source", "func"][..] } else { &["name", "source"] }]);
+        if lua && reader.required(node, "func").is_none() {
+            complete = false;
+        }
         let (name, source) = (reader.required(node, "name"), reader.required(node, "source"));
         let (Some(name), Some(source)) = (name, source) else {
             complete = false;
@@ -202,6 +215,7 @@ fn event(
 ) -> Option<PatternEvent> {
     let reader = reading.reader;
     let schema = &inputs.windows[input].1;
+    let function = reader.attribute(node, "func");
     let compile = |range: &std::ops::Range<usize>, scope: &Scope| {
         let part = text.part(range.clone());
         Program::compile(part.as_str(), scope).map_err(|error| report_expression(node, &part, &error, reader)).ok()
@@ -259,6 +273,7 @@ fn event(
         binds,
         tests,
         scope,
+        function: function.map(|function| function.as_str().to_owned()),
         keeps: Vec::new(),
         kept,
     })

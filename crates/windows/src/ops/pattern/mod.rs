@@ -32,12 +32,12 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// `inputs`: number of inputs; `seed` goes into generated text keys.
-    pub(crate) fn new(schema: &Arc<Schema>, patterns: &[Spec], inputs: usize, seed: String) -> Pattern {
+    /// `inputs`: their schemas; `seed` goes into generated text keys.
+    pub(crate) fn new(schema: &Arc<Schema>, patterns: &[Spec], inputs: &[Arc<Schema>], seed: String) -> Pattern {
         Pattern {
             schema: Arc::clone(schema),
-            rules: patterns.iter().map(Rule::new).collect(),
-            inputs,
+            rules: patterns.iter().map(|pattern| Rule::new(pattern, inputs, &seed)).collect(),
+            inputs: inputs.len(),
             next: 0,
             seed,
             bad_events: 0,
@@ -199,8 +199,12 @@ impl Operator for Pattern {
             rows: rows as u64,
             bytes: (words * size_of::<mesh_event::Value>()) as u64,
             bad_events: self.bad_events,
-            expression_errors: self.errors,
+            expression_errors: self.errors + self.rules.iter().map(Rule::script_errors).sum::<u64>(),
         }
+    }
+
+    fn take_messages(&mut self) -> Vec<String> {
+        self.rules.iter_mut().flat_map(Rule::take_messages).collect()
     }
 
     fn kind(&self) -> &'static str {

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mesh_event::{Block, Column, ColumnBuilder, FieldType, Value};
+use mesh_event::{Block, Column, ColumnBuilder, FieldType, Schema, Value};
 use mesh_model::{Pattern, PatternEvent};
+use mesh_script::Rows;
 
 use super::machine::{Machine, Outcome, Progress, UNSTAMPED};
+use crate::ops::Clock;
 use crate::ops::aggregate::same_number;
+use crate::ops::lua::Work;
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 use crate::store::{event_time_us, keys};
@@ -37,6 +40,14 @@ pub(crate) struct Rule {
     next: u64,
     /// Newest time of an event, or of the clock.
     newest: Option<i64>,
+    script: Option<Scripted>,
+}
+
+/// The script of a pattern at work.
+struct Scripted {
+    work: Work,
+    /// How the rows of each input are handed over.
+    rows: Vec<Rows>,
 }
 
 /// What the events of a run are worth to a pattern, worked out for all rows at once.
@@ -49,8 +60,15 @@ pub(crate) struct Looked {
 }
 
 impl Rule {
-    pub(crate) fn new(spec: &Pattern) -> Rule {
+    /// `inputs`: the schemas of the window's inputs; `place`: where the window stands.
+    pub(crate) fn new(spec: &Pattern, inputs: &[Arc<Schema>], place: &str) -> Rule {
+        let script = spec.script.as_ref().map(|script| {
+            let work = Work::new(script, &format!("{place}{}", spec.name));
+            let rows = inputs.iter().map(|schema| work.rows(schema, None)).collect();
+            Scripted { work, rows }
+        });
         Rule {
+            script,
             machine: Machine::new(&spec.logic),
             spec: Arc::new(spec.clone()),
             open: BTreeMap::new(),
@@ -59,6 +77,14 @@ impl Rule {
             next: 0,
             newest: None,
         }
+    }
+
+    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+        self.script.as_mut().map(|script| script.work.take_messages()).unwrap_or_default()
+    }
+
+    pub(crate) fn script_errors(&self) -> u64 {
+        self.script.as_ref().map_or(0, |script| script.work.errors)
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -114,23 +140,45 @@ impl Rule {
         keys::write(&block.columns, self.spec.index.get(input).map_or(&[][..], Vec::as_slice), row, &mut place);
         let place: Arc<[u8]> = place.into();
         let spec = Arc::clone(&self.spec);
-        let here = Here { events: &spec.events, block, row, looked };
+        let here = Here { events: &spec.events, block, row, looked, input };
+        let mut script = self.script.take();
+        if let Some(script) = &mut script {
+            script.work.set_clock(Clock::restored(clock));
+        }
         let mut kept: Vec<Option<Arc<[Value]>>> = vec![None; self.spec.events.len()];
         let waiting: Vec<u64> =
             self.places.get(&place).map(|numbers| numbers.iter().copied().collect()).unwrap_or_default();
         for number in waiting {
             let Some(instance) = self.open.get_mut(&number) else { continue };
             let before = self.machine.deadline(&instance.progress);
-            let outcome = fed(&self.machine, instance, time, &here, &mut kept);
+            let outcome = fed(&self.machine, instance, time, &here, &mut kept, (number, script.as_mut()));
             let after = self.machine.deadline(&instance.progress);
             if before != after {
                 before.map(|before| self.deadlines.remove(&(before, number)));
                 self.deadlines.extend(after.map(|after| (after, number)));
             }
+            if outcome != Outcome::Open
+                && let Some(script) = &mut script
+            {
+                script.work.forget(number);
+            }
             self.ended(number, outcome, into);
         }
+        self.open_instance((time, place), &here, &mut kept, &mut script, into);
+        self.script = script;
+    }
+
+    /// Lets the row at hand open an instance.
+    fn open_instance(
+        &mut self,
+        (time, place): (i64, Arc<[u8]>),
+        here: &Here<'_>,
+        kept: &mut [Option<Arc<[Value]>>],
+        script: &mut Option<Scripted>,
+        into: &mut Vec<Captures>,
+    ) {
         // Only an event that meets some condition can open an instance.
-        if !looked.keep.iter().flatten().any(|keep| keep[row]) && !self.opens_on_absence() {
+        if !here.looked.keep.iter().flatten().any(|keep| keep[here.row]) && !self.opens_on_absence() {
             return;
         }
         let mut instance = Instance {
@@ -139,10 +187,15 @@ impl Rule {
             captures: vec![None; self.spec.events.len()],
             place: Arc::clone(&place),
         };
-        match fed(&self.machine, &mut instance, time, &here, &mut kept) {
+        let number = self.next;
+        let outcome = fed(&self.machine, &mut instance, time, here, kept, (number, script.as_mut()));
+        let opened = outcome == Outcome::Open && self.machine.has_begun(&instance.progress);
+        if let (Some(script), false) = (script, opened) {
+            script.work.forget(number);
+        }
+        match outcome {
             Outcome::Done if instance.captures.iter().any(Option::is_some) => into.push(instance.captures),
-            Outcome::Open if self.machine.has_begun(&instance.progress) => {
-                let number = self.next;
+            Outcome::Open if opened => {
                 self.next += 1;
                 self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
                 self.places.entry(place).or_default().insert(number);
@@ -196,6 +249,11 @@ impl Rule {
             let outcome = self.machine.pass_time(&mut instance.progress, now);
             let after = self.machine.deadline(&instance.progress).filter(|_| outcome == Outcome::Open);
             self.deadlines.extend(after.map(|after| (after, number)));
+            if outcome != Outcome::Open
+                && let Some(script) = &mut self.script
+            {
+                script.work.forget(number);
+            }
             self.ended(number, outcome, into);
         }
     }
@@ -232,6 +290,9 @@ impl Rule {
 
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
         to.put(&(self.next, self.newest));
+        if let Some(script) = &self.script {
+            script.work.save(to);
+        }
         to.length(self.open.len());
         for (number, instance) in &self.open {
             to.put(number);
@@ -245,6 +306,9 @@ impl Rule {
 
     pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
         (self.next, self.newest) = from.get()?;
+        if let Some(script) = &mut self.script {
+            script.work.restore(from)?;
+        }
         let (instances, _) = from.length()?;
         let shape = self.machine.fresh().len();
         for _ in 0..instances {
@@ -290,6 +354,7 @@ struct Here<'a> {
     block: &'a Block,
     row: usize,
     looked: &'a Looked,
+    input: usize,
 }
 
 /// Shows the row at hand to an instance. `kept`: the row's values for each event, made once for all instances.
@@ -299,10 +364,11 @@ fn fed(
     time: i64,
     here: &Here<'_>,
     kept: &mut [Option<Arc<[Value]>>],
+    (number, mut script): (u64, Option<&mut Scripted>),
 ) -> Outcome {
     let Instance { progress, variables, captures, .. } = instance;
     let mut matches = |event: usize| {
-        let matched = here.meets(event, variables);
+        let matched = here.meets(event, variables) && here.agrees(event, number, script.as_deref_mut());
         if matched {
             let values = kept[event].get_or_insert_with(|| {
                 let fields = here.events[event].keeps.iter();
@@ -339,6 +405,13 @@ impl Here<'_> {
         }
         bound.into_iter().for_each(|(variable, value)| variables[variable] = Some(value));
         true
+    }
+
+    /// What the event's function in the pattern's script says of the row.
+    fn agrees(&self, at: usize, number: u64, script: Option<&mut Scripted>) -> bool {
+        let (Some(function), Some(script)) = (&self.events[at].function, script) else { return true };
+        let Scripted { work, rows } = script;
+        work.test(function, (&rows[self.input], self.block, self.row), Some(number))
     }
 
     /// The tests of an event, over one row and the variables.

@@ -1,0 +1,62 @@
+//! Where a window calls a script.
+
+use mesh_expr::Program;
+use mesh_script::Script;
+
+/// A function of a script, and the fields it gets.
+#[derive(Debug, Clone)]
+pub struct ScriptCall {
+    /// The script.
+    pub script: Script,
+    /// The function.
+    pub function: String,
+    /// Positions of the input fields that it gets; `None` = all.
+    pub used: Option<Vec<usize>>,
+}
+
+/// A window whose events a script makes.
+#[derive(Debug, Clone)]
+pub struct LuaWindow {
+    /// Called for each event.
+    pub call: ScriptCall,
+    /// Function that is called when so many microseconds have passed.
+    pub heartbeat: Option<(String, i64)>,
+    /// For each field of the window's schema the input field that it takes where the script says nothing.
+    pub copies: Vec<Option<usize>>,
+    /// The old half of an update block is handed over too, as a delete.
+    pub process_blocks: bool,
+}
+
+/// What gives an event the number of its slot.
+#[derive(Debug, Clone)]
+pub enum Splitter {
+    /// An expression over the window's output.
+    Program(Program),
+    /// A function that gets the window's output.
+    Script(Box<ScriptCall>),
+}
+
+impl ScriptCall {
+    /// Equal texts do the same.
+    pub(crate) fn canonical(&self) -> String {
+        format!("{} {:?} {}", self.function, self.used, self.script.canonical())
+    }
+}
+
+impl Splitter {
+    /// Equal texts do the same.
+    pub(crate) fn canonical(&self) -> String {
+        match self {
+            Splitter::Program(program) => program.canonical(),
+            Splitter::Script(call) => call.canonical(),
+        }
+    }
+
+    /// True when the recorded clock can change the slots.
+    pub fn reads_clock(&self) -> bool {
+        match self {
+            Splitter::Program(program) => program.reads_clock(),
+            Splitter::Script(call) => call.script.reads_clock(),
+        }
+    }
+}

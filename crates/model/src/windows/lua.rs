@@ -1,0 +1,213 @@
+//! Lua in windows: Lua windows, Lua filters, Lua splitters, the scripts of patterns.
+
+use std::collections::BTreeSet;
+
+use mesh_event::Schema;
+use mesh_script::{Module, Script, ScriptError, ScriptText};
+use roxmltree::Node;
+
+use crate::project::WindowKind;
+use crate::reader::Reader;
+use crate::report::{Draft, bad_value, not_supported, tag_span, unknown_field};
+use crate::script::{LuaWindow, ScriptCall, Splitter};
+use crate::text::Text;
+use crate::window::Reading;
+use crate::windows::compute::schema_span;
+
+/// The function of a Lua window that does not name one.
+const CREATE: &str = "create";
+/// The function of a filter that does not name one.
+const FILTER: &str = "filter";
+
+/// Reads a Lua window.
+pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
+    let Reading { node, reader, schema, place, .. } = *reading;
+    let input = reading.input?;
+    let name = |attribute: &str| reader.attribute(node, attribute).filter(|text| !text.is_empty());
+    let function = name("events").map_or(CREATE.to_owned(), |text| text.as_str().to_owned());
+    let heartbeat = name("heartbeat").map(|text| (text.as_str().to_owned(), place.heartbeat_us));
+    check_modules(node, reader);
+    let functions = std::iter::once(function.clone()).chain(heartbeat.as_ref().map(|(name, _)| name.clone()));
+    let script = script(node, functions.collect(), reader);
+    let used = used(node, input, reader);
+    let copies = copies(reading, input);
+    let process_blocks = reader.flag(node, "process-blocks").unwrap_or(false);
+    debug_assert!(!schema.keys().is_empty(), "a schema without a key was reported");
+    let call = ScriptCall { script: script?, function, used: used? };
+    Some(WindowKind::Lua(Box::new(LuaWindow { call, heartbeat, copies: copies?, process_blocks })))
+}
+
+/// Reads the script of a filter.
+pub(crate) fn filter(node: Node<'_, '_>, input: &Schema, reader: &Reader<'_>) -> Option<WindowKind> {
+    let function = reader.attribute(node, "func").filter(|text| !text.is_empty());
+    let function = function.map_or(FILTER.to_owned(), |text| text.as_str().to_owned());
+    let script = script(node, vec![function.clone()], reader);
+    let used = used(node, input, reader);
+    Some(WindowKind::LuaFilter(Box::new(ScriptCall { script: script?, function, used: used? })))
+}
+
+/// Reads a `splitter-lua`.
+pub(crate) fn splitter(element: Node<'_, '_>, output: &Schema, reader: &Reader<'_>) -> Option<Splitter> {
+    reader.check_attributes(element, &[&["function", "name"]]);
+    let function = reader.required(element, "function")?.as_str().to_owned();
+    let script = script(element, vec![function.clone()], reader);
+    let used = used(element, output, reader);
+    Some(Splitter::Script(Box::new(ScriptCall { script: script?, function, used: used? })))
+}
+
+/// The script in the `code` below a node, with the `init` of the node; `None` after a report.
+pub(crate) fn script(node: Node<'_, '_>, functions: Vec<String>, reader: &Reader<'_>) -> Option<Script> {
+    let Some(element) = reader.child(node, "code") else {
+        let draft = Draft::error("no-code", tag_span(node), format!("`{}` has no `code`", node.tag_name().name()))
+            .help("add <code><![CDATA[ function ... end ]]></code>");
+        reader.report.add(node, draft);
+        return None;
+    };
+    reader.check_attributes(element, &[&["file", "snippet", "output"]]);
+    for attribute in ["file", "snippet"] {
+        if let Some(value) = reader.attribute(element, attribute).filter(|value| !value.is_empty()) {
+            let because = "a script outside the project is not the same on every engine";
+            let what = format!("`code` with `{attribute}`");
+            let draft = not_supported(value.full_span(), &what, because, "put the text into <code>");
+            reader.report.add(element, draft);
+            return None;
+        }
+    }
+    let code = reader.text(element);
+    if is_python(code.as_str()) {
+        let because = "it is Python, and only Lua scripts run in the engine";
+        let draft =
+            not_supported(tag_span(element), "`code`", because, "write the function in Lua, or the step with EEL");
+        reader.report.add(element, draft);
+        return None;
+    }
+    let text = ScriptText {
+        code: code.as_str().to_owned(),
+        modules: reader.modules.clone(),
+        init: reader.attribute(node, "init").filter(|text| !text.is_empty()).map(|text| text.as_str().to_owned()),
+        functions,
+        properties: reader
+            .properties
+            .iter()
+            .chain(&reader.project_properties)
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
+    };
+    match Script::new(text) {
+        Ok(script) => Some(script),
+        Err(error) => {
+            report(element, &code, &error, reader);
+            None
+        }
+    }
+}
+
+fn is_python(code: &str) -> bool {
+    let starts = |line: &str| ["def ", "import ", "from ", "class "].iter().any(|word| line.starts_with(word));
+    code.lines().any(starts) && !code.contains("end")
+}
+
+/// A problem of a script at its line.
+fn report(element: Node<'_, '_>, code: &Text, error: &ScriptError, reader: &Reader<'_>) {
+    let line = error.line.filter(|_| error.part == "code").and_then(|line| {
+        let before: usize = code.as_str().split_inclusive('\n').take(line as usize - 1).map(str::len).sum();
+        let text = code.as_str().get(before..)?.lines().next()?;
+        let start = before + text.len() - text.trim_start().len();
+        (start < code.as_str().len()).then(|| code.span(start..before + text.len()))
+    });
+    let (span, headline) = match line {
+        Some(span) => (span, error.message.clone()),
+        None => (tag_span(element), error.to_string()),
+    };
+    reader.report.add(element, Draft::error("script", span, headline));
+}
+
+/// Modules that a window says it needs.
+fn check_modules(node: Node<'_, '_>, reader: &Reader<'_>) {
+    for name in reader.attribute(node, "require").map(|text| text.list()).unwrap_or_default() {
+        if !reader.modules.iter().any(|module| module.name == name.as_str()) {
+            let headline = format!("`require` names module `{}`, which the project does not have", name.as_str());
+            let draft = Draft::error("unknown-module", name.full_span(), headline)
+                .help("add <lua-modules><lua-module name=\"...\"><code>...</code></lua-module></lua-modules> to the project")
+                .known(name.as_str(), reader.modules.iter().map(|module| module.name.as_str()));
+            reader.report.add(node, draft);
+        }
+    }
+}
+
+/// The modules of a project.
+pub(crate) fn modules(root: Node<'_, '_>, reader: &Reader<'_>) -> Vec<Module> {
+    let lists = root.children().filter(|child| child.has_tag_name("lua-modules"));
+    let mut found: Vec<Module> = Vec::new();
+    for element in lists.flat_map(|list| list.children()).filter(|child| child.has_tag_name("lua-module")) {
+        reader.check_attributes(element, &[&["name"]]);
+        if let (Some(name), Some(code)) = (reader.required(element, "name"), reader.child(element, "code")) {
+            found.push(Module { name: name.as_str().to_owned(), text: reader.text(code).as_str().to_owned() });
+        }
+    }
+    found
+}
+
+/// The fields in `use`: the outer `None` after a report, the inner one for all.
+pub(crate) fn used(node: Node<'_, '_>, input: &Schema, reader: &Reader<'_>) -> Option<Option<Vec<usize>>> {
+    let Some(element) = reader.child(node, "use") else { return Some(None) };
+    reader.check_attributes(element, &[&[]]);
+    let names = reader.text(element).list();
+    let known = known_fields(element, &names, input, reader)?;
+    Some((!names.is_empty()).then_some(known))
+}
+
+fn known_fields(element: Node<'_, '_>, names: &[Text], input: &Schema, reader: &Reader<'_>) -> Option<Vec<usize>> {
+    let mut fields = Vec::new();
+    let mut complete = true;
+    for name in names {
+        match input.index_of(name.as_str()) {
+            Some(at) => fields.push(at),
+            None => {
+                reader.report.add(element, unknown_field(&format!("`{}`", element.tag_name().name()), name, input));
+                complete = false;
+            }
+        }
+    }
+    complete.then_some(fields)
+}
+
+/// For each field of the window the input field it is copied from.
+fn copies(reading: &Reading<'_, '_, '_>, input: &Schema) -> Option<Vec<Option<usize>>> {
+    let Reading { node, reader, schema, .. } = *reading;
+    let Some(element) = reader.child(node, "copy") else { return Some(vec![None; schema.fields().len()]) };
+    reader.check_attributes(element, &[&["exclude"]]);
+    let names = reader.text(element).list();
+    let listed: BTreeSet<usize> = known_fields(element, &names, input, reader)?.into_iter().collect();
+    let exclude = match reader.attribute(element, "exclude").filter(|text| !text.is_empty()) {
+        None => false,
+        Some(text) => match text.as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                reader.report.add(element, bad_value("`exclude`", &text, "`true` or `false`"));
+                return None;
+            }
+        },
+    };
+    let mut copies = Vec::new();
+    for field in schema.fields() {
+        let at = input.index_of(&field.name).filter(|at| names.is_empty() || listed.contains(at) != exclude);
+        if let Some(at) = at
+            && input.fields()[at].ty != field.ty
+        {
+            let headline = format!(
+                "field `{}` has type {}, but is copied from a field of type {}",
+                field.name,
+                field.ty,
+                input.fields()[at].ty
+            );
+            let draft = Draft::error("field-type", schema_span(node, &field.name, reader), headline)
+                .help("give both the same type, or leave the field out of `copy`");
+            reader.report.add(node, draft);
+            return None;
+        }
+        copies.push(at);
+    }
+    Some(copies)
+}

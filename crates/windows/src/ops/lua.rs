@@ -1,0 +1,254 @@
+//! Lua: events that a script makes; and scripts at work for filters, splitters and patterns.
+
+use std::sync::Arc;
+
+use mesh_event::{Block, BlockKind, ColumnBuilder, Flags, Opcode, Schema, Value};
+use mesh_model::{LuaWindow, ScriptCall};
+use mesh_script::{Machine, Made, Output, Rows, Script, ScriptError};
+
+use super::{Clock, Held, Operator, seed_of};
+use crate::run::{Run, is_pair};
+use crate::state::{Damage, Reader, Writer};
+
+/// A script at work: its machine, what went wrong, what it says.
+pub(crate) struct Work {
+    machine: Machine,
+    pub errors: u64,
+    messages: Vec<String>,
+}
+
+/// Errors that are told in the log between two calls of [`Work::take_messages`]; more are only counted.
+const MAX_TOLD: usize = 20;
+
+/// A machine has room for what it hands over: its limit is far above a schema's names.
+const ROOM: &str = "the names of a schema fit into a script's memory";
+
+impl Work {
+    /// `place`: where the script stands, which makes its random numbers its own.
+    pub(crate) fn new(script: &Script, place: &str) -> Work {
+        Work { machine: Machine::new(script, seed_of(place)), errors: 0, messages: Vec::new() }
+    }
+
+    pub(crate) fn rows(&self, schema: &Schema, used: Option<&[usize]>) -> Rows {
+        self.machine.rows(schema, used).expect(ROOM)
+    }
+
+    pub(crate) fn set_clock(&mut self, clock: Clock) {
+        self.machine.set_clock(clock.get());
+    }
+
+    /// A result; an error is counted and told.
+    pub(crate) fn settle<T>(&mut self, result: Result<T, ScriptError>) -> Option<T> {
+        result.map_err(|error| self.tell(error.to_string())).ok()
+    }
+
+    fn tell(&mut self, error: String) {
+        self.errors += 1;
+        if self.messages.len() < MAX_TOLD {
+            self.messages.push(format!("script error: {error}"));
+        }
+    }
+
+    /// What a function says of a row; `instance`: whose context it gets.
+    pub(crate) fn test(
+        &mut self,
+        function: &str,
+        (rows, block, row): (&Rows, &Block, usize),
+        instance: Option<u64>,
+    ) -> bool {
+        let result = self.machine.test(function, (rows, block, row), instance);
+        self.settle(result).unwrap_or(false)
+    }
+
+    pub(crate) fn forget(&mut self, instance: u64) {
+        self.machine.forget(instance);
+    }
+
+    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+        let mut messages = self.machine.take_messages();
+        messages.append(&mut self.messages);
+        messages
+    }
+
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.errors);
+        match self.machine.save() {
+            Ok(state) => to.put(&state),
+            Err(error) => to.refuse(error.to_string()),
+        }
+    }
+
+    pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.errors = from.get()?;
+        let state: Vec<u8> = from.get()?;
+        if self.machine.restore(&state) { Ok(()) } else { Err(Damage::Broken("the state of a script is not readable")) }
+    }
+}
+
+/// A function of a script that is asked about rows.
+pub(crate) struct Asked {
+    pub work: Work,
+    function: String,
+    rows: Rows,
+}
+
+impl Asked {
+    pub(crate) fn new(call: &ScriptCall, schema: &Schema, place: &str) -> Asked {
+        let work = Work::new(&call.script, place);
+        let rows = work.rows(schema, call.used.as_deref());
+        Asked { work, function: call.function.clone(), rows }
+    }
+
+    /// What the function says of each row.
+    pub(crate) fn keep(&mut self, block: &Block, keep: &mut Vec<bool>) {
+        keep.clear();
+        keep.extend((0..block.len()).map(|row| self.work.test(&self.function, (&self.rows, block, row), None)));
+    }
+
+    /// The number that the function makes of a row.
+    pub(crate) fn number(&mut self, block: &Block, row: usize) -> Option<i64> {
+        let result = self.work.machine.number(&self.function, (&self.rows, block, row));
+        self.work.settle(result).flatten()
+    }
+}
+
+/// A Lua window.
+pub(crate) struct Lua {
+    schema: Arc<Schema>,
+    spec: LuaWindow,
+    work: Work,
+    rows: Rows,
+    output: Output,
+    bad_events: u64,
+    /// Clock of the last heartbeat.
+    beat: Option<i64>,
+}
+
+/// Events on their way into a block.
+struct Making {
+    opcodes: Vec<Opcode>,
+    flags: Vec<Flags>,
+    columns: Vec<ColumnBuilder>,
+}
+
+impl Lua {
+    /// `input`: the schema of what comes in; `place`: where the window stands.
+    pub(crate) fn new(schema: &Arc<Schema>, spec: &LuaWindow, input: &Schema, place: &str) -> Lua {
+        let work = Work::new(&spec.call.script, place);
+        let rows = work.rows(input, spec.call.used.as_deref());
+        let output = work.machine.output(schema).expect(ROOM);
+        Lua { schema: Arc::clone(schema), spec: spec.clone(), work, rows, output, bad_events: 0, beat: None }
+    }
+
+    fn making(&self, rows: usize) -> Making {
+        let columns = self.schema.fields().iter().map(|field| ColumnBuilder::new(field.ty, rows)).collect();
+        Making { opcodes: Vec::with_capacity(rows), flags: Vec::with_capacity(rows), columns }
+    }
+
+    /// Adds an event. `from`: the row it was made of, for what is copied.
+    fn add(&mut self, made: Made, (opcode, flags): (Opcode, Flags), from: Option<(&Block, usize)>, into: &mut Making) {
+        made.misfits.into_iter().for_each(|misfit| self.work.tell(misfit));
+        let mut values = made.values;
+        if let Some((block, row)) = from {
+            for (value, copy) in values.iter_mut().zip(&self.spec.copies) {
+                if let (None, Some(at)) = (&value, copy) {
+                    *value = Some(block.columns[*at].value(row));
+                }
+            }
+        }
+        let keyless = self.schema.keys().iter().any(|&key| values[key].as_ref().is_none_or(Value::is_null));
+        if keyless {
+            self.bad_events += 1;
+            return;
+        }
+        for (value, column) in values.into_iter().zip(&mut into.columns) {
+            if !value.is_some_and(|value| column.push(&value)) {
+                column.push_null();
+            }
+        }
+        into.opcodes.push(made.opcode.unwrap_or(opcode));
+        into.flags.push(made.flags.unwrap_or(flags));
+    }
+
+    fn finish(&self, making: Making, ends: Vec<u32>) -> Run {
+        let block = Block {
+            schema: Arc::clone(&self.schema),
+            kind: BlockKind::Normal,
+            opcodes: making.opcodes,
+            flags: making.flags,
+            columns: making.columns.into_iter().map(|column| Arc::new(column.finish())).collect(),
+        };
+        Run { block, ends: ends.into() }
+    }
+}
+
+impl Operator for Lua {
+    fn process(&mut self, run: Run, clock: Clock) -> Run {
+        self.work.set_clock(clock);
+        let block = &run.block;
+        let mut making = self.making(block.len());
+        let mut ends = Vec::with_capacity(run.ends.len());
+        let mut row = 0;
+        for &end in run.ends.iter() {
+            while row < end {
+                let at = row as usize;
+                let pair = is_pair(block, row, end) && !self.spec.process_blocks;
+                let opcode = match block.opcodes[at] {
+                    Opcode::UpdateBlock => Opcode::Update,
+                    other => other,
+                };
+                let result = self.work.machine.event(&self.spec.call.function, (&self.rows, block, at), &self.output);
+                for made in self.work.settle(result).unwrap_or_default() {
+                    self.add(made, (opcode, block.flags[at]), Some((block, at)), &mut making);
+                }
+                row += 1 + u32::from(pair);
+            }
+            ends.push(making.opcodes.len() as u32);
+        }
+        self.finish(making, ends)
+    }
+
+    fn tick(&mut self, _before: Clock, now: Clock) -> Option<Run> {
+        let (function, every) = self.spec.heartbeat.clone()?;
+        let clock = now.get().expect("a tick has set the clock");
+        if self.beat.is_some_and(|beat| clock < beat.saturating_add(every)) {
+            return None;
+        }
+        self.beat = Some(clock);
+        self.work.set_clock(now);
+        let result = self.work.machine.beat(&function, &self.output);
+        let mut making = self.making(1);
+        for made in self.work.settle(result).unwrap_or_default() {
+            self.add(made, (Opcode::Insert, Flags::NORMAL), None, &mut making);
+        }
+        let rows = making.opcodes.len() as u32;
+        (rows > 0).then(|| self.finish(making, vec![rows]))
+    }
+
+    fn deadline_us(&self) -> Option<i64> {
+        let (_, every) = self.spec.heartbeat.as_ref()?;
+        Some(self.beat.map_or(i64::MIN, |beat| beat.saturating_add(*every)))
+    }
+
+    fn held(&self) -> Held {
+        Held { bad_events: self.bad_events, expression_errors: self.work.errors, ..Held::default() }
+    }
+
+    fn take_messages(&mut self) -> Vec<String> {
+        self.work.take_messages()
+    }
+
+    fn kind(&self) -> &'static str {
+        "lua"
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&(self.bad_events, self.beat));
+        self.work.save(to);
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        (self.bad_events, self.beat) = from.get()?;
+        self.work.restore(from)
+    }
+}
