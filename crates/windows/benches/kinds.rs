@@ -131,3 +131,72 @@ fn pattern_of_an_aircraft(bencher: divan::Bencher<'_, '_>) {
         "<edge source='flights' target='p'/>",
     );
 }
+
+/// Positions among so many circles: what an event costs must not grow with those that are far away.
+#[divan::bench(args = [100, 10_000], sample_count = 3, sample_size = 1)]
+fn geofence_of_circles(bencher: divan::Bencher<'_, '_>, circles: usize) {
+    let area = "area*:int64,x:double,y:double";
+    let xml = format!(
+        "<project name='p'><contqueries><contquery name='cq'><windows>
+        <window-source name='flights' index='pi_EMPTY' insert-only='true'><schema-string>{FLIGHT}</schema-string></window-source>
+        <window-source name='areas'><schema-string>{area}</schema-string></window-source>
+        <window-geofence name='g'><geofence coordinate-type='cartesian'/>
+        <geometry x-fieldname='x' y-fieldname='y' radius='0.4'/><position x-fieldname='dep_delay' y-fieldname='arr_delay'/>
+        <output geoid-fieldname='gid' geodistance-fieldname='far'/></window-geofence></windows>
+        <edges><edge source='flights areas' target='g'/></edges></contquery></contqueries></project>"
+    );
+    let checked = mesh_model::parse_project(&xml, "bench.xml", &BTreeMap::new());
+    let project = Arc::new(checked.unwrap_or_else(|problems| panic!("{problems}")).project);
+    let schema = Arc::new(Schema::parse(area).expect("the text is a schema"));
+    let row = |i: usize| vec![Value::Int64(i as i64), Value::Double((i / 100) as f64), Value::Double((i % 100) as f64)];
+    let areas = block(&schema, &(0..circles).map(row).collect::<Vec<_>>());
+    let flights = flights();
+    let executor = || {
+        let mut executor = Executor::new(Arc::clone(&project));
+        executor.apply(1, std::slice::from_ref(&areas), &mut Vec::new());
+        executor
+    };
+    bencher.counter(ItemsCount::new(EVENTS)).with_inputs(executor).bench_refs(|executor| {
+        for blocks in flights.chunks(CALL) {
+            executor.apply(0, blocks, &mut Vec::new());
+        }
+    });
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn correlation_of_twenty(bencher: divan::Bencher<'_, '_>) {
+    run(
+        bencher,
+        "<window-calculate name='w' algorithm='Correlation'><schema-string>id*:int64,c:double</schema-string><parameters>
+         <properties><property name='windowLength'>20</property></properties></parameters><input-map><properties>
+         <property name='x'>dep_delay</property><property name='y'>arr_delay</property></properties></input-map><output-map>
+         <properties><property name='corOut'>c</property></properties></output-map></window-calculate>",
+        "<edge source='flights' target='w'/>",
+    );
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn spectrum_of_windows(bencher: divan::Bencher<'_, '_>) {
+    run(
+        bencher,
+        "<window-calculate name='w' algorithm='STFT'><schema-string>id*:int64,bin*:int64,p:double</schema-string><parameters>
+         <properties><property name='windowLength'>128</property><property name='windowType'>14</property></properties>
+         </parameters><input-map><properties><property name='input'>arr_delay</property></properties></input-map>
+         <output-map><properties><property name='binOut'>bin</property><property name='powerOut'>p</property></properties>
+         </output-map></window-calculate>",
+        "<edge source='flights' target='w'/>",
+    );
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn train_and_score_clusters(bencher: divan::Bencher<'_, '_>) {
+    run(
+        bencher,
+        "<window-train name='t' algorithm='KMEANS'><input-map><properties><property name='inputs'>dep_delay,arr_delay
+         </property></properties></input-map></window-train><window-score name='s'><schema-string>id*:int64,label:int64
+         </schema-string><models><online algorithm='KMEANS'><input-map><properties><property name='inputs'>
+         dep_delay,arr_delay</property></properties></input-map><output-map><properties><property name='labelOut'>label
+         </property></properties></output-map></online></models></window-score>",
+        "<edge source='flights' target='t s'/><edge source='t' target='s' role='model'/>",
+    );
+}
