@@ -85,7 +85,7 @@ pub enum CommitKind {
     /// Last record of a leader on whose machine apply failed.
     Park {
         /// Where. None of it was applied.
-        poison: Poison,
+        poison: Box<Poison>,
     },
 }
 
@@ -145,7 +145,7 @@ impl CommitRecord {
             CommitKind::Term => (wire::Kind::Term, String::new(), None),
             CommitKind::Handover { successor } => (wire::Kind::Handover, successor.to_string(), None),
             CommitKind::Park { poison } => {
-                let Poison { input, from, end, blocks, reason } = poison.clone();
+                let Poison { input, from, end, blocks, reason } = Poison::clone(poison);
                 (wire::Kind::Park, String::new(), Some(wire::Poison { input, from, end, blocks, reason }))
             }
         };
@@ -193,7 +193,7 @@ impl CommitRecord {
             }
             Ok(wire::Kind::Park) => match wire.poison {
                 Some(wire::Poison { input, from, end, blocks, reason }) => {
-                    CommitKind::Park { poison: Poison { input, from, end, blocks, reason } }
+                    CommitKind::Park { poison: Box::new(Poison { input, from, end, blocks, reason }) }
                 }
                 None => return Err(RecordError::Malformed("it parks the project and does not say where".to_owned())),
             },
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn record_survives_the_wire() {
         assert_eq!(CommitRecord::decode(&record().encode()), Ok(record()));
-        let poison = Poison { input: Some(1), from: 7, end: 9, blocks: 2, reason: "overflow".to_owned() };
+        let poison = Box::new(Poison { input: Some(1), from: 7, end: 9, blocks: 2, reason: "overflow".to_owned() });
         let parked = CommitRecord {
             kind: CommitKind::Park { poison },
             steps: vec![Step::Skip { input: 1 }, Step::Skip { input: 1 }],

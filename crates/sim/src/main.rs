@@ -33,6 +33,9 @@ struct Args {
     /// Plant one protocol bug after the other and count the seeds until it is found
     #[arg(long)]
     mutants: bool,
+    /// With --mutants: only those whose names contain this
+    #[arg(long, default_value = "")]
+    only: String,
     /// Check a small configuration in every order of events (3 engines, 2 terms, crash and pause anywhere)
     #[arg(long)]
     model: bool,
@@ -87,10 +90,11 @@ fn one(seed: u64) -> bool {
 fn hunt_mutants(args: &Args) -> bool {
     let began = Instant::now();
     println!("| planted bug | seeds until found | rule broken |\n|---|---|---|");
-    let findings = mesh_sim::mutants::hunt(args.from, args.seeds, args.jobs, |finding| match &finding.found {
-        Some((seeds, violation)) => println!("| {:?} | {seeds} | {} |", finding.mutant, violation.rule),
-        None => println!("| {:?} | not in {} | - |", finding.mutant, args.seeds),
-    });
+    let findings =
+        mesh_sim::mutants::hunt(&args.only, args.from, args.seeds, args.jobs, |finding| match &finding.found {
+            Some((seeds, violation)) => println!("| {:?} | {seeds} | {} |", finding.mutant, violation.rule),
+            None => println!("| {:?} | not in {} | - |", finding.mutant, args.seeds),
+        });
     let found = findings.iter().filter(|finding| finding.found.is_some()).count();
     let seconds = began.elapsed().as_secs();
     println!("RESULT {}", json!({"name": "mutants", "planted": findings.len(), "found": found, "seconds": seconds}));

@@ -111,7 +111,7 @@ impl Snapshots {
                 found.bytes().await
             })
             .map_err(|error| self.failed("reading", &object, &error))?;
-        let manifest = Manifest::decode(&object.to_string(), &bytes)?;
+        let manifest = Manifest::decode(object.as_ref(), &bytes)?;
         if !self.folder.as_ref().ends_with(&format!("{}/{:016x}", self.project, manifest.point.model_fingerprint)) {
             let what = "it is of another project or model than its folder".to_owned();
             return Err(SnapshotError::Damaged { object: object.to_string(), what });

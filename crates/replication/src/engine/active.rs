@@ -132,7 +132,7 @@ impl EngineRole {
             let parks = broken.is_some();
             let successor = active.successor.take().filter(|_| !parks);
             let kind = match (broken, &successor) {
-                (Some(poison), _) => CommitKind::Park { poison },
+                (Some(poison), _) => CommitKind::Park { poison: Box::new(poison) },
                 (None, Some(successor)) => CommitKind::Handover { successor: successor.clone() },
                 (None, None) => CommitKind::Commit,
             };

@@ -396,7 +396,7 @@ impl Replica {
         if let CommitKind::Park { poison } = &record.kind
             && !planted!(PoisonForgotten)
         {
-            self.poison = Some(poison.clone());
+            self.poison = Some(Poison::clone(poison));
             self.get_over_poison();
         }
         if self.keeps_outputs && !planted!(OutputsNotForgotten) {
