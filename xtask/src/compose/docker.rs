@@ -96,15 +96,19 @@ impl Compose {
         format!("{}-{service}-1", self.project)
     }
 
-    /// Waits until every service is healthy, or has done what it was for; returns how many there are.
-    pub fn wait_healthy(&self, limit: Duration) -> Result<usize> {
-        let wanted = self.output(&["config", "--services"])?.lines().count();
+    /// The services that `up` starts.
+    pub fn services(&self) -> Result<Vec<String>> {
+        Ok(self.output(&["config", "--services"])?.lines().map(str::to_owned).collect())
+    }
+
+    /// Waits until so many services are healthy, or have done what they were for, and none is otherwise.
+    pub fn wait_healthy(&self, wanted: usize, limit: Duration) -> Result<()> {
         let begun = Instant::now();
         loop {
             let states = self.states()?;
             let late: Vec<&State> = states.iter().filter(|state| !state.is_good()).collect();
             if states.len() >= wanted && late.is_empty() {
-                return Ok(states.len());
+                return Ok(());
             }
             if begun.elapsed() > limit {
                 let late: Vec<String> = late.iter().map(|state| format!("{} {}", state.service, state.text)).collect();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::layers::{env_name, known_settings};
-use super::{Config, Layers, Problem, Problems, load_into};
+use super::{Config, Layers, Problem, Problems, load_apart, load_into};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +75,14 @@ pub fn cli<C: Config>(
             layers.text(path, value, format!("--{}", path.replace(['.', '_'], "-")));
         }
     }
-    let config = load_into::<C>(&layers, &mut problems).ok_or_else(|| problems.to_string())?;
     let asked = [("probe", Command::Probe), ("dump-config", Command::Dump), ("check-config", Command::Check)];
     let command =
         asked.into_iter().find(|(flag, _)| matches.get_flag(flag)).map_or(Command::Run, |(_, command)| command);
+    let loaded = match command {
+        Command::Probe => load_apart::<C>(&layers, &mut problems),
+        Command::Run | Command::Check | Command::Dump => load_into::<C>(&layers, &mut problems),
+    };
+    let config = loaded.ok_or_else(|| problems.to_string())?;
     Ok(Ok(Cli { command, config }))
 }
 

@@ -49,18 +49,27 @@ pub fn load<C: Config>(layers: &Layers) -> Result<C, Problems> {
 
 /// The same, beside problems that were found before.
 pub(crate) fn load_into<C: Config>(layers: &Layers, problems: &mut Problems) -> Option<C> {
-    let known = layers::known_settings(&C::default());
-    let tree = layers.resolve::<C>(&known, problems);
-    let config: C = match serde_json::from_value(tree) {
-        Ok(config) => config,
-        Err(error) => {
-            problems.add(Problem::new("(all)", "settings together").found(error.to_string()));
-            return None;
-        }
-    };
+    let config: C = build(layers, problems)?;
     config.base().validate(problems);
     config.validate(problems);
     problems.is_empty().then_some(config)
+}
+
+/// Each setting judged by itself only: a probe needs to know where the service listens, not all that the service needs.
+pub(crate) fn load_apart<C: Config>(layers: &Layers, problems: &mut Problems) -> Option<C> {
+    build(layers, problems).filter(|_| problems.is_empty())
+}
+
+fn build<C: Config>(layers: &Layers, problems: &mut Problems) -> Option<C> {
+    let known = layers::known_settings(&C::default());
+    let tree = layers.resolve::<C>(&known, problems);
+    match serde_json::from_value(tree) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            problems.add(Problem::new("(all)", "settings together").found(error.to_string()));
+            None
+        }
+    }
 }
 
 #[cfg(test)]

@@ -117,6 +117,18 @@ fn unknown_flags_and_help_come_from_the_parser() {
 }
 
 #[test]
+fn a_probe_needs_to_know_only_where_the_service_listens() {
+    let line = |asked: &str| {
+        let arguments = ["esp-test", asked, "--admin-listen", "127.0.0.1:7300", "--trace-ratio", "5"];
+        cli::<Settings>(arguments.map(Into::into), []).map(|cli| cli.expect("not help"))
+    };
+    assert_eq!(line("--probe").unwrap().config.base().admin_listen, "127.0.0.1:7300");
+    assert!(line("--check-config").unwrap_err().contains("trace_ratio"));
+    let unreadable = cli::<Settings>(["esp-test", "--probe", "--grace", "soon"].map(Into::into), []);
+    assert!(unreadable.unwrap_err().contains("grace"));
+}
+
+#[test]
 fn what_is_dumped_is_read_back() {
     let settings = Settings::default();
     let text = toml::to_string(&settings).unwrap();
