@@ -207,7 +207,8 @@ fn of_window(query: &Query, at: usize, window: &Window) -> Vec<Finding> {
     if scripts.into_iter().any(mesh_script::Script::draws) {
         add(Dependence::Random, "math.random or GUIDs in Lua", None);
     }
-    if sources(query, at).len() > 1 {
+    let inputs = query.edges.iter().filter(|edge| edge.target == at).count();
+    if inputs > 1 && sources(query, at).len() > 1 {
         add(Dependence::Interleaving, "events of several sources meet", None);
     }
     for connector in window.connectors.iter().filter(|connector| connector.active) {
