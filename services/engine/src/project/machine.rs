@@ -282,6 +282,9 @@ impl Machine {
 
     /// The state as the protocol compares it.
     pub fn state(&mut self) -> MachineState {
+        for (window, text) in self.executor.take_messages() {
+            tracing::info!(window = self.executor.window_names()[window], "{text}");
+        }
         self.digests.clear();
         self.executor.digests(&mut self.digests);
         MachineState {

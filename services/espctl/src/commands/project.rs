@@ -29,6 +29,24 @@ struct Summary {
     needs_clock: bool,
     inputs: Vec<Endpoint>,
     outputs: Vec<Endpoint>,
+    determinism: Determinism,
+}
+
+/// What the project's output depends on beside its events.
+#[derive(Debug, Serialize)]
+struct Determinism {
+    verdict: &'static str,
+    windows: Vec<Depends>,
+}
+
+/// One dependence of a window.
+#[derive(Debug, Serialize)]
+struct Depends {
+    window: String,
+    on: &'static str,
+    because: String,
+    made_safe: &'static str,
+    remains: Option<&'static str>,
 }
 
 /// A window with a topic.
@@ -118,6 +136,11 @@ pub fn check(file: &Path, json: bool) -> Result<(), Fail> {
     for (what, endpoints) in [("input", &good.inputs), ("output", &good.outputs)] {
         lines.extend(endpoints.iter().map(|end| format!("  {what:<6} {}  {}", end.window, end.schema)));
     }
+    lines.push(format!("  {}", good.determinism.verdict));
+    for Depends { window, on, because, made_safe, remains } in &good.determinism.windows {
+        lines.push(format!("    {window}: {on} ({because}): {made_safe}"));
+        lines.extend(remains.map(|remains| format!("      remains: {remains}")));
+    }
     Ok(out::line(&lines.join("\n"))?)
 }
 
@@ -139,7 +162,22 @@ fn summary(checked: &Checked) -> Summary {
         needs_clock: project.needs_clock(),
         inputs: project.inputs().iter().map(endpoint).collect(),
         outputs: project.outputs().iter().map(endpoint).collect(),
+        determinism: determinism(project),
     }
+}
+
+fn determinism(project: &mesh_model::Project) -> Determinism {
+    let (verdict, windows) = project.determinism();
+    let each = |window: mesh_model::WindowFindings| {
+        window.findings.into_iter().map(move |finding| Depends {
+            window: window.window.clone(),
+            on: finding.on.name(),
+            because: finding.because,
+            made_safe: finding.on.cure(),
+            remains: finding.remains,
+        })
+    };
+    Determinism { verdict: verdict.name(), windows: windows.into_iter().flat_map(each).collect() }
 }
 
 fn problem(found: &Diagnostic) -> Problem {

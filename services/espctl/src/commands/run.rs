@@ -130,6 +130,13 @@ impl Runner {
         self.write(sinks)
     }
 
+    /// What expressions and scripts print goes to standard error: standard output holds events alone.
+    fn tell(&mut self) {
+        for (window, text) in self.executor.take_messages() {
+            out::note(&format!("{}: {text}", self.executor.window_names()[window]));
+        }
+    }
+
     fn read(
         &mut self,
         source: &Source,
@@ -164,6 +171,7 @@ impl Runner {
                 }
                 self.executor.apply(source.input, &blocks, &mut self.outputs);
                 blocks.clear();
+                self.tell();
                 self.write(sinks)?;
                 if let Some(bad) = bad {
                     return Err(Fail::input(bad));
