@@ -106,8 +106,21 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?)).ok()?;
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-        Some(ticks as f64 / 100.0) // USER_HZ is 100 on every Linux that we run on
+        Some(ticks as f64 / TICKS_PER_SECOND)
     }
+}
+
+/// USER_HZ, on every Linux that we run on.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processor time that the whole machine used since it started, in seconds: everything but idle and waiting.
+pub fn machine_cpu_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let mut ticks =
+        stat.lines().next()?.split_whitespace().skip(1).map(|field| field.parse::<u64>().unwrap_or_default());
+    // user, nice, system; idle and iowait; irq, softirq
+    let busy = ticks.by_ref().take(3).sum::<u64>() + ticks.skip(2).take(2).sum::<u64>();
+    Some(busy as f64 / TICKS_PER_SECOND)
 }
 
 impl Drop for Process {

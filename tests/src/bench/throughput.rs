@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use mesh_event::topic::TopicKind;
 use mesh_tests::figures::{result, round};
 use mesh_tests::load::{publish_all, weather_payloads};
+use mesh_tests::process::machine_cpu_seconds;
 use mesh_tests::verify::read_all;
 use mesh_tests::wait_for;
 use mesh_tests::watch::Watch;
@@ -31,25 +32,23 @@ fn measure(block_events: usize, events: u64) -> Result<()> {
     let all = payloads.iter().cycle().take(blocks).cloned();
     publish_all(mesh.bus.as_ref(), &mesh.topic(TopicKind::Input), all, (65_536 / block_events).max(64))?;
     eprintln!("backlog of {events} events in {blocks} blocks of {block_events}");
+    let machine_before = machine_cpu_seconds();
     for engine in &mut mesh.engines {
         engine.process.restart()?;
     }
     // One output block for each input block; the commit log's timestamps tell how long it took.
     let mut active = None;
-    let mut cpu_before = None;
     wait_for("the backlog to be done", LIMIT, || {
         active = active.or_else(|| mesh.active());
         let status = mesh.status(active?).ok()?;
-        if cpu_before.is_none() {
-            cpu_before = mesh.engines[active?].process.cpu_seconds();
-        }
         std::thread::park_timeout(Duration::from_millis(50));
         (status.outputs.first()?.sequence >= blocks as u64).then_some(())
     })?;
     let active = active.expect("the backlog is done by somebody");
-    let cpu = mesh.engines[active].process.cpu_seconds().unwrap_or_default();
-    let caught_up = Instant::now();
     let standby = 1 - active;
+    let [cpu, standby_cpu] = [active, standby].map(|at| mesh.engines[at].process.cpu_seconds().unwrap_or_default());
+    let machine_cpu = machine_cpu_seconds().zip(machine_before).map_or(0.0, |(after, before)| after - before);
+    let caught_up = Instant::now();
     wait_for("the standby to have it too", LIMIT, || {
         (mesh.status(standby).ok()?.outputs.first()?.sequence >= blocks as u64).then_some(())
     })?;
@@ -63,16 +62,19 @@ fn measure(block_events: usize, events: u64) -> Result<()> {
     wait_for("the reader to see everything", LIMIT, || (watch.count() >= blocks).then_some(()))?;
     let faults = watch.faults();
     let per_s = events as f64 / seconds;
-    let cpu_per_million = cpu / (events as f64 / 1e6);
+    let [cpu, standby_cpu, rest_cpu] =
+        [cpu, standby_cpu, machine_cpu - cpu - standby_cpu].map(|seconds| seconds / (events as f64 / 1e6));
     println!(
-        "throughput, blocks of {block_events}: {events} events in {seconds:.2} s = {per_s:.0} events/s, \
-         {cpu_per_million:.2} CPU s per million in the active, {} commits, standby {:.0} ms behind",
+        "throughput, blocks of {block_events}: {events} events in {seconds:.2} s = {per_s:.0} events/s; CPU s per million: \
+         active {cpu:.2}, standby {standby_cpu:.2}, the rest of the machine (brokers above all) {rest_cpu:.2}; \
+         {} commits, standby {:.0} ms behind",
         log.len(),
         standby_behind.as_secs_f64() * 1000.0
     );
     result(&json!({
         "name": "throughput", "block_events": block_events, "events": events, "events_per_s": per_s.round(),
-        "cpu_s_per_million": round(cpu_per_million), "seconds": round(seconds), "commits": log.len(),
+        "cpu_s_per_million": round(cpu), "standby_cpu_s_per_million": round(standby_cpu),
+        "rest_cpu_s_per_million": round(rest_cpu), "seconds": round(seconds), "commits": log.len(),
         "standby_behind_ms": round(standby_behind.as_secs_f64() * 1000.0),
         "lost": faults.lost, "doubled": faults.doubled, "reordered": faults.reordered,
     }));
