@@ -114,6 +114,17 @@ proptest! {
     }
 }
 
+/// Found by the pieces above: one expression behind a declaration was taken for a program without variables.
+#[test]
+fn a_variable_that_was_never_assigned_is_null() {
+    let block = block();
+    for text in ["integer n n", "string s2 return s2"] {
+        let program = Program::compile(text, &Scope::new(&block.schema)).unwrap();
+        let made = Program::eval_all(&[(&program, FieldType::String)], &block, &mut State::new(1));
+        assert!(made[0].column.is_null(0) && made[0].column.is_null(1), "{text}: {:?}", made[0].column);
+    }
+}
+
 #[test]
 fn what_is_too_large_or_too_deep_is_refused() {
     for (open, close) in

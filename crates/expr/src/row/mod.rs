@@ -71,8 +71,10 @@ impl<'a, 's> RowRun<'a, 's> {
     /// The value of a program in one row.
     pub fn program(&mut self, code: &'a Checked, row: usize) -> Scalar<'a> {
         (self.row, self.rounds, self.raised) = (row, 0, false);
-        // The usual program is one expression.
-        if let [Step::Value(value) | Step::Return(value)] = code.steps.as_slice() {
+        // The usual program is one expression, and has no variables of its own.
+        if let ([Step::Value(value) | Step::Return(value)], []) = (code.steps.as_slice(), code.locals.as_slice())
+            && code.objects == 0
+        {
             return self.node(value);
         }
         self.body(code, Vec::new())
