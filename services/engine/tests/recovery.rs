@@ -15,6 +15,7 @@ use mesh_engine::project::message::{Control, Probe, Taken};
 use mesh_engine::project::snapshots::SnapshotOptions;
 use mesh_event::{Block, ColumnData};
 use mesh_proto::election::Role;
+use mesh_replication::CommitRecord;
 use mesh_snapshot::Location;
 use mesh_windows::Executor;
 use xxhash_rust::xxh3::xxh3_64;
@@ -41,8 +42,13 @@ fn commit(replica: &Replica) -> u64 {
     replica.project.reports.last().commit_number
 }
 
-fn wait_level(one: &Replica, other: &Replica) {
-    wait_until("both to be at one commit", || commit(one) == commit(other));
+/// Both have the last commit of the log, and their reports say so: a report comes a moment after what it tells.
+fn wait_level(mesh: &Mesh, one: &Replica, other: &Replica) {
+    wait_until("both to be at the last commit", || {
+        let log = mesh.read(&mesh.topics.log);
+        let last = CommitRecord::decode(&log.last().unwrap().payload).unwrap().number.0;
+        commit(one) == last && commit(other) == last
+    });
 }
 
 fn oldest(mesh: &Mesh) -> u64 {
@@ -59,7 +65,7 @@ fn an_engine_restarted_after_snapshot_and_trim_recovers_and_leads() {
         mesh.publish(5);
     }
     mesh.wait_for_all();
-    wait_level(&a, &b);
+    wait_level(&mesh, &a, &b);
     let taken = snapshot(&b);
     assert!(taken.state_bytes > 0 && taken.number == commit(&b), "{taken:?}");
     wait_until("the log to be trimmed", || oldest(&mesh) > 0);
@@ -72,7 +78,7 @@ fn an_engine_restarted_after_snapshot_and_trim_recovers_and_leads() {
     c.grant(2);
     mesh.publish(4);
     mesh.wait_for_all();
-    assert_eq!(c.role(), Role::Active);
+    wait_until("c to lead", || c.role() == Role::Active);
     // A leader without a standby makes one as well.
     let by_leader = snapshot(&c);
     assert!(by_leader.number > taken.number);
@@ -114,7 +120,7 @@ fn a_damaged_snapshot_is_named_and_the_next_older_taken() {
     for _ in 0..2 {
         mesh.publish(5);
         mesh.wait_for_all();
-        wait_level(&a, &b);
+        wait_level(&mesh, &a, &b);
         snapshot(&b);
     }
     wait_until("the log to be trimmed", || oldest(&mesh) > 0);
@@ -130,7 +136,7 @@ fn a_damaged_snapshot_is_named_and_the_next_older_taken() {
     let c = standby(&mesh, "c", folder(store.path(), 2));
     let error = c.project.reports.last().snapshots.unwrap().error;
     assert!(error.contains("damaged") && error.contains(newest.file_name().unwrap().to_str().unwrap()), "{error}");
-    wait_level(&a, &c);
+    wait_level(&mesh, &a, &c);
     // With none left nobody invents a state.
     std::fs::remove_dir_all(store.path()).unwrap();
     let d = mesh.start("d", folder(store.path(), 2));
@@ -184,7 +190,7 @@ fn a_flipped_bit_in_a_standbys_window_is_found_named_and_healed() {
     a.grant(1);
     mesh.publish(5);
     mesh.wait_for_all();
-    wait_level(&a, &b);
+    wait_level(&mesh, &a, &b);
     snapshot(&b);
     let (project, probe, before) = (mesh.project.clone(), mesh.published[0].clone(), commit(&b));
     let flip = Probe(Box::new(move |machine| {
@@ -198,7 +204,7 @@ fn a_flipped_bit_in_a_standbys_window_is_found_named_and_healed() {
     wait_until("b to be rebuilt", || b.role() == Role::Standby && commit(&a) == commit(&b));
     mesh.publish(5);
     mesh.wait_for_all();
-    wait_level(&a, &b);
+    wait_level(&mesh, &a, &b);
     assert_eq!((a.role(), a.project.reports.last().error), (Role::Active, String::new()), "the active is untouched");
     b.grant(2);
     mesh.publish(5);
@@ -253,14 +259,14 @@ fn poison_parks_its_project_alone_until_it_is_skipped() {
     assert!(error.contains(&format!("parked at offset {}", parked.position)), "{error}");
     skip(leader, &parked.topic, parked.position).unwrap();
     wait_until("the rest to come out", || mesh.outputs() == mesh.published.len() - 1);
-    wait_level(&a, &b);
+    wait_level(&mesh, &a, &b);
     let parked = |engine: &Replica| engine.project.reports.last().parked.is_some();
     wait_until("nobody to be parked", || !parked(&a) && !parked(&b));
     assert_eq!(stepped_down(&a) + stepped_down(&b), if leader.project.reports.last().term == 3 { 2 } else { 1 });
     mesh.check_output(&[7]);
     // Who joins later skips it as well, and others never noticed.
     let c = mesh.engine("c");
-    wait_level(&c, leader);
+    wait_level(&mesh, &c, leader);
     other.publish(5);
     other.wait_for_all();
     other.check();

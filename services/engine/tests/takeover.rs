@@ -28,7 +28,7 @@ fn standby_takes_over_from_a_vanished_leader() {
     b.grant(2);
     mesh.publish(7);
     mesh.wait_for_all();
-    assert_eq!(b.role(), Role::Active);
+    wait_until("b to lead", || b.role() == Role::Active);
     let a = mesh.engine("a"); // restarted: replays the log
     mesh.publish(3);
     mesh.wait_for_all();
