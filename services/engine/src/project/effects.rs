@@ -4,15 +4,20 @@ use std::time::Instant;
 
 use crossbeam_channel::TrySendError;
 use mesh_replication::engine::CommitFailure;
-use mesh_replication::{CommitKind, Effect, Effects, Input, Poison, Term};
+use mesh_replication::{CommitKind, Effect, Effects, EngineRole, Input, Poison, Term};
 
 use crate::project::driver::Driver;
 use crate::project::message::{FromWriter, InputCommand, Job, LogCommand};
 
 impl Driver {
     pub(super) fn fail(&mut self, reason: String) {
+        self.tell_role(|role, effects| role.fail(reason, effects));
+    }
+
+    /// Tells the role what is no input, and carries out what it wants then.
+    pub(super) fn tell_role(&mut self, tell: impl FnOnce(&mut EngineRole, &mut Effects)) {
         let mut effects = Effects::new();
-        self.role.fail(reason, &mut effects);
+        tell(&mut self.role, &mut effects);
         for effect in effects {
             self.carry_out(effect);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use mesh_proto::election::Progress;
 use mesh_replication::engine::RoleName;
-use mesh_replication::{CommitNumber, Effects, Input, SnapshotPoint};
+use mesh_replication::{CommitNumber, Input, SnapshotPoint};
 
 use crate::project::driver::{Driver, PROGRESS_EVERY};
 use crate::project::election::ElectionLink;
@@ -95,11 +95,7 @@ impl Driver {
             return self.fail(reason);
         }
         self.state.snapshots.gone = Some(reason.clone());
-        let mut effects = Effects::new();
-        self.role.begin_anew(reason, &mut effects);
-        for effect in effects {
-            self.carry_out(effect);
-        }
+        self.tell_role(|role, effects| role.begin_anew(reason, effects));
     }
 
     pub(super) fn on_snapshots(&mut self, news: FromSnapshots) {

@@ -9,10 +9,9 @@ use crate::project::message::{ReadyBlocks, ReadyRecord};
 /// Blocks in the order of their topic, in the columns that the reader decoded them into.
 #[derive(Debug, Default)]
 pub struct Waiting {
+    /// When the role took only some blocks of the first part, it has fewer records than blocks: what is left is copied
+    /// when it is taken, not before.
     parts: VecDeque<ReadyBlocks>,
-    /// Blocks of the first part that are gone: those that the role took without the rest. What is left is copied when it
-    /// is taken, not before.
-    taken: usize,
     blocks: usize,
 }
 
@@ -39,21 +38,19 @@ impl Waiting {
         self.blocks = self.blocks.checked_sub(blocks).expect("the role takes only blocks that it was told of");
         while blocks > 0 {
             let first = self.parts.front_mut().expect("there are as many blocks as were counted");
+            let taken = first.joined.len() - first.records.len();
             let count = blocks.min(first.records.len());
-            let whole = self.taken == 0 && count == first.records.len();
             blocks -= count;
-            if whole {
+            if count == first.joined.len() {
                 let ReadyBlocks { joined: part, records: of_part } = self.parts.pop_front().expect("looked at above");
                 joined.push(part);
                 records.extend(of_part);
                 continue;
             }
-            joined.push(first.joined.slice(self.taken..self.taken + count));
+            joined.push(first.joined.slice(taken..taken + count));
             records.extend(first.records.drain(..count));
-            self.taken += count;
             if first.records.is_empty() {
                 self.parts.pop_front();
-                self.taken = 0;
             }
         }
     }
@@ -99,9 +96,8 @@ mod tests {
     fn blocks_come_out_as_they_went_in_however_many_are_taken() {
         for sizes in [&[1][..], &[2, 1, 4], &[3, 50, 7], &[100]] {
             let (mut waiting, mut id) = (Waiting::default(), 0);
-            for from in [0, 10, 40, 41] {
-                let to = [10, 40, 41, 100][[0, 10, 40, 41].iter().position(|&at| at == from).expect("one of them")];
-                waiting.push(blocks(from..to, &mut id));
+            for offsets in [0..10, 10..40, 40..41, 41..100] {
+                waiting.push(blocks(offsets, &mut id));
             }
             let (mut offsets, mut ids) = (0, 0);
             for &size in sizes.iter().cycle() {

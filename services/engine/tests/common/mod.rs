@@ -20,7 +20,7 @@ use mesh_model::Project;
 use mesh_proto::election::{Progress, Role};
 use mesh_replication::{CommitRecord, EngineId, Step, Term};
 use mesh_service::Metrics;
-use mesh_windows::Executor;
+use mesh_windows::{Executor, OutputBlock};
 
 pub const LIMIT: Duration = Duration::from_secs(20);
 pub const DEADLINE: Duration = Duration::from_secs(5);
@@ -193,6 +193,18 @@ impl Mesh {
         wait_until("every block to come out", || self.outputs() >= self.published.len());
     }
 
+    /// The output topic holds these blocks, in this order.
+    fn check_topic(&self, expected: &[OutputBlock]) {
+        let found = self.read(&self.topics.outputs[0]);
+        assert_eq!(found.len(), expected.len());
+        let schema = self.project.outputs()[0].schema.clone();
+        for (i, (record, expected)) in found.into_iter().zip(expected).enumerate() {
+            let (header, block) = decode_block(&record.payload, &schema).unwrap();
+            assert_eq!(header.sequence, i as u64 + 1, "sequences are contiguous");
+            assert_eq!(block.columns, expected.block.columns, "block {i}");
+        }
+    }
+
     /// The output is that of one engine that never failed, fed the recorded steps.
     pub fn check(&self) {
         let log = self.read(&self.topics.log);
@@ -210,14 +222,7 @@ impl Mesh {
             }
         }
         assert_eq!(next, self.published.len(), "every block is in the log once");
-        let found = self.read(&self.topics.outputs[0]);
-        assert_eq!(found.len(), expected.len());
-        let schema = self.project.outputs()[0].schema.clone();
-        for (i, (record, expected)) in found.into_iter().zip(expected).enumerate() {
-            let (header, block) = decode_block(&record.payload, &schema).unwrap();
-            assert_eq!(header.sequence, i as u64 + 1, "sequences are contiguous");
-            assert_eq!(block.columns, expected.block.columns, "block {i}");
-        }
+        self.check_topic(&expected);
     }
 }
 
@@ -229,13 +234,6 @@ impl Mesh {
         let blocks: Vec<Block> = blocks.map(|(_, block)| block.clone()).collect();
         let mut expected = Vec::new();
         Executor::new(self.project.clone()).apply(0, &blocks, &mut expected);
-        let found = self.read(&self.topics.outputs[0]);
-        assert_eq!(found.len(), expected.len());
-        let schema = self.project.outputs()[0].schema.clone();
-        for (i, (record, expected)) in found.into_iter().zip(expected).enumerate() {
-            let (header, block) = decode_block(&record.payload, &schema).unwrap();
-            assert_eq!(header.sequence, i as u64 + 1, "sequences are contiguous");
-            assert_eq!(block.columns, expected.block.columns, "block {i}");
-        }
+        self.check_topic(&expected);
     }
 }
