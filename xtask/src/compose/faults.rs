@@ -105,6 +105,10 @@ impl<'a> Mesh<'a> {
             "docker kill {service}: the output went on ({FLOW_LINES} lines {} later)",
             seconds(begun.elapsed())
         ));
+        self.start(service)
+    }
+
+    fn start(&self, service: &str) -> Result<()> {
         self.docker("start", service)?;
         self.compose.wait_service(service, BACK_LIMIT)?;
         say(format_args!("docker start {service}: healthy again"));
@@ -119,10 +123,7 @@ impl<'a> Mesh<'a> {
         let next = self.active(Some(active))?;
         say(format_args!("docker kill {active}, which led: {next} leads {} later", seconds(begun.elapsed())));
         self.wait_flow("the output of the new leader")?;
-        self.docker("start", active)?;
-        self.compose.wait_service(active, BACK_LIMIT)?;
-        say(format_args!("docker start {active}: healthy again"));
-        Ok(())
+        self.start(active)
     }
 
     /// Freezes the engine that leads; when it wakes, it must find out that it leads no more.
