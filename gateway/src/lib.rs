@@ -19,7 +19,7 @@ mod rest;
 
 pub use config::GatewayConfig;
 
-use mesh_service::grpc::Server;
+use mesh_service::grpc::{Peers, Server};
 use mesh_service::{Failure, Scope};
 use tokio::net::TcpListener;
 
@@ -30,10 +30,11 @@ pub async fn run(config: GatewayConfig, rest: TcpListener, grpc: TcpListener, sc
     let http = rest.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let latch = scope.ready.latch("coordinator");
     let coordinators = config.base.coordinators.clone();
-    let mesh = Mesh::start(coordinators, config.stale_after.0, scope.drain.clone(), latch);
+    let mesh =
+        Mesh::start(Peers::new(coordinators, &scope.security.caller), config.stale_after.0, scope.drain.clone(), latch);
     let routes = mesh_service::rest::mount(rest::routes(&config, &mesh, http.clone()), page::routes(mesh));
     tracing::info!(address = http, "starting HTTP server");
-    let serving_rest = mesh_service::rest::serve(rest, routes, scope.drain.clone());
-    let serving_grpc = Server::new(&config.base).serve(grpc, scope.drain.clone());
+    let serving_rest = mesh_service::rest::serve(rest, routes, scope.clone());
+    let serving_grpc = Server::new(&config.base).secured(&scope.security).serve(grpc, scope.drain.clone());
     tokio::try_join!(serving_rest, serving_grpc).map(|_| ())
 }

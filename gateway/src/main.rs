@@ -18,7 +18,12 @@ fn main() -> ExitCode {
             rest_port: u32::from(rest_port),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        tokio::spawn(announce::run(config.base.coordinators.clone(), announced, scope.drain.clone()));
+        tokio::spawn(announce::run(
+            config.base.coordinators.clone(),
+            scope.security.caller.clone(),
+            announced,
+            scope.drain.clone(),
+        ));
         run(config, rest, listener, scope).await
     })
 }

@@ -27,7 +27,7 @@ struct Last {
 
 impl Mesh {
     /// Starts watching; `latch` is released at the first status.
-    pub fn start(coordinators: Vec<String>, stale_after: Duration, drain: Drain, latch: Latch) -> Self {
+    pub fn start(coordinators: Peers, stale_after: Duration, drain: Drain, latch: Latch) -> Self {
         let (sender, last) = watch::channel(Last { status: None, error: None });
         tokio::spawn(follow(coordinators, sender, drain, latch));
         Mesh { last, stale_after }
@@ -47,9 +47,8 @@ impl Mesh {
     }
 }
 
-async fn follow(coordinators: Vec<String>, sender: watch::Sender<Last>, drain: Drain, latch: Latch) {
+async fn follow(mut peers: Peers, sender: watch::Sender<Last>, drain: Drain, latch: Latch) {
     let mut latch = Some(latch);
-    let mut peers = Peers::new(coordinators);
     let mut backoff = BACKOFF.0;
     loop {
         let refusal = tokio::select! {
@@ -78,11 +77,11 @@ async fn follow(coordinators: Vec<String>, sender: watch::Sender<Last>, drain: D
 /// Reads a watch until it breaks; returns why.
 async fn read(peers: &mut Peers, mut take: impl FnMut(MeshStatusResponse)) -> Refusal {
     let target = format!("coordinator at {}", peers.address());
-    let channel = match peers.channel() {
-        Ok(channel) => channel,
+    let link = match peers.link() {
+        Ok(link) => link,
         Err(refusal) => return refusal,
     };
-    let mut client = CoordinatorClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let mut client = CoordinatorClient::new(link).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let mut stream = match client.watch_status(MeshStatusRequest::default()).await {
         Ok(response) => response.into_inner(),
         Err(status) => return Refusal::from_status(&target, &status),

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tonic::transport::Endpoint;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{ClientTlsConfig, Endpoint};
 
 /// Shortest and longest time between signs of life.
 const HEARTBEAT_SHORTEST: Duration = Duration::from_millis(5);
@@ -17,7 +18,7 @@ const PING_EVERY: Duration = Duration::from_millis(150);
 const PING_TIMEOUT: Duration = Duration::from_millis(350);
 
 /// Who takes part in which group, and where the election is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct CandidateOptions {
     /// Name of the group, for engines `<host>_<port>.<project>`.
     pub group: String,
@@ -31,6 +32,10 @@ pub struct CandidateOptions {
     pub endpoints: Vec<String>,
     /// Time between signs of life, 50 to 100 ms.
     pub heartbeat: Duration,
+    /// Whom it trusts and what it shows; `None`: connections are not encrypted.
+    pub tls: Option<ClientTlsConfig>,
+    /// Value of `authorization` on every call; `None`: none is sent.
+    pub authorization: Option<MetadataValue<Ascii>>,
 }
 
 /// A number that no earlier start of this process has had, for [`CandidateOptions::incarnation`].
@@ -106,12 +111,17 @@ impl CandidateOptions {
     }
 
     fn instance(&self, name: &str) -> Result<Instance, OptionsError> {
-        let url = if name.contains("://") { name.to_owned() } else { format!("http://{name}") };
-        let endpoint = Endpoint::from_shared(url).map_err(|error| OptionsError::Endpoint {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let url = if name.contains("://") { name.to_owned() } else { format!("{scheme}://{name}") };
+        let wrong = |error: tonic::transport::Error| OptionsError::Endpoint {
             candidate: self.candidate.clone(),
             found: name.to_owned(),
             reason: error.to_string(),
-        })?;
+        };
+        let mut endpoint = Endpoint::from_shared(url).map_err(wrong)?;
+        if let Some(tls) = &self.tls {
+            endpoint = endpoint.tls_config(tls.clone()).map_err(wrong)?;
+        }
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)

@@ -7,7 +7,7 @@ use mesh_proto::election::election_client::ElectionClient;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::{Request, Streaming};
 
 use crate::event::{CandidateEvent, Progress};
 use crate::handle::{Report, Shared, StepDown};
@@ -72,7 +72,11 @@ async fn open(
     let (outbox, messages) = mpsc::channel(OUTBOX_MAX);
     outbox.try_send(wire::join(options, memory.known_term)).expect("the outbox is new and has room");
     let mut client = ElectionClient::new(channel);
-    let opening = client.attend(ReceiverStream::new(messages));
+    let mut request = Request::new(ReceiverStream::new(messages));
+    if let Some(value) = &options.authorization {
+        request.metadata_mut().insert("authorization", value.clone());
+    }
+    let opening = client.attend(request);
     match tokio::time::timeout(PATIENCE, opening).await {
         Err(_) => Err(format!("it did not answer within {PATIENCE:?}")),
         Ok(Err(status)) => Err(format!("{:?}: {}", status.code(), causes(&status))),

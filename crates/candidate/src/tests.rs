@@ -125,6 +125,8 @@ fn options(endpoints: &[&Instance]) -> CandidateOptions {
         incarnation: 7,
         endpoints: endpoints.iter().map(|instance| instance.endpoint.clone()).collect(),
         heartbeat: Duration::from_millis(20),
+        tls: None,
+        authorization: None,
     }
 }
 
@@ -247,6 +249,8 @@ fn options_that_cannot_work_are_named() {
         incarnation: 7,
         endpoints: vec!["127.0.0.1:1".into()],
         heartbeat: Duration::from_millis(50),
+        tls: None,
+        authorization: None,
     };
     let refused = |change: fn(&mut CandidateOptions)| {
         let mut options = good.clone();

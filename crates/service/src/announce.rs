@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::drain::Drain;
 use crate::grpc::{Peers, request};
+use crate::security::Caller;
 use crate::status::Refusal;
 
 /// How often; the coordinator expects it at least every 2 s.
@@ -18,8 +19,8 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// Announces until the drain starts. With several coordinators, the next one is tried when one fails.
-pub async fn run(coordinators: Vec<String>, announcement: AnnounceRequest, drain: Drain) {
-    let mut peers = Peers::new(coordinators);
+pub async fn run(coordinators: Vec<String>, caller: Caller, announcement: AnnounceRequest, drain: Drain) {
+    let mut peers = Peers::new(coordinators, &caller);
     if peers.is_empty() {
         return;
     }
@@ -54,7 +55,7 @@ pub async fn run(coordinators: Vec<String>, announcement: AnnounceRequest, drain
 }
 
 async fn announce_once(peers: &mut Peers, announcement: &AnnounceRequest) -> Result<(), Refusal> {
-    let mut client = CoordinatorClient::new(peers.channel()?);
+    let mut client = CoordinatorClient::new(peers.link()?);
     let answer = client.announce(request(announcement.clone(), DEADLINE)).await;
     answer.map(|_| ()).map_err(|status| Refusal::from_status(&format!("coordinator at {}", peers.address()), &status))
 }

@@ -9,6 +9,7 @@
 //! - [`run`], [`scope`], [`drain`], [`ready`], [`exit`]: start, signals, readiness, end
 //! - [`status`]: the one table from what went wrong to gRPC, HTTP and exit codes; [`Refusal`]
 //! - [`grpc`], [`admin`], [`metrics`], [`announce`]: servers and clients; [`probe`] asks the admin server of another process
+//! - [`security`]: certificates, tokens and roles, accepted connections; how other parts are called
 //! - [`telemetry`]: logs and traces
 //! - [`adapter`]: what the processes around both adapters share
 //! - [`rest`]: `/SASESP/server` and XML answers, for engines and the gateway
@@ -29,6 +30,7 @@ pub mod ready;
 pub mod rest;
 pub mod run;
 pub mod scope;
+pub mod security;
 pub mod status;
 pub mod telemetry;
 pub mod units;
@@ -40,5 +42,6 @@ pub use metrics::Metrics;
 pub use ready::{Latch, Ready};
 pub use run::{Start, main};
 pub use scope::Scope;
+pub use security::Security;
 pub use status::{Kind, Refusal};
 pub use units::{Secret, Size, Span};

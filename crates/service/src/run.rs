@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Command, Config, cli};
+use crate::config::{Command, Config, Problems, cli};
 use crate::drain::Drain;
 use crate::exit::Failure;
 use crate::probe::probe;
 use crate::scope::Scope;
+use crate::security::Security;
 use crate::{admin, telemetry};
 
 /// What the work of a service gets. Both listeners are bound before anything else happens.
@@ -110,7 +111,12 @@ where
         "started"
     );
 
-    let scope = Scope::new();
+    // the settings were checked when they were read; a file may have changed since
+    let mut problems = Problems::default();
+    let scope = Scope::secured(Security::load(&base, &mut problems));
+    if !problems.is_empty() {
+        return Err(Failure::config(problems));
+    }
     let admin_stop = Drain::new();
     let admin = tokio::spawn(admin::serve(admin_listener, scope.clone(), admin_stop.clone()));
     watch_signals(scope.drain.clone())?;

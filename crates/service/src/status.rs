@@ -24,6 +24,10 @@ pub enum Kind {
     NotFound,
     /// The thing is not in a state that allows this now.
     Conflict,
+    /// The caller did not say who it is, or is not known.
+    Unauthenticated,
+    /// The caller may not do this.
+    Denied,
     /// A part of the mesh does not answer; try again later.
     Unavailable,
     /// The time allowed is up; the outcome may be unknown.
@@ -63,6 +67,8 @@ impl Kind {
             Kind::Invalid => (Code::InvalidArgument, 400, 64, "INVALID"),
             Kind::NotFound => (Code::NotFound, 404, 66, "NOT_FOUND"),
             Kind::Conflict => (Code::FailedPrecondition, 409, 65, "CONFLICT"),
+            Kind::Unauthenticated => (Code::Unauthenticated, 401, 77, "UNAUTHENTICATED"),
+            Kind::Denied => (Code::PermissionDenied, 403, 77, "DENIED"),
             Kind::Unavailable => (Code::Unavailable, 503, 75, "UNAVAILABLE"),
             Kind::Deadline => (Code::DeadlineExceeded, 504, 75, "DEADLINE"),
             Kind::Exhausted => (Code::ResourceExhausted, 429, 75, "EXHAUSTED"),
@@ -77,18 +83,15 @@ impl Kind {
             Code::InvalidArgument | Code::OutOfRange => Kind::Invalid,
             Code::NotFound => Kind::NotFound,
             Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted => Kind::Conflict,
+            Code::Unauthenticated => Kind::Unauthenticated,
+            Code::PermissionDenied => Kind::Denied,
             Code::Unavailable => Kind::Unavailable,
             Code::DeadlineExceeded => Kind::Deadline,
             Code::Cancelled if status.message().contains("Timeout expired") => Kind::Deadline,
             Code::Cancelled => Kind::Unavailable,
             Code::ResourceExhausted => Kind::Exhausted,
             Code::Unimplemented => Kind::Unsupported,
-            Code::Ok
-            | Code::Unknown
-            | Code::PermissionDenied
-            | Code::Internal
-            | Code::DataLoss
-            | Code::Unauthenticated => Kind::Fault,
+            Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => Kind::Fault,
         }
     }
 }
@@ -275,6 +278,8 @@ mod tests {
             Kind::Invalid,
             Kind::NotFound,
             Kind::Conflict,
+            Kind::Unauthenticated,
+            Kind::Denied,
             Kind::Unavailable,
             Kind::Deadline,
             Kind::Exhausted,

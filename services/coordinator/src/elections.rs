@@ -4,13 +4,13 @@ use mesh_proto::election::election_client::ElectionClient;
 use mesh_proto::election::{
     CandidateStatus, GroupStatus, PromoteRequest, PromoteResponse, StatusRequest, StatusResponse,
 };
-use mesh_service::grpc::{MESSAGE_BYTES_MAX, connect, request};
+use mesh_service::grpc::{MESSAGE_BYTES_MAX, request};
+use mesh_service::security::{Caller, Link};
 use mesh_service::{Drain, Kind, Refusal};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
-use tonic::transport::Channel;
 
 /// Instances that are followed at most.
 const INSTANCES_MAX: usize = 16;
@@ -27,12 +27,13 @@ pub(crate) struct Elections {
     views: Arc<Mutex<BTreeMap<String, View>>>,
     changed: watch::Sender<u64>,
     on_group: OnGroup,
+    caller: Caller,
     drain: Drain,
 }
 
 /// What one instance says.
 struct View {
-    channel: Channel,
+    link: Link,
     last: Option<StatusResponse>,
     error: Option<String>,
     /// Ends its task.
@@ -48,8 +49,8 @@ pub(crate) struct Merged {
 }
 
 impl Elections {
-    pub(crate) fn new(on_group: OnGroup, drain: Drain) -> Self {
-        Elections { views: Arc::default(), changed: watch::channel(0).0, on_group, drain }
+    pub(crate) fn new(on_group: OnGroup, caller: Caller, drain: Drain) -> Self {
+        Elections { views: Arc::default(), changed: watch::channel(0).0, on_group, caller, drain }
     }
 
     /// Tells of every change.
@@ -71,8 +72,8 @@ impl Elections {
             if views.contains_key(address) {
                 continue;
             }
-            let channel = match connect(address) {
-                Ok(channel) => channel,
+            let link = match self.caller.connect(address) {
+                Ok(link) => link,
                 Err(refusal) => {
                     tracing::warn!(address, %refusal, "election instance left out");
                     continue;
@@ -80,16 +81,16 @@ impl Elections {
             };
             let stop = self.drain.child();
             let error = Some("not reached yet".to_owned());
-            views.insert(address.clone(), View { channel: channel.clone(), last: None, error, stop: stop.clone() });
-            tokio::spawn(self.clone().follow_one(address.clone(), channel, stop));
+            views.insert(address.clone(), View { link: link.clone(), last: None, error, stop: stop.clone() });
+            tokio::spawn(self.clone().follow_one(address.clone(), link, stop));
         }
     }
 
-    async fn follow_one(self, address: String, channel: Channel, stop: Drain) {
+    async fn follow_one(self, address: String, link: Link, stop: Drain) {
         loop {
             let error = tokio::select! {
                 () = stop.started() => return,
-                error = self.read(&address, channel.clone()) => error,
+                error = self.read(&address, link.clone()) => error,
             };
             self.update(&address, |view| view.error = Some(error));
             tokio::select! {
@@ -100,9 +101,9 @@ impl Elections {
     }
 
     /// Reads a watch until it breaks; returns why.
-    async fn read(&self, address: &str, channel: Channel) -> String {
+    async fn read(&self, address: &str, link: Link) -> String {
         let why = |status: &tonic::Status| Refusal::from_status(&format!("election at {address}"), status).to_string();
-        let mut client = ElectionClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut client = ElectionClient::new(link).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let mut stream = match client.watch(StatusRequest::default()).await {
             Ok(response) => response.into_inner(),
             Err(status) => return why(&status),
@@ -152,17 +153,17 @@ impl Elections {
         deadline: Duration,
     ) -> Result<PromoteResponse, Refusal> {
         // those that answer come first
-        let mut instances: Vec<(bool, String, Channel)> = self
+        let mut instances: Vec<(bool, String, Link)> = self
             .lock()
             .iter()
-            .map(|(address, view)| (view.error.is_some(), address.clone(), view.channel.clone()))
+            .map(|(address, view)| (view.error.is_some(), address.clone(), view.link.clone()))
             .collect();
         instances.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let mut last = Refusal::unavailable(format!("promote in group `{}`", message.group))
             .found("no election instance is known")
             .way_out("set `elections`, or start the election service with `coordinators`");
-        for (_, address, channel) in instances {
-            let mut client = ElectionClient::new(channel);
+        for (_, address, link) in instances {
+            let mut client = ElectionClient::new(link);
             match client.promote(request(message.clone(), deadline)).await {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => {

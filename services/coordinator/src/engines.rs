@@ -7,7 +7,7 @@ use mesh_proto::engine::engine_client::EngineClient;
 use mesh_proto::engine::{SkipRequest, SkipResponse, SnapshotRequest, SnapshotResponse};
 use mesh_service::Refusal;
 use mesh_service::grpc::request;
-use tonic::transport::Channel;
+use mesh_service::security::Link;
 use tonic::{Response, Status};
 
 use crate::mesh::Mesh;
@@ -40,7 +40,7 @@ impl Mesh {
         project: &str,
         engine: &str,
         roles: &[Role],
-    ) -> Result<EngineClient<Channel>, Refusal> {
+    ) -> Result<EngineClient<Link>, Refusal> {
         let status = self.status(project).await;
         let having = |role: Role| {
             status.members.iter().find_map(|member| {
@@ -57,6 +57,6 @@ impl Mesh {
                 .found(if engine.is_empty() { "none".to_owned() } else { format!("`{engine}` is not one") })
                 .way_out("`espctl status` shows the engines and what they wait for"));
         };
-        Ok(EngineClient::new(self.members.channel(&address)?))
+        Ok(EngineClient::new(self.members.link(&address)?))
     }
 }

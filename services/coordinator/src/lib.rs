@@ -64,13 +64,14 @@ pub async fn run(
     let store = Store::new(registry, config.history_max, config.versions_max);
     let known = Known::start(&store, &drain, scope.ready.latch("etcd: projects"));
     let history = Arc::new(History::start(store.clone(), drain.clone()));
-    let members = Members::new(config.forget_members_after.0);
+    let caller = scope.security.caller.clone();
+    let members = Members::new(config.forget_members_after.0, caller.clone());
     let noting = history.clone();
-    let elections = Elections::new(Arc::new(move |group| noting.leader(group)), drain.clone());
+    let elections = Elections::new(Arc::new(move |group| noting.leader(group)), caller, drain.clone());
     let mesh = Arc::new(Mesh::new(known, members, elections, config.member_timeout.0));
-    tokio::spawn(housekeeping(config.elections.clone(), mesh.clone(), store.clone(), scope.clone()));
+    let server = Server::new(&config.base).secured(&scope.security);
+    tokio::spawn(housekeeping(config.elections.clone(), mesh.clone(), store.clone(), scope));
 
-    let server = Server::new(&config.base);
     let api = Api { config, bus, store, history, mesh, drain: drain.clone() };
     let service = CoordinatorServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX);
     server.add(service).serve(listener, drain).await

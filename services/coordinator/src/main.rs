@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let everybody = [vec![address], config.base.coordinators.clone()].concat();
-        tokio::spawn(announce::run(everybody, announced, scope.drain.clone()));
+        tokio::spawn(announce::run(everybody, scope.security.caller.clone(), announced, scope.drain.clone()));
         run(config, Arc::new(registry), bus, listener, scope).await
     })
 }

@@ -3,14 +3,14 @@
 use mesh_proto::coordinator::{AnnounceRequest, Member};
 use mesh_proto::engine::StatusRequest;
 use mesh_proto::engine::engine_client::EngineClient;
-use mesh_service::grpc::{MESSAGE_BYTES_MAX, connect, request};
+use mesh_service::grpc::{MESSAGE_BYTES_MAX, request};
+use mesh_service::security::{Caller, Link};
 use mesh_service::{Kind, Refusal};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
 use crate::clock::now_us;
 use crate::known::Known;
@@ -32,7 +32,8 @@ pub(crate) const ELECTION: &str = "election";
 #[derive(Clone)]
 pub(crate) struct Members {
     seen: Arc<Mutex<BTreeMap<String, Seen>>>,
-    channels: Arc<Mutex<BTreeMap<String, Channel>>>,
+    caller: Caller,
+    links: Arc<Mutex<BTreeMap<String, Link>>>,
     forget_after: Duration,
     /// Counts who came or changed.
     changed: watch::Sender<u64>,
@@ -55,8 +56,8 @@ pub(crate) struct Polled {
 }
 
 impl Members {
-    pub(crate) fn new(forget_after: Duration) -> Self {
-        Members { seen: Arc::default(), channels: Arc::default(), forget_after, changed: watch::channel(0).0 }
+    pub(crate) fn new(forget_after: Duration, caller: Caller) -> Self {
+        Members { seen: Arc::default(), caller, links: Arc::default(), forget_after, changed: watch::channel(0).0 }
     }
 
     /// Tells of everybody who comes or changes.
@@ -144,15 +145,15 @@ impl Members {
     /// Everybody, engines with what they say of themselves. All engines are asked at once.
     pub(crate) async fn poll(&self, known: &Known, project: &str, deadline: Duration) -> Polled {
         let all = self.all(known);
-        self.channels_lock().retain(|address, _| all.iter().any(|(announced, _)| announced.address == *address));
+        self.links_lock().retain(|address, _| all.iter().any(|(announced, _)| announced.address == *address));
         let mut calls = JoinSet::new();
         for (index, (announced, _)) in all.iter().enumerate().filter(|(_, (announced, _))| announced.kind == ENGINE) {
-            let channel = self.channel(&announced.address);
+            let link = self.link(&announced.address);
             let message = StatusRequest { project: project.to_owned() };
             let target = format!("engine `{}` at {}", announced.name, announced.address);
             calls.spawn(async move {
                 let answer = async {
-                    let mut client = EngineClient::new(channel?).max_decoding_message_size(MESSAGE_BYTES_MAX);
+                    let mut client = EngineClient::new(link?).max_decoding_message_size(MESSAGE_BYTES_MAX);
                     let call = client.status(request(message, deadline));
                     match tokio::time::timeout(deadline, call).await {
                         Ok(Ok(response)) => Ok(response.into_inner()),
@@ -200,21 +201,21 @@ impl Members {
         }
     }
 
-    pub(crate) fn channel(&self, address: &str) -> Result<Channel, Refusal> {
-        let mut channels = self.channels_lock();
-        if let Some(channel) = channels.get(address) {
-            return Ok(channel.clone());
+    pub(crate) fn link(&self, address: &str) -> Result<Link, Refusal> {
+        let mut links = self.links_lock();
+        if let Some(link) = links.get(address) {
+            return Ok(link.clone());
         }
-        let channel = connect(address)?;
-        channels.insert(address.to_owned(), channel.clone());
-        Ok(channel)
+        let link = self.caller.connect(address)?;
+        links.insert(address.to_owned(), link.clone());
+        Ok(link)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
         self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn channels_lock(&self) -> MutexGuard<'_, BTreeMap<String, Channel>> {
-        self.channels.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn links_lock(&self) -> MutexGuard<'_, BTreeMap<String, Link>> {
+        self.links.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

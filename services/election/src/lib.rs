@@ -41,7 +41,8 @@ pub async fn run(
     let service = ElectionServer::new(grpc::Api::new(Arc::clone(&hub)))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let served = Server::new(config.base()).add(service).serve(listener, scope.drain.clone()).await;
+    let served =
+        Server::new(config.base()).secured(&scope.security).add(service).serve(listener, scope.drain.clone()).await;
     hub.stopped().await;
     served
 }

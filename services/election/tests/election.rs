@@ -100,6 +100,8 @@ impl Engine {
             incarnation: 1,
             endpoints: instances.iter().map(|instance| instance.endpoint.clone()).collect(),
             heartbeat: Duration::from_millis(50),
+            tls: None,
+            authorization: None,
         };
         let (handle, events) = CandidateHandle::start(options).unwrap();
         let progress = Progress { caught_up: true, role: Role::Standby, ..Progress::default() };

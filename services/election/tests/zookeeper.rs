@@ -56,6 +56,8 @@ impl Engine {
             incarnation,
             endpoints: endpoints.to_vec(),
             heartbeat: Duration::from_millis(50),
+            tls: None,
+            authorization: None,
         };
         let port = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
         let (handle, events) = CandidateHandle::start(options).unwrap();

@@ -52,6 +52,7 @@ impl ElectionLink for Link {
 
 /// Joins a group; what the election says goes to the driver. To be called inside the tokio runtime.
 pub fn attend(host: &Arc<Host>, group: String, control: Sender<Control>) -> Box<dyn ElectionLink> {
+    let caller = &host.scope.security.caller;
     let options = CandidateOptions {
         group: group.clone(),
         candidate: host.name.clone(),
@@ -59,6 +60,8 @@ pub fn attend(host: &Arc<Host>, group: String, control: Sender<Control>) -> Box<
         incarnation: host.incarnation,
         endpoints: host.config.elections.clone(),
         heartbeat: HEARTBEAT,
+        tls: caller.tls().cloned(),
+        authorization: caller.bearer().value().cloned(),
     };
     match CandidateHandle::start(options) {
         Ok((handle, mut events)) => {

@@ -100,7 +100,7 @@ impl Projects {
     /// Follows the coordinator's wishes until the drain; then stops every project politely.
     pub async fn run(self, host: Arc<Host>) {
         let mut ready = Some(host.scope.ready.latch("projects: the coordinator's list"));
-        let mut peers = Peers::new(host.config.base.coordinators.clone());
+        let mut peers = Peers::new(host.config.base.coordinators.clone(), &host.scope.security.caller);
         let drain = host.scope.drain.clone();
         let mut told = false;
         while !drain.is_started() {
@@ -124,7 +124,7 @@ impl Projects {
 
     /// Reads one stream of wishes; returns why it ended.
     async fn follow(&self, host: &Arc<Host>, peers: &mut Peers, ready: &mut Option<Latch>) -> String {
-        let channel = match peers.channel() {
+        let channel = match peers.link() {
             Ok(channel) => channel,
             Err(refusal) => return refusal.to_string(),
         };

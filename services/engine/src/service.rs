@@ -70,16 +70,16 @@ pub async fn run(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let coordinators = config.base.coordinators.clone();
-    let server = Server::new(&config.base);
+    let server = Server::new(&config.base).secured(&scope.security);
+    let (rest_scope, caller) = (scope.clone(), scope.security.caller.clone());
     let incarnation = mesh_candidate::new_incarnation();
     let host = Arc::new(Host { config, name, address: listeners.address, incarnation, bus, scope });
     let projects = Projects::default();
     let engine = Engine { host: host.clone(), projects: projects.clone(), rest_port, began: Instant::now() };
 
-    let announcing = tokio::spawn(announce::run(coordinators, announcement, drain.clone()));
+    let announcing = tokio::spawn(announce::run(coordinators, caller, announcement, drain.clone()));
     let router = rest::router(Arc::new(engine.clone()));
-    let rest_drain = drain.clone();
-    let rest_server = tokio::spawn(rest::serve(listeners.rest, router, rest_drain));
+    let rest_server = tokio::spawn(rest::serve(listeners.rest, router, rest_scope));
     lines::http(rest_port);
     let grpc_server = tokio::spawn(server.add(EngineServer::new(engine)).serve(listeners.grpc, drain.clone()));
     // Until the drain is over the gRPC port stays open: a closed one means a crash to the election.

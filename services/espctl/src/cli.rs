@@ -4,6 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+use crate::access::Access;
+
 /// Where a coordinator listens unless told otherwise; the same as in its settings.
 pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:50100";
 
@@ -22,6 +24,9 @@ pub struct Cli {
     #[arg(long, global = true, env = "ESP_COORDINATOR", value_delimiter = ',', value_name = "HOST:PORT",
           default_value = DEFAULT_COORDINATOR)]
     pub coordinator: Vec<String>,
+    /// Certificates and token
+    #[command(flatten)]
+    pub access: Access,
     /// Whether to use colour
     #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
     color: ColourChoice,

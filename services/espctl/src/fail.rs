@@ -35,7 +35,7 @@ impl Fail {
     /// Whose it is, by its kind.
     pub fn of(kind: Kind, text: impl fmt::Display) -> Fail {
         match kind {
-            Kind::Invalid | Kind::NotFound | Kind::Conflict => Fail::input(text),
+            Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Unauthenticated | Kind::Denied => Fail::input(text),
             Kind::Unavailable | Kind::Deadline | Kind::Exhausted | Kind::Unsupported | Kind::Fault => Fail::fault(text),
         }
     }

@@ -4,7 +4,7 @@
 //! Kafka, ZooKeeper or etcd is built in (`cargo xtask check-layers`).
 //!
 //! Code map:
-//! - `cli`: the command line; one definition feeds parser, help and completions
+//! - `access`: certificates and token; `cli`: the command line; one definition feeds parser, help and completions
 //! - `commands`: one file per command; `status`: the mesh as people and as programs read it
 //! - `local`: a whole mesh in this process; `demo`: one whose engines are killed, and the proof that nothing was lost
 //! - `mesh`: calls to the coordinator; `jaeger`: questions to Jaeger; `fail`: how a command ends; `out`: printing, tables, times
@@ -13,6 +13,7 @@
 //! **Invariant:** exit code 0: done; 1: what was asked for is wrong; 2: our fault, or a part that does not answer.
 //! **Invariant:** what `--json` prints has structs of its own: it changes only on purpose.
 
+mod access;
 mod cli;
 mod commands;
 mod demo;

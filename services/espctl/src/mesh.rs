@@ -2,9 +2,9 @@
 
 use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Peers, request};
+use mesh_service::security::{Caller, Link};
 use mesh_service::{Kind, Refusal};
 use std::time::Duration;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use crate::fail::Fail;
@@ -15,7 +15,7 @@ pub const ASK: Duration = Duration::from_secs(5);
 pub const CHANGE: Duration = Duration::from_secs(30);
 
 /// The client of a coordinator.
-pub type Client = CoordinatorClient<Channel>;
+pub type Client = CoordinatorClient<Link>;
 
 /// The coordinators, of which one is used.
 #[derive(Debug)]
@@ -25,9 +25,9 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// The coordinators at these addresses.
-    pub fn new(addresses: &[String]) -> Mesh {
-        Mesh { peers: Peers::new(addresses.iter().cloned()), named: addresses.join(",") }
+    /// The coordinators at these addresses, and how they are called.
+    pub fn new(addresses: &[String], caller: &Caller) -> Mesh {
+        Mesh { peers: Peers::new(addresses.iter().cloned(), caller), named: addresses.join(",") }
     }
 
     /// Asks each coordinator in turn until one answers; a refusal is an answer.
@@ -44,8 +44,8 @@ impl Mesh {
     {
         let mut last = None;
         for _ in 0..self.peers.len() {
-            let channel = self.peers.channel()?;
-            let client = CoordinatorClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+            let link = self.peers.link()?;
+            let client = CoordinatorClient::new(link).max_decoding_message_size(MESSAGE_BYTES_MAX);
             match method(client, request(message.clone(), deadline)).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => {
@@ -70,7 +70,7 @@ impl Mesh {
     where
         F: Future<Output = Result<Response<tonic::Streaming<A>>, Status>>,
     {
-        let client = CoordinatorClient::new(self.peers.channel()?).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let client = CoordinatorClient::new(self.peers.link()?).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let opened = method(client, Request::new(message)).await;
         opened.map(Response::into_inner).map_err(|status| self.lost(&status))
     }

@@ -36,6 +36,7 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
         progress: publisher.progress(),
         error: Arc::default(),
     };
+    let caller = scope.security.caller.clone();
     let member = checked.options.common.transport.failover.as_ref().map(|failover| CandidateOptions {
         group: format!("adapters.{}", failover.group),
         candidate: place.name.clone(),
@@ -43,6 +44,8 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
         incarnation: mesh_candidate::new_incarnation(),
         endpoints: config.elections.clone(),
         heartbeat: group::HEARTBEAT,
+        tls: caller.tls().cloned(),
+        authorization: caller.bearer().value().cloned(),
     });
     // the servers go on until the publisher has ended, whoever ends it
     let servers = Drain::new();
@@ -54,10 +57,12 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
         rest_port: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let announcing = tokio::spawn(announce::run(config.base.coordinators.clone(), announcement, servers.clone()));
+    let announcing =
+        tokio::spawn(announce::run(config.base.coordinators.clone(), caller, announcement, servers.clone()));
     let metering = tokio::spawn(meter(view.clone(), scope.clone(), servers.clone()));
     let serving = tokio::spawn(
         Server::new(&config.base)
+            .secured(&scope.security)
             .add(AdapterApi::server(
                 {
                     let view = view.clone();

@@ -44,10 +44,13 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
         rest_port: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let announcing = tokio::spawn(announce::run(config.base.coordinators.clone(), announcement, servers.clone()));
+    let caller = scope.security.caller.clone();
+    let announcing =
+        tokio::spawn(announce::run(config.base.coordinators.clone(), caller, announcement, servers.clone()));
     let metering = tokio::spawn(meter(view.clone(), scope.clone(), servers.clone()));
     let serving = tokio::spawn(
         Server::new(&config.base)
+            .secured(&scope.security)
             .add(AdapterApi::server(
                 {
                     let view = view.clone();

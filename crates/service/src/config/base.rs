@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Problems;
+use super::{AuthConfig, Problems, TlsConfig};
+use crate::security::Security;
 use crate::units::Span;
 
 /// How log lines look.
@@ -42,8 +43,14 @@ pub struct Base {
     pub grace: Span,
     /// Requests that one connection may have in work at a time; more are refused.
     pub requests_max: usize,
+    /// Connections that each server may have open at a time; more wait to be accepted.
+    pub connections_max: usize,
     /// How long a request may take when its caller names no deadline.
     pub request_timeout: Span,
+    /// Certificates: who this process is, and whom it trusts.
+    pub tls: TlsConfig,
+    /// Tokens: who may do what.
+    pub auth: AuthConfig,
 }
 
 impl Default for Base {
@@ -60,7 +67,10 @@ impl Default for Base {
             trace_ratio: 0.01,
             grace: Span::from_secs(10),
             requests_max: 256,
+            connections_max: 1024,
             request_timeout: Span::from_secs(10),
+            tls: TlsConfig::default(),
+            auth: AuthConfig::default(),
         }
     }
 }
@@ -93,6 +103,14 @@ impl Base {
         problems.check(self.requests_max > 0, "requests_max", "at least 1", self.requests_max);
         problems.check(!self.grace.0.is_zero(), "grace", "more than 0", self.grace);
         problems.check(!self.request_timeout.0.is_zero(), "request_timeout", "more than 0", self.request_timeout);
+        let most = tokio::sync::Semaphore::MAX_PERMITS;
+        problems.check(
+            (1..=most).contains(&self.connections_max),
+            "connections_max",
+            "at least 1",
+            self.connections_max,
+        );
+        Security::load(self, problems);
         if let Err(error) = self.log.parse::<tracing_subscriber::filter::Targets>() {
             problems.check(false, "log", "levels as in `info,mesh_engine=debug`", format!("{}: {error}", self.log));
         }

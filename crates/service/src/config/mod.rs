@@ -11,12 +11,14 @@ mod base;
 mod cli;
 mod layers;
 mod problem;
+mod secure;
 
 pub(crate) use base::is_host_port;
 pub use base::{Base, LogFormat};
 pub use cli::{Cli, Command, cli};
 pub use layers::{Given, Layers};
 pub use problem::{Problem, Problems, did_you_mean};
+pub use secure::{AuthConfig, TlsConfig};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

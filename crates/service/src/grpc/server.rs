@@ -1,5 +1,6 @@
 //! A gRPC server as every service has it.
 
+use futures_util::StreamExt;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -11,12 +12,14 @@ use tonic::service::RoutesBuilder;
 use tonic_health::ServingStatus;
 use tower::Service;
 
-use super::connection::incoming;
 use super::deadline::DeadlineLayer;
 use super::trace::TraceLayer;
 use crate::config::Base;
 use crate::drain::Drain;
 use crate::exit::Failure;
+use crate::security::Security;
+use crate::security::gate::GateLayer;
+use crate::security::listen::incoming;
 
 /// A connection that is silent for this long is asked whether it lives.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
@@ -41,6 +44,7 @@ pub struct Server {
     options: ServerOptions,
     routes: RoutesBuilder,
     names: Vec<&'static str>,
+    security: Security,
 }
 
 impl From<&Base> for ServerOptions {
@@ -57,7 +61,19 @@ impl From<&Base> for ServerOptions {
 impl Server {
     /// A server without services of its own.
     pub fn new(options: impl Into<ServerOptions>) -> Self {
-        Server { options: options.into(), routes: RoutesBuilder::default(), names: Vec::new() }
+        Server {
+            options: options.into(),
+            routes: RoutesBuilder::default(),
+            names: Vec::new(),
+            security: Security::default(),
+        }
+    }
+
+    /// Asks callers for what the settings say; without it everybody may connect and call.
+    #[must_use]
+    pub fn secured(mut self, security: &Security) -> Self {
+        self.security = security.clone();
+        self
     }
 
     /// Adds a generated server.
@@ -103,7 +119,9 @@ impl Server {
         // whatever ends this call, dropping it included, ends the connections
         let connections = CancellationToken::new();
         let _cut = connections.clone().drop_guard();
-        // first to last as a request meets them: load shedding and limit (per connection), trace, deadline, service
+        let tls = self.security.acceptor.map(|acceptor| acceptor.grpc);
+        let accepted = incoming(listener, tls, self.security.connections_max, connections);
+        // first to last as a request meets them: load shedding and limit (per connection), trace, deadline, token, service
         let serving = tonic::transport::Server::builder()
             .load_shed(true)
             .concurrency_limit_per_connection(self.options.requests_max)
@@ -111,8 +129,9 @@ impl Server {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .layer(TraceLayer)
             .layer(DeadlineLayer { default: self.options.request_timeout })
+            .layer(GateLayer(self.security.gate))
             .add_routes(self.routes.routes())
-            .serve_with_incoming_shutdown(incoming(listener, connections), stop);
+            .serve_with_incoming_shutdown(accepted.map(Ok::<_, std::io::Error>), stop);
         let cut = async {
             drain.started().await;
             tokio::time::sleep(self.options.drain_max).await;

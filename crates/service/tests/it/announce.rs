@@ -94,7 +94,8 @@ async fn the_next_coordinator_hears_of_it_when_the_first_is_gone() {
     let drain = Drain::new();
     let message = AnnounceRequest { name: "e1".into(), kind: "engine".into(), ..AnnounceRequest::default() };
     let coordinators = vec!["127.0.0.1:1".to_owned(), one, two];
-    let running = tokio::spawn(announce::run(coordinators, message, drain.clone()));
+    let running =
+        tokio::spawn(announce::run(coordinators, mesh_service::security::Caller::default(), message, drain.clone()));
     assert_eq!(within("the first", at_one.recv()).await.unwrap(), "e1");
     serving_one.abort();
     assert_eq!(within("the second", at_two.recv()).await.unwrap(), "e1");

@@ -1,7 +1,8 @@
 //! Health, reflection, deadlines, limits, drain.
 
 use mesh_proto::engine::StatusRequest;
-use mesh_service::grpc::{Peers, ServerOptions, connect, request};
+use mesh_service::grpc::{Peers, ServerOptions, request};
+use mesh_service::security::Caller;
 use mesh_service::{Kind, Refusal};
 use std::time::Duration;
 use tokio_stream::StreamExt;
@@ -22,7 +23,7 @@ fn hang() -> StatusRequest {
 #[tokio::test]
 async fn reflection_names_every_service() {
     let running = start(options()).await;
-    let mut client = ServerReflectionClient::new(running.channel.clone());
+    let mut client = ServerReflectionClient::new(running.link.clone());
     let ask = |message| ServerReflectionRequest { host: String::new(), message_request: Some(message) };
     let requests = tokio_stream::iter([
         ask(MessageRequest::ListServices(String::new())),
@@ -44,7 +45,7 @@ async fn reflection_names_every_service() {
 #[tokio::test]
 async fn health_flips_when_the_drain_starts_and_streams_are_cut() {
     let mut running = start(ServerOptions { drain_max: Duration::from_millis(100), ..options() }).await;
-    let mut health = HealthClient::new(running.channel.clone());
+    let mut health = HealthClient::new(running.link.clone());
     let ask = HealthCheckRequest { service: "mesh.engine.v1.Engine".into() };
     let mut watch = within("health", health.watch(ask)).await.unwrap().into_inner();
     assert_eq!(within("serving", watch.message()).await.unwrap().unwrap().status(), ServingStatus::Serving);
@@ -106,22 +107,22 @@ async fn too_many_requests_are_refused_not_queued() {
 #[tokio::test]
 async fn peers_go_round_until_one_answers() {
     let running = start(options()).await;
-    let mut peers = Peers::new(["127.0.0.1:1".to_owned(), running.address.clone()]);
-    let mut client = mesh_proto::engine::engine_client::EngineClient::new(peers.channel().unwrap());
+    let mut peers = Peers::new(["127.0.0.1:1".to_owned(), running.address.clone()], &Caller::default());
+    let mut client = mesh_proto::engine::engine_client::EngineClient::new(peers.link().unwrap());
     let status = within("a refusal", client.status(StatusRequest::default())).await.unwrap_err();
     let refusal = Refusal::from_status("engine at 127.0.0.1:1", &status);
     assert_eq!(refusal.kind, Kind::Unavailable);
     assert!(refusal.found.contains("refused"), "the cause is told: {refusal}");
     peers.failed();
     assert_eq!(peers.address(), running.address);
-    let mut client = mesh_proto::engine::engine_client::EngineClient::new(peers.channel().unwrap());
+    let mut client = mesh_proto::engine::engine_client::EngineClient::new(peers.link().unwrap());
     within("an answer", client.status(StatusRequest::default())).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_address_without_port_is_refused() {
     for wrong in ["", "host", "host:", "http://host:1", "host:99999"] {
-        let refusal = connect(wrong).unwrap_err();
+        let refusal = Caller::default().connect(wrong).unwrap_err();
         assert_eq!(refusal.to_string(), format!("connect: expected an address `host:port`, found `{wrong}`"));
     }
 }

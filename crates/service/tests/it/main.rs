@@ -5,4 +5,5 @@ mod admin;
 mod announce;
 mod grpc;
 mod play;
+mod security;
 mod traces;

@@ -3,15 +3,15 @@
 use mesh_proto::engine::engine_client::EngineClient;
 use mesh_proto::engine::engine_server::{Engine, EngineServer};
 use mesh_proto::engine::{StatusRequest, StatusResponse};
-use mesh_service::grpc::{Server, ServerOptions, connect};
-use mesh_service::{Drain, Failure, telemetry};
+use mesh_service::grpc::{Server, ServerOptions};
+use mesh_service::security::{Caller, Link};
+use mesh_service::{Drain, Failure, Security, telemetry};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 /// Longest wait of any test for anything.
@@ -66,22 +66,27 @@ impl Engine for Played {
 pub struct Running {
     pub played: Played,
     pub address: String,
-    pub channel: Channel,
-    pub client: EngineClient<Channel>,
+    pub link: Link,
+    pub client: EngineClient<Link>,
     pub drain: Drain,
     pub served: JoinHandle<Result<(), Failure>>,
 }
 
 pub async fn start(options: ServerOptions) -> Running {
+    start_secured(options, &Security::default(), &Caller::default()).await
+}
+
+/// A server that asks for what `security` says, and a client that shows what `caller` says.
+pub async fn start_secured(options: ServerOptions, security: &Security, caller: &Caller) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let played = Played::default();
     let drain = Drain::new();
-    let server = Server::new(options).add(EngineServer::new(played.clone()));
+    let server = Server::new(options).secured(security).add(EngineServer::new(played.clone()));
     let served = tokio::spawn(server.serve(listener, drain.clone()));
-    let channel = connect(&address).unwrap();
-    let client = EngineClient::new(channel.clone());
-    Running { played, address, channel, client, drain, served }
+    let link = caller.connect(&address).unwrap();
+    let client = EngineClient::new(link.clone());
+    Running { played, address, link, client, drain, served }
 }
 
 pub fn options() -> ServerOptions {

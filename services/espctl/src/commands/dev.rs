@@ -3,6 +3,7 @@
 use mesh_adapter::Target;
 use mesh_model::{Endpoint, Project, parse_project};
 use mesh_proto::coordinator::ListProjectsRequest;
+use mesh_service::security::Caller;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,8 +105,8 @@ async fn until_done(all: &All<'_>, publisher: Adapter, subscriber: &Adapter, out
 
 /// The last sequence that the subscriber has written.
 async fn sequence(subscriber: &Adapter) -> u64 {
-    let Ok(channel) = mesh_service::grpc::connect(&subscriber.address) else { return 0 };
-    let mut client = mesh_proto::adapter::adapter_client::AdapterClient::new(channel);
+    let Ok(link) = Caller::default().connect(&subscriber.address) else { return 0 };
+    let mut client = mesh_proto::adapter::adapter_client::AdapterClient::new(link);
     let status = client.status(mesh_service::grpc::request(mesh_proto::adapter::StatusRequest {}, ASK)).await;
     status.map_or(0, |status| status.into_inner().sequence)
 }

@@ -24,7 +24,7 @@ use crate::mesh::Mesh;
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<(), Fail> {
-    let mut mesh = Mesh::new(&cli.coordinator);
+    let mut mesh = Mesh::new(&cli.coordinator, &cli.access.caller()?);
     match cli.command {
         Command::Status(arguments) => online(status::run(arguments, &mut mesh)),
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),

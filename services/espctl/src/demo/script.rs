@@ -5,7 +5,8 @@ use mesh_model::{Project, parse_project};
 use mesh_proto::adapter::StatusRequest;
 use mesh_proto::adapter::adapter_client::AdapterClient;
 use mesh_proto::coordinator::PromoteRequest;
-use mesh_service::grpc::{connect, request};
+use mesh_service::grpc::request;
+use mesh_service::security::Caller;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -142,8 +143,8 @@ impl<'a> Script<'a> {
         let (address, published) = (publisher.address.clone(), self.published.clone());
         self.publisher = Some(publisher);
         tokio::spawn(async move {
-            let Ok(channel) = connect(&address) else { return };
-            let mut client = AdapterClient::new(channel);
+            let Ok(link) = Caller::default().connect(&address) else { return };
+            let mut client = AdapterClient::new(link);
             // the adapter ends with its source, and this with it
             while let Ok(status) = client.status(request(StatusRequest {}, LOOK_DEADLINE)).await {
                 published.fetch_max(status.into_inner().events, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use mesh_engine::EngineConfig;
 use mesh_gateway::GatewayConfig;
 use mesh_proto::coordinator::DeployRequest;
 use mesh_publisher_adapter::config::PublisherConfig;
+use mesh_service::security::Caller;
 use mesh_service::{Base, Failure, Scope, Span};
 use mesh_subscriber_adapter::config::SubscriberConfig;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ impl Local {
 
     /// The mesh as the commands call it.
     pub fn mesh(&self) -> Mesh {
-        Mesh::new(std::slice::from_ref(&self.coordinator))
+        Mesh::new(std::slice::from_ref(&self.coordinator), &Caller::default())
     }
 
     /// Deploys a project.

@@ -1,0 +1,148 @@
+//! Certificates and keys from PEM files, for both directions.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{Problem, Problems, TlsConfig};
+
+/// A file of certificates or a key larger than this is something else.
+const PEM_BYTES_MAX: u64 = 1 << 20;
+
+/// Certificate and key of this process, as read.
+pub(super) struct Identity {
+    pub(super) cert_pem: Vec<u8>,
+    pub(super) key_pem: Vec<u8>,
+}
+
+/// Answers handshakes. gRPC needs HTTP/2, clients of REST expect HTTP/1.1; each server offers its own.
+#[derive(Clone)]
+pub(crate) struct Acceptor {
+    pub(crate) grpc: TlsAcceptor,
+    pub(crate) rest: TlsAcceptor,
+}
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
+/// Reads a setting's file; an empty or wrong one is a problem of the setting.
+pub(super) fn read(setting: &str, path: &str, expected: &str, problems: &mut Problems) -> Option<Vec<u8>> {
+    let found = match std::fs::metadata(Path::new(path)) {
+        Ok(metadata) if metadata.len() > PEM_BYTES_MAX => format!("{} bytes", metadata.len()),
+        Ok(_) => match std::fs::read(path) {
+            Ok(bytes) => return Some(bytes),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    problems.add(Problem::new(setting, path).expected(expected).found(found));
+    None
+}
+
+fn certificates(
+    setting: &str,
+    path: &str,
+    pem: &[u8],
+    problems: &mut Problems,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let found = match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if certificates.is_empty() => "none".to_owned(),
+        Ok(certificates) => return Some(certificates),
+        Err(error) => error.to_string(),
+    };
+    problems.add(Problem::new(setting, path).expected("certificates in PEM form").found(found));
+    None
+}
+
+/// Authorities of a PEM file, with the text of the file.
+pub(super) fn authorities(setting: &str, path: &str, problems: &mut Problems) -> Option<(RootCertStore, Vec<u8>)> {
+    let pem = read(setting, path, "a PEM file with the certificates of authorities", problems)?;
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(setting, path, &pem, problems)? {
+        if let Err(error) = store.add(certificate) {
+            let expected = "certificates of authorities";
+            problems.add(Problem::new(setting, path).expected(expected).found(error.to_string()));
+            return None;
+        }
+    }
+    Some((store, pem))
+}
+
+/// Certificate and key, if they are named, each with its setting; one without the other is a problem.
+pub(super) fn identity(named: [(&str, &str); 2], problems: &mut Problems) -> Option<Identity> {
+    let [(cert, cert_path), (key, key_path)] = named;
+    if cert_path.is_empty() && key_path.is_empty() {
+        return None;
+    }
+    for (setting, path, other) in [(cert, cert_path, key), (key, key_path, cert)] {
+        problems.check(!path.is_empty(), setting, &format!("a path, since `{other}` is set"), path);
+    }
+    if cert_path.is_empty() || key_path.is_empty() {
+        return None;
+    }
+    let cert_pem = read(cert, cert_path, "a PEM file with a certificate", problems);
+    let key_pem = read(key, key_path, "a PEM file with a private key", problems);
+    Some(Identity { cert_pem: cert_pem?, key_pem: key_pem? })
+}
+
+/// What answers handshakes, if there is a certificate.
+pub(super) fn acceptor(config: &TlsConfig, identity: Option<&Identity>, problems: &mut Problems) -> Option<Acceptor> {
+    let Some(identity) = identity else {
+        let expected = "empty, as long as `tls.cert` is: without TLS no certificate is shown";
+        let unset = config.cert.is_empty() && config.key.is_empty();
+        problems.check(!unset || config.client_ca.is_empty(), "tls.client_ca", expected, &config.client_ca);
+        return None;
+    };
+    let chain = certificates("tls.cert", &config.cert, &identity.cert_pem, problems);
+    let key = PrivateKeyDer::from_pem_slice(&identity.key_pem);
+    if let Err(error) = &key {
+        // the error tells the kind of section that is missing, nothing of the key
+        let problem = Problem::new("tls.key", config.key.as_str()).expected("a private key in PEM form");
+        problems.add(problem.found(error.to_string()));
+    }
+    let clients = match config.client_ca.as_str() {
+        "" => None,
+        path => Some(authorities("tls.client_ca", path, problems)?.0),
+    };
+    let (chain, key) = (chain?, key.ok()?);
+    let grpc = match server_config(chain, key, clients) {
+        Ok(server_config) => server_config,
+        Err(error) => {
+            let problem = Problem::new("tls.cert", config.cert.as_str());
+            problems.add(problem.expected("a certificate that `tls.key` belongs to").found(error.to_string()));
+            return None;
+        }
+    };
+    let with_protocol = |protocol: &[u8]| {
+        let mut server_config = grpc.clone();
+        server_config.alpn_protocols = vec![protocol.to_vec()];
+        TlsAcceptor::from(Arc::new(server_config))
+    };
+    Some(Acceptor { grpc: with_protocol(b"h2"), rest: with_protocol(b"http/1.1") })
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    clients: Option<RootCertStore>,
+) -> Result<rustls::ServerConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| rustls::Error::General(error.to_string()))?)
+        }
+    };
+    builder.with_single_cert(chain, key)
+}
