@@ -10,7 +10,7 @@ FROM rust:1.95-slim-bookworm AS build
 # code is committed, but etcd-client makes its own
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        cmake g++ libcurl4-openssl-dev libprotobuf-dev make pkg-config protobuf-compiler \
+        cmake g++ libcurl4-openssl-dev libprotobuf-dev libssl-dev make pkg-config protobuf-compiler \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -32,6 +32,8 @@ RUN --mount=type=cache,id=esp-mesh-registry,target=/usr/local/cargo/registry \
 
 # What every image has: a user without rights, a folder that it may write, and the signal that starts the drain.
 FROM debian:bookworm-slim AS base
+# librdkafka's TLS
+RUN apt-get update && apt-get install -y --no-install-recommends libssl3 && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 esp \
     && useradd --uid 10001 --gid esp --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin esp \
     && install -d -o esp -g esp /data

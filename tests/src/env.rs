@@ -17,8 +17,30 @@ pub struct Env {
     pub jaeger: String,
     /// OTLP collector, `http://host:port`.
     pub otlp: String,
+    /// The same parts over TLS, and the certificates.
+    pub tls: Tls,
     /// Folder of the release binaries.
     pub bin: PathBuf,
+}
+
+/// The stack over TLS: it takes only clients with a certificate of its own authority.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Kafka brokers, `host:port,...`.
+    pub kafka: String,
+    /// ZooKeeper, `host:port`.
+    pub zookeeper: String,
+    /// etcd, `host:port`.
+    pub etcd: String,
+    /// Folder with `ca.pem`, and `.pem` and `.key` of `server` (for 127.0.0.1) and `client`.
+    pub folder: PathBuf,
+}
+
+impl Tls {
+    /// Path of one of the files.
+    pub fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
 }
 
 impl Env {
@@ -35,6 +57,12 @@ impl Env {
             etcd: get("ESP_MESH_ETCD")?,
             jaeger: http(get("ESP_MESH_JAEGER")?),
             otlp: http(get("ESP_MESH_OTLP")?),
+            tls: Tls {
+                kafka: get("ESP_MESH_KAFKA_TLS")?,
+                zookeeper: get("ESP_MESH_ZOOKEEPER_TLS")?,
+                etcd: get("ESP_MESH_ETCD_TLS")?,
+                folder: PathBuf::from(get("ESP_MESH_TLS")?),
+            },
             bin: PathBuf::from(get("ESP_MESH_BIN")?),
         })
     }

@@ -77,7 +77,7 @@ pub fn run(args: &BenchArgs) -> Result<bool> {
         let status = Command::new(binaries.join("mesh-bench"))
             .arg(what)
             .args(numbers)
-            .envs(stack.ports().environment())
+            .envs(stack.environment())
             .env("ESP_MESH_BIN", &binaries)
             .current_dir(&root)
             .status();

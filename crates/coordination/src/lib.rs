@@ -4,7 +4,7 @@
 //! [`Registry`] (desired state: projects, groups, engines). Both are level-triggered: a watch hands out the *whole*
 //! present state whenever it changed, so that a missed notification, a reconnect or a slow reader loses nothing.
 //!
-//! Code map: `elections` and `registry` are the ports; `latest` the watch that both use; `error` what can go wrong,
+//! Code map: `elections` and `registry` are the ports; `latest` the watch that both use; `tls` certificates of their clients; `error` what can go wrong,
 //! sorted by what the caller has to do next; `memory` (always), `zookeeper`, `etcd` (features) the implementations;
 //! `tests/` the contract that all of them pass.
 //!
@@ -21,6 +21,7 @@ mod etcd;
 mod latest;
 mod memory;
 mod registry;
+mod tls;
 #[cfg(feature = "zookeeper")]
 mod zookeeper;
 
@@ -34,5 +35,6 @@ pub use etcd::{EtcdOptions, EtcdRegistry};
 pub use latest::Latest;
 pub use memory::{MemoryElections, MemoryRegistry};
 pub use registry::{Entry, Expected, Listing, MAX_VALUE_BYTES, Registry, check_key};
+pub use tls::TlsPem;
 #[cfg(feature = "zookeeper")]
 pub use zookeeper::{ZookeeperElections, ZookeeperOptions};

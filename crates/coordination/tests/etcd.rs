@@ -21,8 +21,12 @@ fn server() -> Option<String> {
 }
 
 async fn connect(endpoint: &str, prefix: &str) -> EtcdRegistry {
-    let options =
-        EtcdOptions { endpoints: vec![endpoint.into()], prefix: prefix.into(), call_timeout: Duration::from_secs(2) };
+    let options = EtcdOptions {
+        endpoints: vec![endpoint.into()],
+        prefix: prefix.into(),
+        call_timeout: Duration::from_secs(2),
+        tls: None,
+    };
     EtcdRegistry::start(options).await.unwrap()
 }
 

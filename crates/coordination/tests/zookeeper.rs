@@ -28,6 +28,7 @@ async fn connect(hosts: &str) -> ZookeeperElections {
         hosts: hosts.into(),
         session_timeout: Duration::from_secs(1),
         call_timeout: Duration::from_secs(2),
+        tls: None,
     };
     let elections = ZookeeperElections::start(options).unwrap();
     let mut session = elections.session();
@@ -86,6 +87,7 @@ async fn without_a_server_calls_fail_within_their_limit_and_say_where() {
         hosts: "127.0.0.1:1".into(),
         session_timeout: Duration::from_secs(1),
         call_timeout: Duration::from_millis(200),
+        tls: None,
     };
     let elections = ZookeeperElections::start(nowhere.clone()).unwrap();
     let error = soon("an answer", elections.leader("g")).await.unwrap_err();

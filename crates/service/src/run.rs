@@ -72,6 +72,8 @@ where
         }
         Command::Run => {}
     }
+    // clients of other makers ask the process which one to use; it fails only if one has been chosen already
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name(C::SERVICE).build() {
         Ok(runtime) => runtime,
         Err(error) => {

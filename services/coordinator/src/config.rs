@@ -1,5 +1,7 @@
 //! Settings of the coordinator.
 
+use mesh_service::config::ClientTls;
+use mesh_service::security::ClientPem;
 use mesh_service::{Base, Config, Problems, Span};
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,8 @@ pub struct EtcdConfig {
     pub prefix: String,
     /// How long a call may take.
     pub timeout: Span,
+    /// Certificates, where etcd takes only TLS.
+    pub tls: ClientTls,
 }
 
 /// Where the topics are.
@@ -107,6 +111,7 @@ impl Default for EtcdConfig {
             endpoints: vec!["127.0.0.1:2379".to_owned()],
             prefix: "/esp-mesh/".to_owned(),
             timeout: Span::from_secs(2),
+            tls: ClientTls::default(),
         }
     }
 }
@@ -140,6 +145,7 @@ impl Config for CoordinatorConfig {
             self.topics.min_insync_replicas,
         );
         problems.check(!self.etcd.endpoints.is_empty(), "etcd.endpoints", "at least one `host:port`", "");
+        ClientPem::load("etcd.tls", &self.etcd.tls, problems);
         problems.check(!self.kafka.brokers.is_empty(), "kafka.brokers", "`host:port,host:port`", "");
         problems.check(self.history_max > 0, "history_max", "at least 1", self.history_max);
         problems.check(self.versions_max > 0, "versions_max", "at least 1", self.versions_max);

@@ -1,20 +1,27 @@
 //! Holds the desired state: projects, engines, adapters, topics, history. Wires in etcd and Kafka.
 
 use mesh_bus::{Bus, KafkaBus, KafkaOptions};
-use mesh_coordination::{EtcdOptions, EtcdRegistry};
+use mesh_coordination::{EtcdOptions, EtcdRegistry, TlsPem};
 use mesh_coordinator::{CoordinatorConfig, run};
 use mesh_proto::coordinator::AnnounceRequest;
-use mesh_service::{Failure, Start, announce};
+use mesh_service::security::ClientPem;
+use mesh_service::{Failure, Problems, Start, announce};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
     mesh_service::main(|start: Start<CoordinatorConfig>| async move {
         let Start { config, name, listener, address, admin_address, scope } = start;
+        let mut problems = Problems::default();
+        let pem = ClientPem::load("etcd.tls", &config.etcd.tls, &mut problems);
+        if !problems.is_empty() {
+            return Err(Failure::config(problems));
+        }
         let etcd = EtcdOptions {
             endpoints: config.etcd.endpoints.clone(),
             prefix: config.etcd.prefix.clone(),
             call_timeout: config.etcd.timeout.0,
+            tls: pem.map(|ClientPem { ca, identity }| TlsPem { ca, identity }),
         };
         let registry = EtcdRegistry::start(etcd).await.map_err(Failure::config)?;
         let settings = mesh_bus::kafka::settings::parse_settings(&config.kafka.settings)

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use mesh_replication::election::{TICK, Timing};
+use mesh_service::config::ClientTls;
+use mesh_service::security::ClientPem;
 use mesh_service::{Base, Config, Problems, Span};
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +50,18 @@ pub struct ZookeeperConfig {
     pub session_timeout: Span,
     /// Longest wait for a reply.
     pub call_timeout: Span,
+    /// Certificates, where ZooKeeper takes only TLS (its `secureClientPort`).
+    pub tls: ClientTls,
 }
 
 impl Default for ZookeeperConfig {
     fn default() -> Self {
-        Self { hosts: "127.0.0.1:2181".into(), session_timeout: Span::from_secs(1), call_timeout: Span::from_secs(1) }
+        Self {
+            hosts: "127.0.0.1:2181".into(),
+            session_timeout: Span::from_secs(1),
+            call_timeout: Span::from_secs(1),
+            tls: ClientTls::default(),
+        }
     }
 }
 
@@ -109,6 +118,7 @@ impl Config for ElectionConfig {
             host.trim().rsplit_once(':').is_some_and(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok())
         });
         problems.check(good, "zookeeper.hosts", "`host:port,host:port/chroot`", &self.zookeeper.hosts);
+        ClientPem::load("zookeeper.tls", &self.zookeeper.tls, problems);
         let session = self.zookeeper.session_timeout;
         let in_bounds = (Duration::from_millis(200)..=Duration::from_secs(60)).contains(&session.0);
         problems.check(

@@ -3,16 +3,23 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use mesh_coordination::{ZookeeperElections, ZookeeperOptions};
+use mesh_coordination::{TlsPem, ZookeeperElections, ZookeeperOptions};
 use mesh_election::ElectionConfig;
-use mesh_service::{Failure, Start};
+use mesh_service::security::ClientPem;
+use mesh_service::{Failure, Problems, Start};
 
 fn main() -> ExitCode {
     mesh_service::main(|start: Start<ElectionConfig>| async move {
+        let mut problems = Problems::default();
+        let pem = ClientPem::load("zookeeper.tls", &start.config.zookeeper.tls, &mut problems);
+        if !problems.is_empty() {
+            return Err(Failure::config(problems));
+        }
         let options = ZookeeperOptions {
             hosts: start.config.zookeeper.hosts.clone(),
             session_timeout: start.config.zookeeper.session_timeout.0,
             call_timeout: start.config.zookeeper.call_timeout.0,
+            tls: pem.map(|ClientPem { ca, identity }| TlsPem { ca, identity }),
         };
         let elections = ZookeeperElections::start(options)
             .map_err(|error| Failure::config(format!("setting `zookeeper.hosts`: {error}")))?;

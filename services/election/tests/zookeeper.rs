@@ -26,6 +26,7 @@ fn instance(name: &str, hosts: &str) -> (String, tokio::runtime::Runtime) {
         hosts: hosts.into(),
         session_timeout: Duration::from_secs(1),
         call_timeout: Duration::from_secs(1),
+        tls: None,
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();

@@ -22,7 +22,7 @@ use crate::workspace;
 
 /// Packages that building the workspace needs beside Rust.
 const BUILD_PACKAGES: &[&str] =
-    &["gcc", "g++", "make", "cmake", "libcurl4-openssl-dev", "protobuf-compiler", "libprotobuf-dev"];
+    &["gcc", "g++", "make", "cmake", "libcurl4-openssl-dev", "libssl-dev", "protobuf-compiler", "libprotobuf-dev"];
 /// The package of the end-to-end tests; it runs last.
 const E2E_PACKAGE: &str = "mesh-tests";
 
@@ -104,7 +104,7 @@ fn selected(args: &TestArgs, graph: &Graph) -> Result<Vec<String>> {
 
 fn run_on_stack(args: &TestArgs, graph: &Graph, packages: &[String], stack: &Stack, report: &mut Report) -> Result<()> {
     let mut environment: Vec<(&'static str, PathBuf)> =
-        stack.ports().environment().into_iter().map(|(name, value)| (name, PathBuf::from(value))).collect();
+        stack.environment().into_iter().map(|(name, value)| (name, PathBuf::from(value))).collect();
     // Only the end-to-end tests start services.
     if packages.iter().any(|name| name == E2E_PACKAGE) {
         timed("release build of the services", || build::services(graph))?;

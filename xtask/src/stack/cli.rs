@@ -93,7 +93,7 @@ pub fn run(args: &StackArgs) -> Result<bool> {
         StackCommand::Pause { part } => stack.pause(*part)?,
         StackCommand::Resume { part } => stack.resume(*part)?,
         StackCommand::Env => {
-            for (name, value) in stack.ports().environment() {
+            for (name, value) in stack.environment() {
                 println!("export {name}={value}");
             }
         }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::install::Installer;
 use super::part::{Part, Ports};
+use super::tls::Certificates;
 use crate::shell::run_logged;
 
 const KAFKA_LOGGING: &str = include_str!("../../stack/kafka-log4j2.yaml");
@@ -28,7 +29,10 @@ const KAFKA_SETTINGS: &str = "\
 process.roles=broker,controller
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,TLS:SSL
+listener.name.tls.ssl.client.auth=required
+listener.name.tls.ssl.keystore.type=PEM
+listener.name.tls.ssl.truststore.type=PEM
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 controller.quorum.election.timeout.ms=500
@@ -122,7 +126,8 @@ fn kafka(number: u16, ports: &Ports, folders: &Folders, installer: &Installer) -
     let java = installer.java()?;
     let classes = format!("{}/*", installer.kafka_jars()?.display());
     let data = folders.data(part);
-    let settings = folders.write_config(&format!("{part}.properties"), &kafka_settings(number, ports, &data))?;
+    let tls = Certificates::of(folders.dir())?;
+    let settings = folders.write_config(&format!("{part}.properties"), &kafka_settings(number, ports, &data, &tls))?;
     let logging = folders.write_config("kafka-log4j2.yaml", KAFKA_LOGGING)?;
     let logging = format!("-Dlog4j2.configurationFile={}", logging.display());
     if !data.join("meta.properties").exists() {
@@ -139,14 +144,17 @@ fn kafka(number: u16, ports: &Ports, folders: &Folders, installer: &Installer) -
     Ok(command)
 }
 
-fn kafka_settings(number: u16, ports: &Ports, data: &Path) -> String {
+fn kafka_settings(number: u16, ports: &Ports, data: &Path, tls: &Certificates) -> String {
     let voters: Vec<String> =
         (1..).zip(ports.kafka_controller).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
     let port = ports.client_port(Part::Kafka(number));
     let controller = ports.kafka_controller[usize::from(number) - 1];
+    let secure = ports.kafka_tls[usize::from(number) - 1];
     format!(
-        "{KAFKA_SETTINGS}node.id={number}\ncontroller.quorum.voters={}\nlisteners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\n",
+        "{KAFKA_SETTINGS}node.id={number}\ncontroller.quorum.voters={}\nlisteners=PLAINTEXT://127.0.0.1:{port},TLS://127.0.0.1:{secure},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{port},TLS://127.0.0.1:{secure}\nlistener.name.tls.ssl.keystore.location={}\nlistener.name.tls.ssl.truststore.location={}\nlog.dirs={}\n",
         voters.join(","),
+        tls.server_both().display(),
+        tls.ca().display(),
         data.display()
     )
 }
@@ -154,9 +162,17 @@ fn kafka_settings(number: u16, ports: &Ports, data: &Path) -> String {
 fn zookeeper(ports: &Ports, folders: &Folders, installer: &Installer) -> Result<Command> {
     let java = installer.java()?;
     let classes = format!("{}/*", installer.zookeeper_jars()?.display());
+    let tls = Certificates::of(folders.dir())?;
+    // TLS needs the server on Netty, which serves the open port too
+    let secure = format!(
+        "secureClientPort={}\nsecureClientPortAddress=127.0.0.1\nserverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\nssl.keyStore.location={}\nssl.trustStore.location={}\nssl.clientAuth=need\n",
+        ports.zookeeper_tls,
+        tls.server_both().display(),
+        tls.ca().display()
+    );
     // tickTime 500 permits sessions of 1 s, the election's backstop. No admin server: it would take port 8080.
     let settings = format!(
-        "tickTime=500\ninitLimit=20\nsyncLimit=10\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=ruok,srvr,stat,mntr,cons,dump\n",
+        "tickTime=500\ninitLimit=20\nsyncLimit=10\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=ruok,srvr,stat,mntr,cons,dump\n{secure}",
         folders.data(Part::Zookeeper).display(),
         ports.zookeeper
     );
@@ -176,7 +192,13 @@ fn etcd(ports: &Ports, folders: &Folders, installer: &Installer) -> Result<Comma
     let peer = format!("http://127.0.0.1:{}", ports.etcd_peer);
     let mut command = Command::new(installer.etcd()?);
     command.arg("--name=mesh").arg(format!("--data-dir={}", folders.data(Part::Etcd).display()));
-    command.arg(format!("--listen-client-urls={client}")).arg(format!("--advertise-client-urls={client}"));
+    let tls = Certificates::of(folders.dir())?;
+    let secure = format!("https://127.0.0.1:{}", ports.etcd_tls);
+    command.arg(format!("--listen-client-urls={client},{secure}")).arg("--client-cert-auth");
+    command.arg(format!("--cert-file={}", tls.server().display()));
+    command.arg(format!("--key-file={}", tls.server_key().display()));
+    command.arg(format!("--trusted-ca-file={}", tls.ca().display()));
+    command.arg(format!("--advertise-client-urls={client}"));
     command.arg(format!("--listen-peer-urls={peer}")).arg(format!("--initial-advertise-peer-urls={peer}"));
     command.arg(format!("--initial-cluster=mesh={peer}")).arg("--log-level=warn");
     Ok(command)
@@ -218,10 +240,14 @@ mod tests {
 
     #[test]
     fn brokers_differ_only_in_id_ports_and_folder() {
-        let text = kafka_settings(2, &Ports::default(), Path::new("/data/kafka-2"));
+        let folder = tempfile::tempdir().unwrap();
+        let tls = Certificates::of(folder.path()).unwrap();
+        let text = kafka_settings(2, &Ports::default(), Path::new("/data/kafka-2"), &tls);
         assert!(text.contains("node.id=2\n"));
         assert!(text.contains("voters=1@127.0.0.1:19192,2@127.0.0.1:19193,3@127.0.0.1:19194\n"));
-        assert!(text.contains("listeners=PLAINTEXT://127.0.0.1:19093,CONTROLLER://127.0.0.1:19193\n"));
+        assert!(
+            text.contains("listeners=PLAINTEXT://127.0.0.1:19093,TLS://127.0.0.1:19096,CONTROLLER://127.0.0.1:19193\n")
+        );
         assert!(text.ends_with("log.dirs=/data/kafka-2\n"));
     }
 }

@@ -16,6 +16,7 @@ mod launch;
 mod part;
 mod process;
 mod ready;
+mod tls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,6 +111,13 @@ impl Stack {
         &self.ports
     }
 
+    /// What tests and services need to know, as environment variables.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut all = self.ports.environment();
+        all.push(("ESP_MESH_TLS", tls::folder(self.dir()).display().to_string()));
+        all
+    }
+
     /// The folder of data, logs and pids.
     pub fn dir(&self) -> &Path {
         self.folders.dir()
@@ -126,6 +134,8 @@ impl Stack {
         with_file_lock(&self.folders.dir().join("lock"), || {
             let begun = Instant::now();
             self.record_ports()?;
+            // before the parts start side by side: each of them would make them
+            tls::Certificates::of(self.dir())?;
             let started: Vec<Result<Option<Part>>> = thread::scope(|scope| {
                 let threads = Part::ALL.map(|part| scope.spawn(move || self.bring_up(part)));
                 threads
@@ -201,7 +211,7 @@ impl Stack {
             });
             let count = ended.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().filter(|ended| *ended).count();
             if !keep_data {
-                for folder in ["data", "logs", "config", "pids"] {
+                for folder in ["data", "logs", "config", "pids", tls::FOLDER] {
                     let path = self.folders.dir().join(folder);
                     if path.exists() {
                         fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Number of Kafka brokers; each is a KRaft controller too.
 pub const BROKERS: u16 = 3;
 /// Ports that a stack with a base port of its own takes, from the base port on.
-pub const PORTS_PER_STACK: u16 = 24;
+pub const PORTS_PER_STACK: u16 = 26;
 
 /// Listeners of Jaeger that nobody here uses.
 const JAEGER_OTHER_PORTS: u16 = 10;
@@ -61,12 +61,18 @@ impl FromStr for Part {
 pub struct Ports {
     /// Client ports of the brokers.
     pub kafka: [u16; BROKERS as usize],
+    /// Ports of the brokers that take only TLS, and only clients with a certificate.
+    pub kafka_tls: [u16; BROKERS as usize],
     /// KRaft controller ports of the brokers.
     pub kafka_controller: [u16; BROKERS as usize],
     /// Client port of ZooKeeper.
     pub zookeeper: u16,
+    /// The same over TLS.
+    pub zookeeper_tls: u16,
     /// Client port of etcd.
     pub etcd: u16,
+    /// The same over TLS.
+    pub etcd_tls: u16,
     /// Peer port of etcd; one member only, but it insists on listening.
     pub etcd_peer: u16,
     /// Jaeger's query API.
@@ -81,9 +87,12 @@ impl Default for Ports {
     fn default() -> Self {
         Ports {
             kafka: [19092, 19093, 19094],
+            kafka_tls: [19095, 19096, 19097],
             kafka_controller: [19192, 19193, 19194],
             zookeeper: 12181,
+            zookeeper_tls: 12182,
             etcd: 12379,
+            etcd_tls: 12381,
             etcd_peer: 12380,
             jaeger: 16686,
             otlp: 14317,
@@ -98,9 +107,12 @@ impl Ports {
         base.checked_add(PORTS_PER_STACK)?;
         Some(Ports {
             kafka: [base, base + 1, base + 2],
+            kafka_tls: [base + 21, base + 22, base + 23],
             kafka_controller: [base + 3, base + 4, base + 5],
             zookeeper: base + 6,
+            zookeeper_tls: base + 24,
             etcd: base + 7,
+            etcd_tls: base + 25,
             etcd_peer: base + 8,
             jaeger: base + 9,
             otlp: base + 10,
@@ -114,8 +126,16 @@ impl Ports {
     }
 
     fn all(&self) -> Vec<u16> {
-        let mut all: Vec<u16> = self.kafka.into_iter().chain(self.kafka_controller).collect();
-        all.extend([self.zookeeper, self.etcd, self.etcd_peer, self.jaeger, self.otlp]);
+        let mut all: Vec<u16> = [self.kafka, self.kafka_tls, self.kafka_controller].concat();
+        all.extend([
+            self.zookeeper,
+            self.zookeeper_tls,
+            self.etcd,
+            self.etcd_tls,
+            self.etcd_peer,
+            self.jaeger,
+            self.otlp,
+        ]);
         all.extend(self.jaeger_other..self.jaeger_other + JAEGER_OTHER_PORTS);
         all
     }
@@ -140,12 +160,20 @@ impl Ports {
         self.kafka.map(|port| format!("127.0.0.1:{port}")).join(",")
     }
 
+    /// All brokers over TLS, as a bootstrap list.
+    fn bootstrap_tls(&self) -> String {
+        self.kafka_tls.map(|port| format!("127.0.0.1:{port}")).join(",")
+    }
+
     /// What tests and services need to know, as environment variables.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("ESP_MESH_KAFKA", self.bootstrap()),
             ("ESP_MESH_ZOOKEEPER", self.address(Part::Zookeeper)),
             ("ESP_MESH_ETCD", self.address(Part::Etcd)),
+            ("ESP_MESH_KAFKA_TLS", self.bootstrap_tls()),
+            ("ESP_MESH_ZOOKEEPER_TLS", format!("127.0.0.1:{}", self.zookeeper_tls)),
+            ("ESP_MESH_ETCD_TLS", format!("127.0.0.1:{}", self.etcd_tls)),
             ("ESP_MESH_JAEGER", self.address(Part::Jaeger)),
             ("ESP_MESH_OTLP", format!("127.0.0.1:{}", self.otlp)),
         ]

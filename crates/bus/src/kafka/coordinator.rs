@@ -13,6 +13,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use super::transport::Transport;
 use super::wire::{Api, Connection};
 
 const FIND_COORDINATOR: Api = Api { name: "FindCoordinator", key: 10, version: 4 };
@@ -56,6 +57,7 @@ pub(super) enum Completion {
 
 pub(super) struct Coordinator {
     bootstrap: Vec<String>,
+    transport: Transport,
     client: String,
     id: StrBytes,
     timeout_ms: i32,
@@ -72,9 +74,16 @@ enum Failure {
 }
 
 impl Coordinator {
-    pub(super) fn new(bootstrap: &str, client: &str, transactional_id: &str, timeout: Duration) -> Self {
+    /// For brokers `bootstrap`; `client` and transactional id as the broker knows them.
+    pub(super) fn new(
+        bootstrap: &str,
+        transport: Transport,
+        (client, transactional_id): (&str, &str),
+        timeout: Duration,
+    ) -> Self {
         Self {
             bootstrap: bootstrap.split(',').map(|a| with_port(a.trim())).collect(),
+            transport,
             client: client.to_owned(),
             id: StrBytes::from_string(transactional_id.to_owned()),
             timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
@@ -158,7 +167,7 @@ impl Coordinator {
         if self.connection.is_none() {
             let address = self.find(until)?;
             let attempt = until.min(Instant::now() + ATTEMPT_MAX);
-            let opened = Connection::open(&address, &self.client, attempt)
+            let opened = Connection::open(&address, &self.transport, &self.client, attempt)
                 .map_err(|error| Failure::Locate(format!("connecting to the coordinator {address}: {error}")))?;
             self.connection = Some(opened);
         }
@@ -171,7 +180,7 @@ impl Coordinator {
         let mut last = Failure::Final("no bootstrap address".to_owned());
         for address in &self.bootstrap {
             let attempt = until.min(Instant::now() + ATTEMPT_MAX);
-            let answer = Connection::open(address, &self.client, attempt)
+            let answer = Connection::open(address, &self.transport, &self.client, attempt)
                 .map_err(|error| Failure::Locate(format!("connecting to {address}: {error}")))
                 .and_then(|mut connection| {
                     call::<_, FindCoordinatorResponse>(&mut connection, FIND_COORDINATOR, &request, attempt)

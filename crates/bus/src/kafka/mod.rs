@@ -2,7 +2,7 @@
 //!
 //! - [`settings`]: every setting of the clients with its reason
 //! - `reader`, `writer` (with `deliveries`, `triage`): the port's two halves
-//! - `coordinator` (with `wire`, `keeper`): the fast fence, and whether a transaction is complete
+//! - `coordinator` (with `wire`, `transport`, `keeper`): the fast fence, and whether a transaction is complete
 //! - `asker`, `admin`: ends of topics; topics themselves
 
 mod admin;
@@ -15,6 +15,7 @@ mod reader;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod triage;
 mod wire;
 mod writer;
@@ -32,6 +33,7 @@ use self::coordinator::Coordinator;
 use self::deliveries::text_of;
 use self::keeper::Keeper;
 use self::reader::KafkaReader;
+use self::transport::Transport;
 use self::writer::KafkaWriter;
 use crate::{
     AdminError, Bus, EndOf, ReadError, Reader, ReaderOptions, StartAt, TopicInfo, TopicSpec, WriteError, Writer,
@@ -74,23 +76,20 @@ impl KafkaBus {
         Ok(Self { inner: Arc::new(Inner { options, name, asker, keeper, readers }) })
     }
 
-    /// Opens a writer; `plain_refused` says why it shall not use a plain connection.
+    /// Opens a writer; `transport`: how it reaches brokers without librdkafka, or why it cannot.
     fn open_writer(
         &self,
         options: WriterOptions,
         deadline: Duration,
-        plain_refused: Option<String>,
+        transport: Result<Transport, String>,
     ) -> Result<Box<dyn Writer>, WriteError> {
         let KafkaOptions { bootstrap, settings: extra } = &self.inner.options;
         let config = settings::writer(bootstrap, extra, &options);
-        let plain = match plain_refused {
-            Some(why) => Err(why),
-            None => {
-                let timeout = settings::transaction_timeout(&options);
-                let coordinator = Coordinator::new(bootstrap, &options.client, &options.transactional_id, timeout);
-                Ok(Arc::new(Mutex::new(coordinator)))
-            }
-        };
+        let plain = transport.map(|transport| {
+            let timeout = settings::transaction_timeout(&options);
+            let names = (options.client.as_str(), options.transactional_id.as_str());
+            Arc::new(Mutex::new(Coordinator::new(bootstrap, transport, names, timeout)))
+        });
         let names = (options.client.as_str(), options.transactional_id.as_str(), self.inner.name.as_str());
         let writer = KafkaWriter::open(&config, plain.clone(), names, deadline)?;
         if let Ok(coordinator) = &plain {
@@ -137,8 +136,8 @@ impl Bus for KafkaBus {
     }
 
     fn writer(&self, options: WriterOptions, deadline: Duration) -> Result<Box<dyn Writer>, WriteError> {
-        let refused = settings::plain_refused(&self.inner.options.settings);
-        self.open_writer(options, deadline, refused)
+        let transport = Transport::of(&self.inner.options.settings);
+        self.open_writer(options, deadline, transport)
     }
 
     fn end(&self, topic: &str, end: EndOf, deadline: Duration) -> Result<u64, ReadError> {

@@ -191,13 +191,6 @@ pub(super) fn transaction_timeout(options: &WriterOptions) -> Duration {
     options.transaction_timeout.max(TRANSACTION_TIMEOUT_MIN)
 }
 
-/// Why a plain connection cannot speak to this cluster, if so.
-pub(super) fn plain_refused(extra: &BTreeMap<String, String>) -> Option<String> {
-    let protocol = extra.get("security.protocol")?;
-    (!protocol.eq_ignore_ascii_case("plaintext"))
-        .then(|| format!("security.protocol={protocol}, and the fast fence speaks plaintext only"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,11 +202,5 @@ mod tests {
         assert_eq!(parsed.len(), 2);
         assert!(parse_settings("isolation.level=read_uncommitted").unwrap_err().contains("isolation.level"));
         assert!(parse_settings("nonsense").unwrap_err().contains("nonsense"));
-    }
-
-    #[test]
-    fn security_settings_rule_the_fast_fence_out() {
-        assert_eq!(plain_refused(&parse_settings("security.protocol=PLAINTEXT").unwrap()), None);
-        assert!(plain_refused(&parse_settings("security.protocol=SASL_SSL").unwrap()).is_some());
     }
 }

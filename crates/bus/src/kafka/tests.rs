@@ -192,7 +192,7 @@ fn without_the_plain_connection_librdkafka_fences_alone_and_says_so() {
     let mut old = crate::contract::fenced_in(&kafka, &id);
     old.begin(LONG).unwrap();
     old.send(crate::contract::record(&topic, "never"), LONG).unwrap();
-    let mut new = kafka.bus.open_writer(writer_options(&id), LONG, Some("switched off".to_owned())).unwrap();
+    let mut new = kafka.bus.open_writer(writer_options(&id), LONG, Err("switched off".to_owned())).unwrap();
     assert_eq!(new.fence(LONG).unwrap().fallback.as_deref(), Some("switched off"));
     crate::contract::write(&mut *new, &[(&topic, "1")]);
     let committed = old.commit(LONG);

@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use super::transport::{Stream, Transport};
+
 /// Limit of an answer; ours are a few hundred bytes.
 const ANSWER_MAX: usize = 1024 * 1024;
 
@@ -19,7 +21,7 @@ pub(super) struct Api {
 }
 
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     pub(super) address: String,
     client: StrBytes,
     correlation: i32,
@@ -41,14 +43,14 @@ fn left(until: Instant) -> io::Result<Duration> {
 
 impl Connection {
     /// Connects to `host:port`, trying each address that the name resolves to.
-    pub(super) fn open(address: &str, client: &str, until: Instant) -> io::Result<Self> {
+    pub(super) fn open(address: &str, transport: &Transport, client: &str, until: Instant) -> io::Result<Self> {
         let mut last = invalid(format!("`{address}` resolves to no address"));
         for resolved in address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&resolved, left(until)?) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
+                Ok(socket) => {
+                    socket.set_nodelay(true)?;
                     return Ok(Self {
-                        stream,
+                        stream: transport.open(socket, address)?,
                         address: address.to_owned(),
                         client: StrBytes::from_string(client.to_owned()),
                         correlation: 0,
@@ -80,8 +82,9 @@ impl Connection {
             .map_err(|error| invalid(format!("encoding {}: {error}", api.name)))?;
         let length = i32::try_from(out.len() - 4).map_err(|_| invalid(format!("{} is too long", api.name)))?;
         out[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.set_write_timeout(Some(left(until)?))?;
+        self.stream.set_timeout(left(until)?)?;
         self.stream.write_all(&out)?;
+        self.stream.flush()?;
 
         let mut size = [0; 4];
         self.read(&mut size, until)?;
@@ -107,7 +110,7 @@ impl Connection {
 
     fn read(&mut self, mut into: &mut [u8], until: Instant) -> io::Result<()> {
         while !into.is_empty() {
-            self.stream.set_read_timeout(Some(left(until)?))?;
+            self.stream.set_timeout(left(until)?)?;
             match self.stream.read(into) {
                 Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the broker closed the connection")),
                 Ok(read) => into = &mut into[read..],
@@ -145,7 +148,7 @@ mod tests {
         });
         let start = Instant::now();
         let until = start + Duration::from_millis(300);
-        let mut connection = Connection::open(&address, "test", until).unwrap();
+        let mut connection = Connection::open(&address, &Transport::Plain, "test", until).unwrap();
         let called: io::Result<FindCoordinatorResponse> =
             connection.call(API, &FindCoordinatorRequest::default(), until);
         let took = start.elapsed();

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use etcd_client::{
-    Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, GetResponse, KvClient, Txn, TxnOp,
-    TxnOpResponse,
+    Certificate, Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, GetResponse, Identity,
+    KvClient, TlsOptions, Txn, TxnOp, TxnOpResponse,
 };
 
 use crate::registry::{check_put, describe, describe_found};
-use crate::{Entry, Error, Expected, Latest, Listing, Registry, check_key};
+use crate::{Entry, Error, Expected, Latest, Listing, Registry, TlsPem, check_key};
 
 /// Most bytes of one listing; the values under a prefix have to fit.
 const MAX_LISTING_BYTES: usize = 64 * 1024 * 1024;
@@ -30,6 +30,8 @@ pub struct EtcdOptions {
     pub prefix: String,
     /// Longest wait for a reply.
     pub call_timeout: Duration,
+    /// With it, members named `host:port` are reached over TLS.
+    pub tls: Option<TlsPem>,
 }
 
 /// A registry on etcd. Clones share the connection.
@@ -53,11 +55,18 @@ impl EtcdRegistry {
             let reason = "expected at least one `host:port`, and a call timeout above 0";
             return Err(Error::invalid(attempted, reason));
         }
-        let connect = ConnectOptions::new()
+        let mut connect = ConnectOptions::new()
             .with_connect_timeout(options.call_timeout)
             .with_keep_alive(KEEP_ALIVE_EVERY, KEEP_ALIVE_TIMEOUT)
             .with_keep_alive_while_idle(true)
             .with_require_leader(true);
+        if let Some(TlsPem { ca, identity }) = &options.tls {
+            let mut tls = TlsOptions::new().ca_certificate(Certificate::from_pem(ca));
+            if let Some((cert, key)) = identity {
+                tls = tls.identity(Identity::from_pem(cert, key));
+            }
+            connect = connect.with_tls(tls);
+        }
         let client = Client::connect(&options.endpoints, Some(connect)).await.map_err(|error| {
             Error::invalid(attempted, format!("{error}; expected `host:port` or `http://host:port`"))
         })?;

@@ -19,7 +19,7 @@ use zookeeper_client::{self as zk, Acls, Client, CreateMode};
 
 use crate::elections::encode;
 use crate::{
-    Candidate, CandidateData, Elections, Error, GroupState, Latest, LeaderRecord, Led, Session, Version, Znode,
+    Candidate, CandidateData, Elections, Error, GroupState, Latest, LeaderRecord, Led, Session, TlsPem, Version, Znode,
     check_group,
 };
 use session::Keeper;
@@ -40,6 +40,8 @@ pub struct ZookeeperOptions {
     pub session_timeout: Duration,
     /// Longest wait for a reply.
     pub call_timeout: Duration,
+    /// With it, every server is reached over TLS.
+    pub tls: Option<TlsPem>,
 }
 
 /// Elections on ZooKeeper. Clones share the session.

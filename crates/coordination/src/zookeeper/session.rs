@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use zookeeper_client::{self as zk, Client, StateWatcher};
 
 use super::ZookeeperOptions;
-use crate::{Error, Latest, Session, SessionState};
+use crate::{Error, Latest, Session, SessionState, TlsPem};
 
 /// First and longest pause between attempts to open a session.
 const RECONNECT_FIRST: Duration = Duration::from_millis(50);
@@ -105,6 +105,9 @@ fn check(options: &ZookeeperOptions) -> Result<(), Error> {
     if let Some(bad) = hosts.split(',').find(|host| !good(host)) {
         return Err(Error::invalid(attempted, format!("found `{bad}`, expected `host:port,host:port/chroot`")));
     }
+    if let Some(error) = options.tls.as_ref().and_then(|pem| tls(pem).err()) {
+        return Err(Error::invalid(attempted, format!("expected certificates and keys in PEM form, found {error}")));
+    }
     if options.session_timeout < Duration::from_millis(100) || options.call_timeout.is_zero() {
         return Err(Error::invalid(
             attempted,
@@ -163,6 +166,14 @@ async fn follow(keeper: &Weak<Keeper>, number: u64, states: &mut StateWatcher) {
     }
 }
 
+fn tls(pem: &TlsPem) -> Result<zk::TlsOptions, zk::Error> {
+    let options = zk::TlsOptions::new().with_pem_ca(&pem.ca)?;
+    match &pem.identity {
+        None => Ok(options),
+        Some((cert, key)) => options.with_pem_identity(cert, key),
+    }
+}
+
 /// Opens a session, and makes the chroot if there is none yet.
 async fn connect(options: &ZookeeperOptions) -> Result<Client, zk::Error> {
     let (hosts, chroot) = match options.hosts.split_once('/') {
@@ -170,7 +181,11 @@ async fn connect(options: &ZookeeperOptions) -> Result<Client, zk::Error> {
         Some((hosts, _)) => (hosts, None),
         None => (options.hosts.as_str(), None),
     };
-    let client = zk::Client::connector().with_session_timeout(options.session_timeout).connect(hosts).await?;
+    let connector = zk::Client::connector().with_session_timeout(options.session_timeout);
+    let client = match &options.tls {
+        None => connector.connect(hosts).await?,
+        Some(pem) => connector.with_tls(tls(pem)?).secure_connect(hosts).await?,
+    };
     let Some(chroot) = chroot else {
         return Ok(client);
     };

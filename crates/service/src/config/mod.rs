@@ -18,7 +18,7 @@ pub use base::{Base, LogFormat};
 pub use cli::{Cli, Command, cli};
 pub use layers::{Given, Layers};
 pub use problem::{Problem, Problems, did_you_mean};
-pub use secure::{AuthConfig, TlsConfig};
+pub use secure::{AuthConfig, ClientTls, TlsConfig};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -27,3 +27,15 @@ pub struct AuthConfig {
     /// File with the token that this process shows to those whom it calls; it needs the role `mesh`.
     pub token_file: String,
 }
+
+/// Certificates of a connection to a server outside the mesh, as PEM files. `ca` empty: not encrypted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientTls {
+    /// PEM file with the authorities of the servers' certificates; set: they are reached over TLS only.
+    pub ca: String,
+    /// PEM file with the certificate of this client, where the servers ask for one.
+    pub cert: String,
+    /// PEM file with its private key.
+    pub key: String,
+}

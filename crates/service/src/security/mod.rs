@@ -19,6 +19,7 @@ mod tokens;
 
 pub use caller::{Caller, Link};
 pub use roles::Role;
+pub use tls::ClientPem;
 
 use crate::config::{Base, Problems};
 use gate::Gate;

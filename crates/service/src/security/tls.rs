@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::{Problem, Problems, TlsConfig};
+use crate::config::{ClientTls, Problem, Problems, TlsConfig};
 
 /// A file of certificates or a key larger than this is something else.
 const PEM_BYTES_MAX: u64 = 1 << 20;
@@ -145,4 +145,30 @@ fn server_config(
         }
     };
     builder.with_single_cert(chain, key)
+}
+
+/// What the files of a [`ClientTls`] hold, as text.
+pub struct ClientPem {
+    /// The authorities.
+    pub ca: String,
+    /// Certificate and key, if they are set.
+    pub identity: Option<(String, String)>,
+}
+
+impl ClientPem {
+    /// Reads the files of a setting's table, such as `etcd.tls`; `None` when none is set, or something is wrong.
+    pub fn load(table: &str, config: &ClientTls, problems: &mut Problems) -> Option<Self> {
+        let setting = |name: &str| format!("{table}.{name}");
+        let named = [(&setting("cert"), &config.cert), (&setting("key"), &config.key)];
+        let identity = identity(named.map(|(setting, path)| (setting.as_str(), path.as_str())), problems);
+        if config.ca.is_empty() {
+            let expected = format!("empty, as long as `{}` is: without TLS no certificate is shown", setting("ca"));
+            problems.check(identity.is_none(), &setting("cert"), &expected, &config.cert);
+            return None;
+        }
+        let (_, ca) = authorities(&setting("ca"), &config.ca, problems)?;
+        // PEM is text; what was read as PEM above has only such parts that matter
+        let text = |pem: Vec<u8>| String::from_utf8_lossy(&pem).into_owned();
+        Some(ClientPem { ca: text(ca), identity: identity.map(|both| (text(both.cert_pem), text(both.key_pem))) })
+    }
 }
