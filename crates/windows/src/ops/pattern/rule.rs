@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+// order-free: places are found by key only.
+use hashbrown::HashMap;
 use mesh_event::{Block, Column, ColumnBuilder, FieldType, Schema, Value};
 use mesh_model::{Pattern, PatternEvent};
 use mesh_script::Rows;
+use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::machine::{Machine, Outcome, Progress, UNSTAMPED};
 use crate::ops::Clock;
@@ -32,9 +35,16 @@ struct Instance {
 pub(crate) struct Rule {
     pub spec: Arc<Pattern>,
     machine: Machine,
+    /// An event that meets no condition changes no instance.
+    skips: bool,
     /// By number, oldest first.
     open: BTreeMap<u64, Instance>,
-    places: BTreeMap<Arc<[u8]>, BTreeSet<u64>>,
+    /// Numbers of the instances of a place, rising.
+    places: HashMap<Arc<[u8]>, Vec<u64>, Xxh3DefaultBuilder>,
+    /// The place of the row at hand.
+    place: Vec<u8>,
+    /// Instances that the row at hand is shown to.
+    waiting: Vec<u64>,
     /// Instances that time can change: (last quiet time, number).
     deadlines: BTreeSet<(i64, u64)>,
     next: u64,
@@ -54,6 +64,8 @@ struct Scripted {
 pub(crate) struct Looked {
     /// For each event of the pattern that comes from this input: which rows meet its condition.
     keep: Vec<Option<Vec<bool>>>,
+    /// Rows that meet any condition.
+    any: Vec<bool>,
     /// For each event the values of its binds.
     binds: Vec<Vec<Arc<Column>>>,
     times: Option<Arc<Column>>,
@@ -71,8 +83,11 @@ impl Rule {
             script,
             machine: Machine::new(&spec.logic),
             spec: Arc::new(spec.clone()),
+            skips: !heeds_every_event(&spec.logic),
             open: BTreeMap::new(),
-            places: BTreeMap::new(),
+            places: HashMap::default(),
+            place: Vec::new(),
+            waiting: Vec::new(),
             deadlines: BTreeSet::new(),
             next: 0,
             newest: None,
@@ -114,7 +129,11 @@ impl Rule {
             binds.push(values.collect());
         }
         let times = self.spec.times.get(input).copied().flatten().map(|field| Arc::clone(&block.columns[field]));
-        Looked { keep, binds, times }
+        let mut any = vec![false; block.len()];
+        for keep in keep.iter().flatten() {
+            any.iter_mut().zip(keep).for_each(|(any, &keep)| *any |= keep);
+        }
+        Looked { keep, any, binds, times }
     }
 
     /// The row at hand: what it completes, oldest instance first.
@@ -136,9 +155,12 @@ impl Rule {
             self.newest = self.newest.max(Some(time));
             self.pass_time(self.newest.unwrap_or(time), into);
         }
-        let mut place = Vec::new();
+        if self.skips && !looked.any[row] {
+            return;
+        }
+        let mut place = std::mem::take(&mut self.place);
+        place.clear();
         keys::write(&block.columns, self.spec.index.get(input).map_or(&[][..], Vec::as_slice), row, &mut place);
-        let place: Arc<[u8]> = place.into();
         let spec = Arc::clone(&self.spec);
         let here = Here { events: &spec.events, block, row, looked, input };
         let mut script = self.script.take();
@@ -146,9 +168,9 @@ impl Rule {
             script.work.set_clock(Clock::restored(clock));
         }
         let mut kept: Vec<Option<Arc<[Value]>>> = vec![None; self.spec.events.len()];
-        let waiting: Vec<u64> =
-            self.places.get(&place).map(|numbers| numbers.iter().copied().collect()).unwrap_or_default();
-        for number in waiting {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.extend(self.places.get(&place[..]).into_iter().flatten());
+        for number in waiting.drain(..) {
             let Some(instance) = self.open.get_mut(&number) else { continue };
             let before = self.machine.deadline(&instance.progress);
             let outcome = fed(&self.machine, instance, time, &here, &mut kept, (number, script.as_mut()));
@@ -164,28 +186,30 @@ impl Rule {
             }
             self.ended(number, outcome, into);
         }
-        self.open_instance((time, place), &here, &mut kept, &mut script, into);
+        self.waiting = waiting;
+        self.open_instance((time, &place), &here, &mut kept, &mut script, into);
+        self.place = place;
         self.script = script;
     }
 
     /// Lets the row at hand open an instance.
     fn open_instance(
         &mut self,
-        (time, place): (i64, Arc<[u8]>),
+        (time, place): (i64, &[u8]),
         here: &Here<'_>,
         kept: &mut [Option<Arc<[Value]>>],
         script: &mut Option<Scripted>,
         into: &mut Vec<Captures>,
     ) {
         // Only an event that meets some condition can open an instance.
-        if !here.looked.keep.iter().flatten().any(|keep| keep[here.row]) && !self.opens_on_absence() {
+        if !here.looked.any[here.row] && !self.opens_on_absence() {
             return;
         }
         let mut instance = Instance {
             progress: self.machine.fresh(),
             variables: vec![None; self.spec.variables.len()],
             captures: vec![None; self.spec.events.len()],
-            place: Arc::clone(&place),
+            place: place.into(),
         };
         let number = self.next;
         let outcome = fed(&self.machine, &mut instance, time, here, kept, (number, script.as_mut()));
@@ -198,7 +222,7 @@ impl Rule {
             Outcome::Open if opened => {
                 self.next += 1;
                 self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
-                self.places.entry(place).or_default().insert(number);
+                self.places.entry(Arc::clone(&instance.place)).or_default().push(number);
                 self.open.insert(number, instance);
             }
             _ => {}
@@ -228,7 +252,7 @@ impl Rule {
             self.deadlines.remove(&(deadline, number));
         }
         if let Some(numbers) = self.places.get_mut(&instance.place) {
-            numbers.remove(&number);
+            numbers.retain(|&other| other != number);
             if numbers.is_empty() {
                 self.places.remove(&instance.place);
             }
@@ -340,11 +364,22 @@ impl Rule {
             }
             let place: Arc<[u8]> = place.into();
             self.deadlines.extend(self.machine.deadline(&progress).map(|deadline| (deadline, number)));
-            self.places.entry(Arc::clone(&place)).or_default().insert(number);
+            self.places.entry(Arc::clone(&place)).or_default().push(number);
             let captures = captures.into_iter().map(|kept| kept.map(Arc::from)).collect();
             self.open.insert(number, Instance { progress, variables, captures, place });
         }
         Ok(())
+    }
+}
+
+/// True when an event that meets no condition can matter: what must come next, or must not.
+fn heeds_every_event(logic: &mesh_model::PatternLogic) -> bool {
+    use mesh_model::PatternLogic::{And, Event, Fby, Is, Not, NotOccur, Or};
+    match logic {
+        Not(_) | Is { .. } => true,
+        Fby { parts, .. } | And(parts) | Or(parts) => parts.iter().any(heeds_every_event),
+        NotOccur(part) => heeds_every_event(part),
+        Event(_) => false,
     }
 }
 
