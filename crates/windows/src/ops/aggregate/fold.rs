@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
-use mesh_event::{Column, ColumnData, FieldType, MONEY_SCALE, Value};
+use mesh_event::{Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, Value};
 use mesh_model::{AggregateCall, AggregateFunction};
 
 use super::counts::{self, Counts};
@@ -206,6 +206,22 @@ impl Fold {
                 AggregateFunction::LastOpcode => *n = opcode,
                 _ => {}
             }
+        }
+    }
+
+    /// Adds the present value of the function, when it needs nothing but the fold, to a column.
+    pub(crate) fn put(&self, call: &AggregateCall, into: &mut ColumnBuilder) {
+        let done = match self {
+            Fold::Number(n) => into.push_i64(*n),
+            Fold::Reals { sum, n: 1.., .. } if call.function == AggregateFunction::Sum => into.push_f64(sum.value()),
+            Fold::Reals { sum, n: n @ 1.., .. } if call.function == AggregateFunction::Ave => {
+                into.push_f64(sum.value() / *n as f64)
+            }
+            Fold::Extreme(Value::Double(value)) => into.push_f64(*value),
+            _ => false,
+        };
+        if !done && !into.push(&self.value(call)) {
+            into.push_null();
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_event::{Column, FieldType, Value};
+use mesh_event::{Column, ColumnBuilder, FieldType, Value};
 use mesh_model::{AggregateCall, AggregateFunction};
 
 use super::fold::{Cell, Change, Fold};
@@ -143,12 +143,12 @@ impl Group {
         kept.for_each(|(kept, &call)| kept.fold.event(&calls.list[call], opcode));
     }
 
-    /// The present value of a call.
-    pub(crate) fn value(&self, at: usize, calls: &Calls) -> Value {
+    /// Adds the present value of a call to a column.
+    pub(crate) fn put(&self, at: usize, calls: &Calls, into: &mut ColumnBuilder) {
         let call = &calls.list[at];
         let argument = |row: &OrderedRow| call.argument.map_or(Value::Null, |at| row.values[at].clone());
         let of = |row: Option<(&u64, &OrderedRow)>| row.map_or(Value::Null, |(_, row)| argument(row));
-        match &call.function {
+        let value = match &call.function {
             AggregateFunction::First => of(self.ordered.first_key_value()),
             AggregateFunction::Last => of(self.ordered.last_key_value()),
             AggregateFunction::Lag(back) => of(self.ordered.iter().nth_back(*back)),
@@ -157,7 +157,10 @@ impl Group {
                 let texts: Vec<String> = texts.map(|value| text_of(&value)).collect();
                 if texts.is_empty() { Value::Null } else { Value::String(texts.join(separator).into()) }
             }
-            _ => self.kept[calls.fold_of[at]].fold.value(call),
+            _ => return self.kept[calls.fold_of[at]].fold.put(call, into),
+        };
+        if !into.push(&value) {
+            into.push_null();
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 // order-free: found by key only; groups are saved by the number of their creation.
 use hashbrown::{HashMap, HashTable};
-use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Flags, Opcode, Schema, Value};
+use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Flags, Opcode, Schema};
 use mesh_model::{Aggregate as Spec, AggregateFunction};
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
 
@@ -206,17 +206,15 @@ impl Aggregate {
         }
         changes.opcodes.push(Opcode::Upsert);
         for (call_at, (call, builder)) in self.spec.calls.iter().zip(&mut changes.values).enumerate() {
-            let value = match call.function {
-                AggregateFunction::Guid => {
-                    let name = format!("{}{}/{}", self.seed, group.number, group.outputs);
-                    let mut text = String::new();
-                    write_guid(xxh3_128(name.as_bytes()), &mut text);
-                    Value::String(text.into())
+            if call.function == AggregateFunction::Guid {
+                let name = format!("{}{}/{}", self.seed, group.number, group.outputs);
+                let mut text = String::new();
+                write_guid(xxh3_128(name.as_bytes()), &mut text);
+                if !builder.push_str(&text) {
+                    builder.push_null();
                 }
-                _ => group.value(call_at, &self.calls),
-            };
-            if !builder.push(&value) {
-                builder.push_null();
+            } else {
+                group.put(call_at, &self.calls, builder);
             }
         }
     }
