@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: the figures of docs/BENCHMARKS.md, measured on the real stack with release binaries.
+//! `cargo xtask bench`: the figures of docs/BENCHMARKS.md, most of them measured on the real stack, with release binaries.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
@@ -26,6 +27,12 @@ pub struct BenchArgs {
     /// Throughput: events of the backlog in blocks of 512 (a tenth of it in blocks of 1)
     #[arg(long, default_value_t = 4_000_000)]
     events: u32,
+    /// Windows: folder with flights.csv and planes.csv, packed or not; by default the three days of the examples
+    #[arg(long, default_value = "examples/data")]
+    data: PathBuf,
+    /// Windows: only cases whose name holds this
+    #[arg(long, default_value = "")]
+    case: String,
     /// Leave the stack running even if this command started it
     #[arg(long)]
     keep: bool,
@@ -41,6 +48,8 @@ enum What {
     Throughput,
     /// Resident memory of every service under load
     Memory,
+    /// Nine queries beside hand-written loops, every window kind, rows kept
+    Windows,
     /// CSV decoding beside the csv crate reading the same file
     Csv,
     /// All of them
@@ -56,7 +65,14 @@ pub fn run(args: &BenchArgs) -> Result<bool> {
         let arguments = ["run", "--release", "--quiet", "--package", "mesh-event", "--example", "csv_bench"];
         good &= Command::new("cargo").args(arguments).current_dir(&root).status()?.success();
     }
-    if args.what == What::Csv {
+    if matches!(args.what, What::Windows | What::All) {
+        let arguments =
+            ["run", "--release", "--quiet", "--package", "mesh-windows", "--example", "windows_bench", "--"];
+        let mut command = Command::new("cargo");
+        command.args(arguments).arg(&args.data).arg(&args.case).current_dir(&root);
+        good &= command.status()?.success();
+    }
+    if matches!(args.what, What::Csv | What::Windows) {
         return Ok(good);
     }
     let stack = Stack::open_for_tests()?;
@@ -68,7 +84,7 @@ pub fn run(args: &BenchArgs) -> Result<bool> {
         What::Latency => vec!["latency"],
         What::Throughput => vec!["throughput"],
         What::Memory => vec!["memory"],
-        What::Csv => vec![],
+        What::Csv | What::Windows => vec![],
         What::All => vec!["takeover", "latency", "throughput", "memory"],
     };
     let binaries = graph.target_dir.join("release");

@@ -19,7 +19,7 @@ enum Command {
     Stack(stack::cli::StackArgs),
     /// Every test: unit, contract, end to end on the real stack (brought up if it is not)
     Test(run_tests::TestArgs),
-    /// Measure takeover, latency, throughput, memory, csv on the real stack
+    /// Measure takeover, latency, throughput and memory on the real stack; windows and csv without it
     Bench(bench::BenchArgs),
     /// The mesh of docker-compose.yml: built, started, broken, compared with one engine that never failed
     ComposeTest(compose::ComposeArgs),

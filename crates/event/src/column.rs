@@ -16,6 +16,7 @@ pub struct Bytes2D {
 
 impl Bytes2D {
     /// The bytes of one row.
+    #[inline]
     pub fn row(&self, row: usize) -> &[u8] {
         let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
         &self.bytes[start..self.ends[row] as usize]
@@ -76,6 +77,7 @@ impl NullMask {
     }
 
     /// Marks a row as null.
+    #[inline]
     pub fn set(&mut self, row: usize) {
         let word = row / 64;
         if self.words.len() <= word {
@@ -98,6 +100,7 @@ impl NullMask {
     }
 
     /// True when the row is null.
+    #[inline]
     pub fn is_null(&self, row: usize) -> bool {
         self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
@@ -119,6 +122,7 @@ impl Column {
     }
 
     /// Number of rows.
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.data {
             ColumnData::Int32(v) => v.len(),
@@ -154,6 +158,7 @@ impl Column {
     }
 
     /// True when the row is null.
+    #[inline]
     pub fn is_null(&self, row: usize) -> bool {
         self.nulls.is_null(row)
     }
@@ -167,6 +172,7 @@ impl Column {
     }
 
     /// One row as a value.
+    #[inline]
     pub fn value(&self, row: usize) -> Value {
         if self.is_null(row) {
             return Value::Null;
@@ -233,6 +239,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a null.
+    #[inline]
     pub fn push_null(&mut self) {
         self.nulls.set(self.rows);
         self.rows += 1;
@@ -253,6 +260,7 @@ impl ColumnBuilder {
     }
 
     /// Adds an integer to an int32, int64, date, stamp or money column; false when the type differs or it does not fit.
+    #[inline]
     pub fn push_i64(&mut self, value: i64) -> bool {
         let BuilderData::Fixed(data) = &mut self.data else {
             return false;
@@ -270,6 +278,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a double; false when the column is not of doubles.
+    #[inline]
     pub fn push_f64(&mut self, value: f64) -> bool {
         let BuilderData::Fixed(ColumnData::Double(v)) = &mut self.data else {
             return false;
@@ -295,6 +304,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a value; false when its type is not the column's.
+    #[inline]
     pub fn push(&mut self, value: &Value) -> bool {
         match (value, &mut self.data) {
             (Value::Null, _) => {

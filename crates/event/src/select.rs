@@ -117,13 +117,33 @@ impl Bytes2D {
     }
 
     fn gather(&self, rows: &[u32]) -> Bytes2D {
-        let len = rows.iter().map(|&row| self.row(row as usize).len()).sum();
-        let mut bytes = BytesMut::with_capacity(len);
-        let ends = rows.iter().map(|&row| {
-            bytes.extend_from_slice(self.row(row as usize));
-            end_of(bytes.len())
-        });
-        Bytes2D { ends: ends.collect(), bytes: bytes.freeze() }
+        Bytes2D::collect(rows.iter().map(|&row| (self, row as usize)))
+    }
+
+    /// Rows of several columns, in this order.
+    ///
+    /// # Panics
+    /// When a position lies beyond its column, or when the texts together exceed 4 GiB.
+    pub fn collect<'a>(rows: impl ExactSizeIterator<Item = (&'a Bytes2D, usize)> + Clone) -> Bytes2D {
+        let mut ends = Vec::with_capacity(rows.len());
+        let mut len = 0;
+        for (texts, row) in rows.clone() {
+            len += texts.row(row).len();
+            ends.push(end_of(len));
+        }
+        let mut bytes = vec![0; len];
+        let mut at = 0;
+        for ((texts, row), &end) in rows.zip(&ends) {
+            let (start, end) = (if row == 0 { 0 } else { texts.ends[row - 1] as usize }, end as usize);
+            // Most texts are short. A copy of fixed length is two instructions; what is too much is overwritten next.
+            let short = if end - at <= SHORT { texts.bytes.get(start..start + SHORT) } else { None };
+            match (short, bytes.get_mut(at..at + SHORT)) {
+                (Some(from), Some(to)) => to.copy_from_slice(from),
+                _ => bytes[at..end].copy_from_slice(texts.row(row)),
+            }
+            at = end;
+        }
+        Bytes2D { ends, bytes: bytes.into() }
     }
 
     fn concat(parts: &[&Bytes2D]) -> Bytes2D {
@@ -142,6 +162,9 @@ impl Bytes2D {
 fn pick<T: Clone>(values: &[T], rows: &[u32]) -> Vec<T> {
     rows.iter().map(|&row| values[row as usize].clone()).collect()
 }
+
+/// Bytes of a short text.
+const SHORT: usize = 16;
 
 fn end_of(len: usize) -> u32 {
     u32::try_from(len).expect("the texts of a column stay below 4 GiB")

@@ -95,13 +95,7 @@ fn gather_fixed<T: Clone>(sources: &[&[T]], refs: &[RowRef]) -> Vec<T> {
 }
 
 fn gather_text(sources: &[&Bytes2D], refs: &[RowRef]) -> Bytes2D {
-    let mut ends = Vec::with_capacity(refs.len());
-    let mut bytes = Vec::new();
-    for from in refs {
-        bytes.extend_from_slice(sources[from.source as usize].row(from.row as usize));
-        ends.push(u32::try_from(bytes.len()).expect("the texts of a run stay below 4 GiB"));
-    }
-    Bytes2D { ends, bytes: bytes.into() }
+    Bytes2D::collect(refs.iter().map(|from| (sources[from.source as usize], from.row as usize)))
 }
 
 /// Memory that the values of a column take, without the allocator's overhead.

@@ -51,37 +51,34 @@ impl Lanes {
         self.rows += 1;
     }
 
-    /// The same as [`Lanes::one`] for each value, four at a time where the lanes line up.
+    /// The same as [`Lanes::one`] for the word of each row, four at a time where the lanes line up.
     #[inline]
-    fn many<T: Copy>(&mut self, values: &[T], word: impl Fn(T) -> u64) {
+    fn many(&mut self, rows: usize, word: impl Fn(usize) -> u64) {
         let head = ((LANES as u64 - self.rows % LANES as u64) % LANES as u64) as usize;
-        let (head, rest) = values.split_at(head.min(values.len()));
-        for &value in head {
-            self.one(word(value));
-        }
-        let (groups, tail) = rest.as_chunks::<LANES>();
+        let head = head.min(rows);
+        (0..head).for_each(|row| self.one(word(row)));
+        let groups = (rows - head) / LANES;
         let [mut a, mut b, mut c, mut d] = self.lanes;
-        for &[va, vb, vc, vd] in groups {
-            a = step(a, word(va));
-            b = step(b, word(vb));
-            c = step(c, word(vc));
-            d = step(d, word(vd));
+        for group in 0..groups {
+            let row = head + group * LANES;
+            a = step(a, word(row));
+            b = step(b, word(row + 1));
+            c = step(c, word(row + 2));
+            d = step(d, word(row + 3));
         }
         self.lanes = [a, b, c, d];
-        self.rows += (groups.len() * LANES) as u64;
-        for &value in tail {
-            self.one(word(value));
-        }
+        self.rows += (groups * LANES) as u64;
+        (head + groups * LANES..rows).for_each(|row| self.one(word(row)));
     }
 
     fn column(&mut self, column: &Column) {
         let nulls = &column.nulls;
         match &column.data {
-            ColumnData::Int32(v) => self.fixed(v, nulls, |x| x as u32 as u64),
+            ColumnData::Int32(v) => self.each(v.len(), nulls, |row| v[row] as u32 as u64),
             ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
-                self.fixed(v, nulls, |x| x as u64);
+                self.each(v.len(), nulls, |row| v[row] as u64);
             }
-            ColumnData::Double(v) => self.fixed(v, nulls, f64::to_bits),
+            ColumnData::Double(v) => self.each(v.len(), nulls, |row| v[row].to_bits()),
             ColumnData::String(v) | ColumnData::Blob(v) => {
                 self.each(v.ends.len(), nulls, |row| xxh3_64(v.row(row)));
             }
@@ -93,17 +90,12 @@ impl Lanes {
         }
     }
 
-    fn fixed<T: Copy>(&mut self, values: &[T], nulls: &NullMask, word: impl Fn(T) -> u64) {
-        if nulls.is_empty() {
-            self.many(values, word);
-        } else {
-            self.each(values.len(), nulls, |row| word(values[row]));
-        }
-    }
-
+    #[inline]
     fn each(&mut self, rows: usize, nulls: &NullMask, word: impl Fn(usize) -> u64) {
-        for row in 0..rows {
-            self.one(if nulls.is_null(row) { NULL } else { word(row) });
+        if nulls.is_empty() {
+            self.many(rows, word);
+        } else {
+            self.many(rows, |row| if nulls.is_null(row) { NULL } else { word(row) });
         }
     }
 
@@ -149,9 +141,7 @@ impl Digest {
     pub(crate) fn update(&mut self, opcodes: &[Opcode], flags: &[Flags], columns: &[std::sync::Arc<Column>]) {
         self.rows += opcodes.len() as u64;
         if let Some(lanes) = &mut self.opcodes {
-            for (&opcode, &flags) in opcodes.iter().zip(flags) {
-                lanes.one(opcode as u64 | u64::from(flags.0) << 8);
-            }
+            lanes.many(opcodes.len(), |row| opcodes[row] as u64 | u64::from(flags[row].0) << 8);
         }
         for (column, lanes) in &mut self.columns {
             lanes.column(&columns[*column]);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Column, ColumnData, Value};
+use mesh_event::{Column, ColumnData, NullMask, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MULTIPLIER: u64 = 0x9fb2_1c65_1e98_df25;
@@ -19,33 +19,37 @@ fn mix(hash: u64, value: u64) -> u64 {
 pub(crate) fn hashes(columns: &[Arc<Column>], keys: &[usize], rows: usize) -> Vec<u64> {
     let mut hashes = vec![MULTIPLIER; rows];
     for &key in keys {
-        let column = &*columns[key];
-        if !column.nulls.is_empty() {
-            fold(&mut hashes, |row| value_hash(&column.value(row)));
-            continue;
-        }
-        match &column.data {
-            ColumnData::Int32(v) => fold(&mut hashes, |row| v[row] as u32 as u64),
+        let Column { data, nulls } = &*columns[key];
+        match data {
+            ColumnData::Int32(v) => fold(&mut hashes, nulls, |row| v[row] as u32 as u64),
             ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
-                fold(&mut hashes, |row| v[row] as u64);
+                fold(&mut hashes, nulls, |row| v[row] as u64);
             }
-            ColumnData::Double(v) => fold(&mut hashes, |row| v[row].to_bits()),
-            ColumnData::String(v) | ColumnData::Blob(v) => fold(&mut hashes, |row| xxh3_64(v.row(row))),
+            ColumnData::Double(v) => fold(&mut hashes, nulls, |row| v[row].to_bits()),
+            ColumnData::String(v) | ColumnData::Blob(v) => fold(&mut hashes, nulls, |row| xxh3_64(v.row(row))),
             ColumnData::ArrayInt32(v) => {
-                fold(&mut hashes, |row| v[row].iter().fold(0, |h, &x| mix(h, x as u32 as u64)))
+                fold(&mut hashes, nulls, |row| v[row].iter().fold(0, |h, &x| mix(h, x as u32 as u64)))
             }
-            ColumnData::ArrayInt64(v) => fold(&mut hashes, |row| v[row].iter().fold(0, |h, &x| mix(h, x as u64))),
-            ColumnData::ArrayDouble(v) => fold(&mut hashes, |row| v[row].iter().fold(0, |h, x| mix(h, x.to_bits()))),
+            ColumnData::ArrayInt64(v) => {
+                fold(&mut hashes, nulls, |row| v[row].iter().fold(0, |h, &x| mix(h, x as u64)))
+            }
+            ColumnData::ArrayDouble(v) => {
+                fold(&mut hashes, nulls, |row| v[row].iter().fold(0, |h, x| mix(h, x.to_bits())))
+            }
         }
     }
     hashes
 }
 
 #[inline]
-fn fold(hashes: &mut [u64], value: impl Fn(usize) -> u64) {
-    for (row, hash) in hashes.iter_mut().enumerate() {
-        // Twice: one multiplication leaves the low bits, which choose the bucket, weak.
-        *hash = mix(mix(*hash, value(row)), MULTIPLIER);
+fn fold(hashes: &mut [u64], nulls: &NullMask, value: impl Fn(usize) -> u64) {
+    // Twice: one multiplication leaves the low bits, which choose the bucket, weak.
+    let folded = |hash: u64, value: u64| mix(mix(hash, value), MULTIPLIER);
+    if nulls.is_empty() {
+        hashes.iter_mut().enumerate().for_each(|(row, hash)| *hash = folded(*hash, value(row)));
+    } else {
+        let value = |row| if nulls.is_null(row) { NULL } else { value(row) };
+        hashes.iter_mut().enumerate().for_each(|(row, hash)| *hash = folded(*hash, value(row)));
     }
 }
 
@@ -84,7 +88,8 @@ fn value_hash(value: &Value) -> u64 {
 /// The hash that [`hashes`] gives a row with these key values.
 pub(crate) fn hash_of_values(values: &[Value]) -> u64 {
     let mut hash = [MULTIPLIER];
-    values.iter().for_each(|value| fold(&mut hash, |_| value_hash(value)));
+    let none = NullMask::default();
+    values.iter().for_each(|value| fold(&mut hash, &none, |_| value_hash(value)));
     hash[0]
 }
 

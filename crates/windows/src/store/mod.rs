@@ -6,6 +6,7 @@
 //! make poor chunks; both stores therefore join small chunks ([`SMALL`], [`MERGE_COUNT`]), and the table rewrites a
 //! chunk when most of its rows are gone.
 
+mod by_time;
 mod chunks;
 mod expiry;
 pub(crate) mod keys;

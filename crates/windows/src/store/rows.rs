@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 // order-free: found by key only; whatever is put out follows the order of the rows' links, never of the table.
 use hashbrown::HashTable;
-use mesh_event::{Column, Schema};
+use mesh_event::{Column, Schema, Value};
 
 use super::chunks::{Chunks, NONE};
 use super::keys;
@@ -75,6 +75,17 @@ impl Rows {
         self.index.find(hash, same).copied()
     }
 
+    /// The slot of a key.
+    pub(crate) fn find_key(&self, hash: u64, key: &[Value]) -> Option<u32> {
+        let same = |&slot: &u32| {
+            let slot = &self.slots[slot as usize];
+            let (columns, row) = (self.chunks.columns(slot.chunk), slot.row as usize);
+            let mut fields = self.schema.keys().iter().zip(key);
+            slot.hash == hash && fields.all(|(&field, value)| keys::is_value(&columns[field], row, value))
+        };
+        self.index.find(hash, same).copied()
+    }
+
     /// Holds a row of an open chunk, as the youngest. Its key must be new.
     pub(crate) fn insert(&mut self, hash: u64, chunk: u32, row: u32) -> u32 {
         let new = Slot { hash, chunk, row, prev: NONE, next: NONE, time: 0, order: 0 };
@@ -111,6 +122,7 @@ impl Rows {
         self.unlink(slot);
         let Slot { hash, chunk, row, .. } = self.slots[slot as usize];
         self.chunks.release(chunk, row);
+        self.slots[slot as usize].chunk = NONE;
         match self.index.find_entry(hash, |&other| other == slot) {
             Ok(entry) => drop(entry.remove()),
             Err(_) => unreachable!("every slot is in the index under its hash"),
@@ -156,6 +168,12 @@ impl Rows {
     /// Rises from the longest untouched row to the youngest.
     pub(crate) fn order(&self, slot: u32) -> u64 {
         self.slots[slot as usize].order
+    }
+
+    /// True when the row in a slot is still the one that had this order.
+    pub(crate) fn is_at(&self, slot: u32, order: u64) -> bool {
+        let Slot { chunk, order: now, .. } = self.slots[slot as usize];
+        chunk != NONE && now == order
     }
 
     pub(crate) fn time(&self, slot: u32) -> i64 {

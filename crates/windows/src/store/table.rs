@@ -1,11 +1,11 @@
 //! Rows by key, in the order of their insertion or last update: the opcode algebra, and every kind of retention.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_event::{Column, Flags, Opcode, Schema};
 use mesh_model::RetentionKind;
 
+use super::by_time::ByTime;
 use super::expiry::event_time_us;
 use super::{Expiry, Rows, keys};
 use crate::columns::{self, RowRef};
@@ -23,10 +23,12 @@ pub(crate) struct Table {
     rows: Rows,
     bad_events: u64,
     now: Option<i64>,
-    /// With event time: newest time seen, the period it is in, and the rows by time (time, slot).
+    /// With event time: newest time seen, the period it is in, and the rows by time.
     newest: Option<i64>,
     period: i64,
-    by_time: BTreeSet<(i64, u32)>,
+    by_time: ByTime,
+    /// Slots that leave, while they are put in order.
+    leaving: Vec<u32>,
 }
 
 /// The run at hand.
@@ -46,7 +48,8 @@ impl Table {
             now: None,
             newest: None,
             period: 0,
-            by_time: BTreeSet::new(),
+            by_time: ByTime::default(),
+            leaving: Vec::new(),
         }
     }
 
@@ -115,7 +118,6 @@ impl Table {
         let old = self.rows.stored(slot);
         out.push(Opcode::UpdateBlock, flags, new);
         out.push(Opcode::Delete, flags, old);
-        self.forget_time(slot);
         self.rows.replace(slot, arrivals.chunk, row);
         self.enter(slot, arrivals, row);
         self.expire_after(slot, false, out);
@@ -125,18 +127,11 @@ impl Table {
     fn remove(&mut self, slot: u32, flags: Flags, out: &mut Emitter) {
         let stored = self.rows.stored(slot);
         out.push(Opcode::Delete, flags, stored);
-        self.forget_time(slot);
         self.rows.remove(slot);
     }
 
     fn by_field(&self) -> Option<usize> {
         self.expiry.as_ref().and_then(|expiry| expiry.field)
-    }
-
-    fn forget_time(&mut self, slot: u32) {
-        if self.by_field().is_some() {
-            self.by_time.remove(&(self.rows.time(slot), slot));
-        }
     }
 
     /// Gives a row its time.
@@ -147,7 +142,8 @@ impl Table {
                 // A row without an event time is as new as the newest row before it.
                 let time = event_time_us(&arrivals.columns[field], row as usize).or(self.newest).unwrap_or(i64::MIN);
                 self.newest = self.newest.max(Some(time));
-                self.by_time.insert((time, slot));
+                self.by_time.insert(time, slot, self.rows.order(slot));
+                self.by_time.forget_gone(&self.rows);
                 time
             }
         };
@@ -198,12 +194,20 @@ impl Table {
     /// Removes the rows whose event time is `us` or more before the newest, in insertion order.
     fn remove_older_than(&mut self, us: i64, out: &mut Emitter) {
         let newest = self.newest.expect("a row has come");
-        let old = self.by_time.iter().take_while(|&&(time, _)| newest.saturating_sub(time) >= us);
-        let mut old: Vec<u32> = old.map(|&(_, slot)| slot).collect();
+        let mut old = std::mem::take(&mut self.leaving);
+        while let Some((time, slot, order)) = self.by_time.oldest()
+            && newest.saturating_sub(time) >= us
+        {
+            self.by_time.remove_oldest();
+            if self.rows.is_at(slot, order) {
+                old.push(slot);
+            }
+        }
         old.sort_unstable_by_key(|&slot| self.rows.order(slot));
-        for slot in old {
+        for slot in old.drain(..) {
             self.remove(slot, Flags::RETENTION, out);
         }
+        self.leaving = old;
     }
 
     /// What leaves because of the clock.
@@ -325,7 +329,7 @@ impl Table {
             let mut next = self.rows.oldest();
             while let Some(slot) = next {
                 next = self.rows.after(slot);
-                self.by_time.insert((self.rows.time(slot), slot));
+                self.by_time.insert(self.rows.time(slot), slot, self.rows.order(slot));
             }
         }
         Ok(())

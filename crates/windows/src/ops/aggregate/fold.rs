@@ -1,13 +1,15 @@
 //! What an aggregate function keeps of a group, and how a row changes it.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeSet;
 
-use mesh_event::{FieldType, MONEY_SCALE, Value};
+use mesh_event::{Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, Value};
 use mesh_model::{AggregateCall, AggregateFunction};
 
+use super::counts::{self, Counts};
 use super::rank::Ranked;
 use super::sum::Sum;
+use crate::columns;
 use crate::state::{Damage, Reader, Writer};
 
 /// What a row does to a group.
@@ -17,6 +19,50 @@ pub(crate) enum Change {
     Add,
     /// It leaves.
     Take,
+}
+
+/// A value of a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Cell<'a> {
+    pub column: &'a Column,
+    pub row: usize,
+}
+
+impl Cell<'_> {
+    #[inline]
+    pub(crate) fn is_null(&self) -> bool {
+        self.column.is_null(self.row)
+    }
+
+    /// A number as a double.
+    #[inline]
+    fn real(&self) -> Option<f64> {
+        columns::number(self.column, self.row)
+    }
+
+    /// A number as an integer; money in its own unit.
+    #[inline]
+    fn integer(&self) -> Option<i64> {
+        match &self.column.data {
+            _ if self.is_null() => None,
+            ColumnData::Int32(v) => Some(i64::from(v[self.row])),
+            ColumnData::Int64(v) | ColumnData::Money(v) => Some(v[self.row]),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn value(&self) -> Value {
+        self.column.value(self.row)
+    }
+
+    /// How the value, not null, stands to another of its type.
+    fn ranks(&self, other: &Value) -> Ordering {
+        match (&self.column.data, other) {
+            (ColumnData::Double(v), Value::Double(x)) => v[self.row].total_cmp(x),
+            (ColumnData::Int64(v), Value::Int64(x)) | (ColumnData::Stamp(v), Value::Stamp(x)) => v[self.row].cmp(x),
+            _ => Ranked(self.value()).cmp(&Ranked(other.clone())),
+        }
+    }
 }
 
 /// What one function keeps of one group.
@@ -32,8 +78,10 @@ pub(crate) enum Fold {
     Number(i64),
     /// The largest or smallest value where none ever leaves.
     Extreme(Value),
+    /// Every number or time, by its rank, and how often it is there.
+    Numbers { counts: Counts<u64>, ty: FieldType },
     /// Every value and how often it is there; with `by_count` also ordered by that.
-    Values { counts: BTreeMap<Ranked, u64>, by_count: Option<BTreeSet<(u64, Reverse<Ranked>)>> },
+    Values { counts: Counts<Ranked>, by_count: Option<BTreeSet<(u64, Reverse<Ranked>)>> },
     /// The last value.
     Last(Value),
     /// Nothing of its own: the group's rows in order tell.
@@ -41,8 +89,8 @@ pub(crate) enum Fold {
 }
 
 impl Fold {
-    /// `grows`: rows never leave.
-    pub(crate) fn new(call: &AggregateCall, grows: bool) -> Fold {
+    /// `grows`: rows never leave; `ty`: that of the argument.
+    pub(crate) fn new(call: &AggregateCall, grows: bool, ty: Option<FieldType>) -> Fold {
         use AggregateFunction as F;
         match call.function {
             F::Sum if call.ty != FieldType::Double => Fold::Integers { sum: 0, n: 0 },
@@ -50,25 +98,34 @@ impl Fold {
             F::WAve => Fold::Weighted { weights: Sum::default(), products: Sum::default(), n: 0 },
             F::Count | F::CountOpcodes(_) | F::CountNonNull | F::CountNull | F::LastOpcode | F::Guid => Fold::Number(0),
             F::Max | F::Min if grows || call.period_us.is_some() => Fold::Extreme(Value::Null),
-            F::Max | F::Min | F::CountDistinct => Fold::Values { counts: BTreeMap::new(), by_count: None },
-            F::Mode => Fold::Values { counts: BTreeMap::new(), by_count: Some(BTreeSet::new()) },
+            F::Max | F::Min | F::CountDistinct => match ty.filter(|&ty| counts::has_rank(ty)) {
+                Some(ty) => Fold::Numbers { counts: Counts::default(), ty },
+                None => Fold::Values { counts: Counts::default(), by_count: None },
+            },
+            F::Mode => Fold::Values { counts: Counts::default(), by_count: Some(BTreeSet::new()) },
             F::LastNonDelete => Fold::Last(Value::Null),
             F::First | F::Last | F::Lag(_) | F::Cat(_) => Fold::Rows,
         }
     }
 
     /// A row joins or leaves.
-    pub(crate) fn change(&mut self, call: &AggregateCall, change: Change, value: &Value, weight: &Value) {
+    pub(crate) fn change(
+        &mut self,
+        call: &AggregateCall,
+        change: Change,
+        value: Option<Cell<'_>>,
+        weight: Option<Cell<'_>>,
+    ) {
         let adds = change == Change::Add;
         match self {
             Fold::Integers { sum, n } => {
-                if let Some(value) = integer(value) {
+                if let Some(value) = value.and_then(|value| value.integer()) {
                     *sum += if adds { i128::from(value) } else { -i128::from(value) };
                     *n = if adds { *n + 1 } else { n.saturating_sub(1) };
                 }
             }
             Fold::Reals { sum, squares, n } => {
-                let Some(value) = real(value) else { return };
+                let Some(value) = value.and_then(|value| value.real()) else { return };
                 let squared = call.function == AggregateFunction::Std;
                 if adds {
                     sum.add(value);
@@ -85,6 +142,7 @@ impl Fold {
                 }
             }
             Fold::Weighted { weights, products, n } => {
+                let real = |cell: Option<Cell<'_>>| cell.and_then(|cell| cell.real());
                 let (Some(value), Some(weight)) = (real(value), real(weight)) else { return };
                 if adds {
                     weights.add(weight);
@@ -102,29 +160,38 @@ impl Fold {
             Fold::Number(n) => {
                 let counts = match call.function {
                     AggregateFunction::Count => true,
-                    AggregateFunction::CountNonNull => !value.is_null(),
-                    AggregateFunction::CountNull => value.is_null(),
+                    AggregateFunction::CountNonNull => value.is_some_and(|value| !value.is_null()),
+                    AggregateFunction::CountNull => value.is_none_or(|value| value.is_null()),
                     _ => false,
                 };
                 *n += if counts { if adds { 1 } else { -1 } } else { 0 };
             }
             Fold::Extreme(extreme) => {
+                let Some(value) = value.filter(|value| adds && !value.is_null()) else { return };
                 let better = match call.function {
-                    AggregateFunction::Max => Ranked(value.clone()) > Ranked(extreme.clone()),
-                    _ => Ranked(value.clone()) < Ranked(extreme.clone()),
+                    AggregateFunction::Max => Ordering::Greater,
+                    _ => Ordering::Less,
                 };
-                if adds && !value.is_null() && (extreme.is_null() || better) {
-                    *extreme = value.clone();
+                if extreme.is_null() || value.ranks(extreme) == better {
+                    *extreme = value.value();
+                }
+            }
+            Fold::Numbers { counts, .. } => {
+                let Some(rank) = value.and_then(counts::rank) else { return };
+                if adds {
+                    counts.add(rank);
+                } else {
+                    counts.take(&rank);
                 }
             }
             Fold::Values { counts, by_count } => {
-                if !value.is_null() {
-                    recount(counts, by_count, &Ranked(value.clone()), adds);
+                if let Some(value) = value.filter(|value| !value.is_null()) {
+                    recount(counts, by_count, Ranked(value.value()), adds);
                 }
             }
             Fold::Last(last) => {
                 if adds {
-                    *last = value.clone();
+                    *last = value.map_or(Value::Null, |value| value.value());
                 }
             }
             Fold::Rows => {}
@@ -139,6 +206,22 @@ impl Fold {
                 AggregateFunction::LastOpcode => *n = opcode,
                 _ => {}
             }
+        }
+    }
+
+    /// Adds the present value of the function, when it needs nothing but the fold, to a column.
+    pub(crate) fn put(&self, call: &AggregateCall, into: &mut ColumnBuilder) {
+        let done = match self {
+            Fold::Number(n) => into.push_i64(*n),
+            Fold::Reals { sum, n: 1.., .. } if call.function == AggregateFunction::Sum => into.push_f64(sum.value()),
+            Fold::Reals { sum, n: n @ 1.., .. } if call.function == AggregateFunction::Ave => {
+                into.push_f64(sum.value() / *n as f64)
+            }
+            Fold::Extreme(Value::Double(value)) => into.push_f64(*value),
+            _ => false,
+        };
+        if !done && !into.push(&self.value(call)) {
+            into.push_null();
         }
     }
 
@@ -165,14 +248,22 @@ impl Fold {
             },
             Fold::Number(n) => Value::Int64(*n),
             Fold::Extreme(value) | Fold::Last(value) => value.clone(),
+            Fold::Numbers { counts, ty } => {
+                let extreme = match call.function {
+                    AggregateFunction::CountDistinct => return Value::Int64(counts.len() as i64),
+                    AggregateFunction::Max => counts.last(),
+                    _ => counts.first(),
+                };
+                extreme.map_or(Value::Null, |&rank| counts::value_of(rank, *ty))
+            }
             Fold::Values { counts, by_count } => {
                 let extreme = match call.function {
                     AggregateFunction::CountDistinct => return Value::Int64(counts.len() as i64),
                     AggregateFunction::Mode => {
                         by_count.as_ref().and_then(|by_count| by_count.last().map(|(_, Reverse(v))| v))
                     }
-                    AggregateFunction::Max => counts.last_key_value().map(|(value, _)| value),
-                    _ => counts.first_key_value().map(|(value, _)| value),
+                    AggregateFunction::Max => counts.last(),
+                    _ => counts.first(),
                 };
                 extreme.map_or(Value::Null, |value| value.0.clone())
             }
@@ -186,6 +277,7 @@ impl Fold {
             Fold::Weighted { weights, products, n } => to.put(&(*weights, *products, *n)),
             Fold::Number(n) => to.put(n),
             Fold::Extreme(value) | Fold::Last(value) => to.put(value),
+            Fold::Numbers { counts, .. } => to.put(counts),
             Fold::Values { counts, .. } => to.put(counts),
             Fold::Rows => {}
         }
@@ -199,10 +291,11 @@ impl Fold {
             Fold::Weighted { weights, products, n } => (*weights, *products, *n) = from.get()?,
             Fold::Number(n) => *n = from.get()?,
             Fold::Extreme(value) | Fold::Last(value) => *value = from.get()?,
+            Fold::Numbers { counts, .. } => *counts = from.get()?,
             Fold::Values { counts, by_count } => {
                 *counts = from.get()?;
                 if let Some(by_count) = by_count {
-                    by_count.extend(counts.iter().map(|(value, count)| (*count, Reverse(value.clone()))));
+                    by_count.extend(counts.to_list().into_iter().map(|(value, count)| (count, Reverse(value))));
                 }
             }
             Fold::Rows => {}
@@ -212,32 +305,18 @@ impl Fold {
 }
 
 fn recount(
-    counts: &mut BTreeMap<Ranked, u64>,
+    counts: &mut Counts<Ranked>,
     by_count: &mut Option<BTreeSet<(u64, Reverse<Ranked>)>>,
-    value: &Ranked,
+    value: Ranked,
     adds: bool,
 ) {
-    let before = counts.get(value).copied().unwrap_or(0);
+    let before = if adds { counts.add(value.clone()) } else { counts.take(&value) };
     let after = if adds { before + 1 } else { before.saturating_sub(1) };
-    if after == 0 {
-        counts.remove(value);
-    } else {
-        counts.insert(value.clone(), after);
-    }
     if let Some(by_count) = by_count {
         by_count.remove(&(before, Reverse(value.clone())));
         if after > 0 {
-            by_count.insert((after, Reverse(value.clone())));
+            by_count.insert((after, Reverse(value)));
         }
-    }
-}
-
-/// A number as an integer; money in its own unit.
-fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Int32(x) => Some(i64::from(*x)),
-        Value::Int64(x) | Value::Money(x) => Some(*x),
-        _ => None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! A group: what every function keeps of it, and its rows in order where a function asks for them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use mesh_event::Value;
+use mesh_event::{Column, ColumnBuilder, FieldType, Value};
 use mesh_model::{AggregateCall, AggregateFunction};
 
-use super::fold::{Change, Fold};
+use super::fold::{Cell, Change, Fold};
 use super::text::text_of;
 use crate::state::{Damage, Reader, State, Writer};
 
@@ -33,6 +34,51 @@ impl State for OrderedRow {
     }
 }
 
+/// What the functions of a window keep of each group: those that can do with one fold share it.
+pub(crate) struct Calls {
+    pub list: Vec<AggregateCall>,
+    /// Type of each argument.
+    types: Vec<FieldType>,
+    /// For each call its fold.
+    fold_of: Vec<usize>,
+    /// For each fold the first call that has it.
+    call_of: Vec<usize>,
+    /// Rows never leave.
+    grows: bool,
+}
+
+impl Calls {
+    pub(crate) fn new(list: &[AggregateCall], types: Vec<FieldType>, grows: bool) -> Calls {
+        let (mut fold_of, mut call_of): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (at, call) in list.iter().enumerate() {
+            let shared = call_of.iter().position(|&other| shares(&list[other], call, grows));
+            fold_of.push(shared.unwrap_or(call_of.len()));
+            if shared.is_none() {
+                call_of.push(at);
+            }
+        }
+        Calls { list: list.to_vec(), types, fold_of, call_of, grows }
+    }
+
+    fn fold(&self, call: usize, grows: bool) -> Fold {
+        let call = &self.list[call];
+        Fold::new(call, grows, call.argument.map(|at| self.types[at]))
+    }
+}
+
+/// True when two calls can read one fold: sum and mean, or smallest, largest and number of different values where
+/// values leave, of one argument since the same time.
+fn shares(a: &AggregateCall, b: &AggregateCall, grows: bool) -> bool {
+    use AggregateFunction as F;
+    let real = |call: &AggregateCall| matches!(call.function, F::Sum | F::Ave) && call.ty == FieldType::Double;
+    let counted = |call: &AggregateCall| {
+        matches!(call.function, F::Max | F::Min) && !grows && call.period_us.is_none()
+            || matches!(call.function, F::CountDistinct)
+    };
+    let alike = real(a) && real(b) || counted(a) && counted(b);
+    alike && (a.argument, a.weight, a.period_us) == (b.argument, b.weight, b.period_us)
+}
+
 /// What a call keeps: a fold, and since when for one that starts anew.
 #[derive(Debug, Clone)]
 struct Kept {
@@ -56,16 +102,23 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(key: Vec<Value>, number: u64, calls: &[AggregateCall], grows: bool) -> Group {
-        let kept = calls.iter().map(|call| Kept { fold: Fold::new(call, grows), start: None }).collect();
+    pub(crate) fn new(key: Vec<Value>, number: u64, calls: &Calls) -> Group {
+        let kept = calls.call_of.iter().map(|&call| Kept { fold: calls.fold(call, calls.grows), start: None }).collect();
         Group { key, number, rows: 0, outputs: 0, kept, ordered: BTreeMap::new() }
     }
 
-    /// A row joins or leaves. `values`: one for each argument.
-    pub(crate) fn change(&mut self, calls: &[AggregateCall], change: Change, values: &[Value], clock: Option<i64>) {
+    /// A row joins or leaves. `arguments`: a column for each.
+    pub(crate) fn change(
+        &mut self,
+        calls: &Calls,
+        change: Change,
+        (arguments, row): (&[Arc<Column>], usize),
+        clock: Option<i64>,
+    ) {
         let adds = change == Change::Add;
         self.rows = if adds { self.rows + 1 } else { self.rows.saturating_sub(1) };
-        for (kept, call) in self.kept.iter_mut().zip(calls) {
+        for (kept, &at) in self.kept.iter_mut().zip(&calls.call_of) {
+            let call = &calls.list[at];
             if let Some(us) = call.period_us {
                 // Nothing leaves a period but by its end.
                 if !adds {
@@ -73,28 +126,29 @@ impl Group {
                 }
                 match (kept.start, clock) {
                     (Some(start), Some(now)) if now.saturating_sub(start) >= us => {
-                        *kept = Kept { fold: Fold::new(call, true), start: clock };
+                        *kept = Kept { fold: calls.fold(at, true), start: clock };
                     }
                     (None, _) => kept.start = clock,
                     _ => {}
                 }
             }
-            let value = call.argument.map_or(&Value::Null, |at| &values[at]);
-            let weight = call.weight.map_or(&Value::Null, |at| &values[at]);
-            kept.fold.change(call, change, value, weight);
+            let cell = |at: usize| Cell { column: &arguments[at], row };
+            kept.fold.change(call, change, call.argument.map(cell), call.weight.map(cell));
         }
     }
 
     /// An event changed the group.
-    pub(crate) fn event(&mut self, calls: &[AggregateCall], opcode: i64) {
-        self.kept.iter_mut().zip(calls).for_each(|(kept, call)| kept.fold.event(call, opcode));
+    pub(crate) fn event(&mut self, calls: &Calls, opcode: i64) {
+        let kept = self.kept.iter_mut().zip(&calls.call_of);
+        kept.for_each(|(kept, &call)| kept.fold.event(&calls.list[call], opcode));
     }
 
-    /// The present value of a call.
-    pub(crate) fn value(&self, at: usize, call: &AggregateCall) -> Value {
+    /// Adds the present value of a call to a column.
+    pub(crate) fn put(&self, at: usize, calls: &Calls, into: &mut ColumnBuilder) {
+        let call = &calls.list[at];
         let argument = |row: &OrderedRow| call.argument.map_or(Value::Null, |at| row.values[at].clone());
         let of = |row: Option<(&u64, &OrderedRow)>| row.map_or(Value::Null, |(_, row)| argument(row));
-        match &call.function {
+        let value = match &call.function {
             AggregateFunction::First => of(self.ordered.first_key_value()),
             AggregateFunction::Last => of(self.ordered.last_key_value()),
             AggregateFunction::Lag(back) => of(self.ordered.iter().nth_back(*back)),
@@ -103,7 +157,10 @@ impl Group {
                 let texts: Vec<String> = texts.map(|value| text_of(&value)).collect();
                 if texts.is_empty() { Value::Null } else { Value::String(texts.join(separator).into()) }
             }
-            _ => self.kept[at].fold.value(call),
+            _ => return self.kept[calls.fold_of[at]].fold.put(call, into),
+        };
+        if !into.push(&value) {
+            into.push_null();
         }
     }
 
@@ -120,17 +177,16 @@ impl Group {
     pub(crate) fn restore(
         from: &mut Reader<'_>,
         number: u64,
-        calls: &[AggregateCall],
-        (grows, arguments): (bool, usize),
+        calls: &Calls,
     ) -> Result<Group, Damage> {
-        let mut group = Group::new(from.get()?, number, calls, grows);
+        let mut group = Group::new(from.get()?, number, calls);
         (group.rows, group.outputs) = from.get()?;
         for kept in &mut group.kept {
             kept.start = from.get()?;
             kept.fold.restore(from)?;
         }
         group.ordered = from.get()?;
-        if group.ordered.values().any(|row| row.values.len() != arguments) {
+        if group.ordered.values().any(|row| row.values.len() != calls.types.len()) {
             return Err(Damage::Broken("a row has another number of arguments than the window"));
         }
         Ok(group)

@@ -1,9 +1,10 @@
 //! Aggregate: one row for each group of input rows.
 //!
 //! The input is made exact first (a table, unless it is exact already): then every row that leaves a group is one that
-//! joined it, with the same values. A changed group asks its output table for an upsert or a delete; the table knows
-//! what was put out before.
+//! joined it, with the same values. The row that a group put out last is held, and goes out as the old one when the
+//! group changes.
 
+mod counts;
 mod fold;
 mod group;
 mod rank;
@@ -14,23 +15,24 @@ use std::sync::Arc;
 
 // order-free: found by key only; groups are saved by the number of their creation.
 use hashbrown::{HashMap, HashTable};
-use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Flags, Opcode, Schema, Value};
+use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Flags, Opcode, Schema};
 use mesh_model::{Aggregate as Spec, AggregateFunction};
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
 
 use super::source::write_guid;
 use super::{Clock, Held, Operator};
-use crate::run::{Run, is_pair};
+use crate::run::{Emitter, Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
-use crate::store::{Table, keys};
+use crate::store::{Rows, Table, keys};
 use fold::Change;
 pub(crate) use fold::same_number;
-use group::{Group, OrderedRow};
+use group::{Calls, Group, OrderedRow};
 
 /// An aggregate window.
 pub(crate) struct Aggregate {
     schema: Arc<Schema>,
     spec: Spec,
+    calls: Calls,
     /// Key fields of the input, by which ordered rows are found again.
     input_keys: Vec<usize>,
     /// Makes the input exact, where it is not.
@@ -38,6 +40,8 @@ pub(crate) struct Aggregate {
     /// Rows never leave.
     grows: bool,
     groups: Vec<Option<Group>>,
+    /// The slot in `out` of the row that each group put out last; [`NONE`] before the first.
+    slots: Vec<u32>,
     free: Vec<u32>,
     index: HashTable<(u64, u32)>,
     next_group: u64,
@@ -48,9 +52,11 @@ pub(crate) struct Aggregate {
     /// Rows behind the first that ordered functions look at where rows never leave; `None`: all.
     depth: Option<usize>,
     seed: String,
-    out: Table,
+    out: Rows,
     errors: u64,
 }
+
+const NONE: u32 = u32::MAX;
 
 /// The run at hand: what every output event is made of.
 struct Changes {
@@ -59,6 +65,7 @@ struct Changes {
     opcodes: Vec<Opcode>,
     flags: Vec<Flags>,
     rows: Vec<u32>,
+    groups: Vec<u32>,
     values: Vec<ColumnBuilder>,
 }
 
@@ -80,13 +87,16 @@ impl Aggregate {
         };
         let depth =
             if grows { spec.calls.iter().map(lag).try_fold(0, |deepest, lag| Some(lag?.max(deepest))) } else { None };
+        let types = spec.arguments.iter().map(|(_, ty)| *ty).collect();
         Aggregate {
             schema: Arc::clone(schema),
+            calls: Calls::new(&spec.calls, types, grows),
             spec: spec.clone(),
             input_keys,
             exact,
             grows,
             groups: Vec::new(),
+            slots: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
             next_group: 0,
@@ -95,7 +105,7 @@ impl Aggregate {
             ordered,
             depth,
             seed,
-            out: Table::new(schema, None),
+            out: Rows::new(schema),
             errors: 0,
         }
     }
@@ -110,7 +120,7 @@ impl Aggregate {
             return group as usize;
         }
         let key = self.spec.keys.iter().map(|&field| columns[field].value(row)).collect();
-        let group = Group::new(key, self.next_group, &self.spec.calls, self.grows);
+        let group = Group::new(key, self.next_group, &self.calls);
         self.next_group += 1;
         self.put(hash, group)
     }
@@ -123,6 +133,7 @@ impl Aggregate {
             }
             None => {
                 self.groups.push(Some(group));
+                self.slots.push(NONE);
                 self.groups.len() as u32 - 1
             }
         };
@@ -140,9 +151,8 @@ impl Aggregate {
         clock: Clock,
     ) -> usize {
         let at = self.group_of(changes.hashes[row], columns, row);
-        let values: Vec<Value> = changes.arguments.iter().map(|column| column.value(row)).collect();
         let group = self.groups[at].as_mut().expect("found or made just now");
-        group.change(&self.spec.calls, change, &values, clock.get());
+        group.change(&self.calls, change, (&changes.arguments, row), clock.get());
         if !self.ordered {
             return at;
         }
@@ -158,7 +168,8 @@ impl Aggregate {
                 if !self.grows {
                     self.orders.insert(key.clone(), order);
                 }
-                group.ordered.insert(order, OrderedRow { key, values: values.into() });
+                let values = changes.arguments.iter().map(|column| column.value(row)).collect();
+                group.ordered.insert(order, OrderedRow { key, values });
                 // The first, and those that a lag reaches.
                 if let Some(depth) = self.depth
                     && group.ordered.len() > depth + 2
@@ -179,12 +190,13 @@ impl Aggregate {
     /// The event at a row changed a group: what goes out.
     fn emit(&mut self, changes: &mut Changes, at: usize, row: usize, flags: Flags, opcode: i64) {
         let group = self.groups[at].as_mut().expect("it was changed just now");
-        group.event(&self.spec.calls, opcode);
+        group.event(&self.calls, opcode);
         group.outputs += 1;
         changes.rows.push(row as u32);
+        changes.groups.push(at as u32);
         changes.flags.push(flags);
         if group.rows == 0 {
-            changes.opcodes.push(Opcode::SafeDelete);
+            changes.opcodes.push(Opcode::Delete);
             changes.values.iter_mut().for_each(ColumnBuilder::push_null);
             let found = self.index.find_entry(changes.hashes[row], |&(_, group)| group as usize == at);
             found.expect("every group is in the index").remove();
@@ -194,24 +206,22 @@ impl Aggregate {
         }
         changes.opcodes.push(Opcode::Upsert);
         for (call_at, (call, builder)) in self.spec.calls.iter().zip(&mut changes.values).enumerate() {
-            let value = match call.function {
-                AggregateFunction::Guid => {
-                    let name = format!("{}{}/{}", self.seed, group.number, group.outputs);
-                    let mut text = String::new();
-                    write_guid(xxh3_128(name.as_bytes()), &mut text);
-                    Value::String(text.into())
+            if call.function == AggregateFunction::Guid {
+                let name = format!("{}{}/{}", self.seed, group.number, group.outputs);
+                let mut text = String::new();
+                write_guid(xxh3_128(name.as_bytes()), &mut text);
+                if !builder.push_str(&text) {
+                    builder.push_null();
                 }
-                _ => group.value(call_at, call),
-            };
-            if !builder.push(&value) {
-                builder.push_null();
+            } else {
+                group.put(call_at, &self.calls, builder);
             }
         }
     }
 
     /// The output fields of what changed.
     fn computed(&mut self, changes: Changes, input: &Block, ends: Vec<u32>) -> Run {
-        let Changes { opcodes, flags, rows, values, .. } = changes;
+        let Changes { hashes, opcodes, flags, rows, groups, values, .. } = changes;
         let gathered = |field: usize| Arc::new(input.columns[field].gather(&rows));
         let mut columns: Vec<Arc<Column>> = self.spec.uses.iter().map(|&field| gathered(field)).collect();
         columns.extend(values.into_iter().map(|builder| Arc::new(builder.finish())));
@@ -234,9 +244,58 @@ impl Aggregate {
                 evaluated.column
             });
         }
-        let block = Block { schema: Arc::clone(&self.schema), kind: BlockKind::Normal, opcodes, flags, columns };
-        Run { block, ends: ends.into() }
+        let changed = Changed { hashes: &hashes, rows: &rows, groups: &groups, opcodes: &opcodes, flags: &flags };
+        self.put_out(columns, &changed, &ends)
     }
+
+    /// The new rows of groups beside those that they put out last.
+    fn put_out(&mut self, columns: Vec<Arc<Column>>, changed: &Changed<'_>, ends: &[u32]) -> Run {
+        let events = changed.opcodes.len();
+        let mut out = Emitter::with_capacity(events * 2);
+        let chunk = self.out.open(columns, events);
+        let whole = self.out.arrival(chunk, 0).source;
+        let mut row = 0;
+        for &end in ends {
+            for row in std::mem::replace(&mut row, end)..end {
+                let at = row as usize;
+                let (slot, flags) = (&mut self.slots[changed.groups[at] as usize], changed.flags[at]);
+                let old = (*slot != NONE).then(|| self.out.stored(*slot));
+                match (changed.opcodes[at], old) {
+                    (Opcode::Delete, Some(old)) => {
+                        out.push(Opcode::Delete, flags, old);
+                        self.out.remove(*slot);
+                        *slot = NONE;
+                    }
+                    // A group that came and went within one event.
+                    (Opcode::Delete, None) => {}
+                    (_, Some(old)) => {
+                        out.push(Opcode::UpdateBlock, flags, self.out.arrival(chunk, row));
+                        out.push(Opcode::Delete, flags, old);
+                        self.out.replace(*slot, chunk, row);
+                    }
+                    (_, None) => {
+                        out.push(Opcode::Insert, flags, self.out.arrival(chunk, row));
+                        *slot = self.out.insert(changed.hashes[changed.rows[at] as usize], chunk, row);
+                    }
+                }
+            }
+            out.end_cause();
+        }
+        let run = out.finish(&self.schema, &self.out.sources(), Some(whole));
+        self.out.settle();
+        run
+    }
+}
+
+/// What happened to groups: one entry for each new row.
+struct Changed<'a> {
+    /// By row of the input.
+    hashes: &'a [u64],
+    /// Row of the input.
+    rows: &'a [u32],
+    groups: &'a [u32],
+    opcodes: &'a [Opcode],
+    flags: &'a [Flags],
 }
 
 impl Operator for Aggregate {
@@ -259,6 +318,7 @@ impl Operator for Aggregate {
             opcodes: Vec::with_capacity(block.len()),
             flags: Vec::with_capacity(block.len()),
             rows: Vec::with_capacity(block.len()),
+            groups: Vec::with_capacity(block.len()),
             values: calls.map(|call| ColumnBuilder::new(call.ty, block.len())).collect(),
         };
         let mut ends = Vec::with_capacity(run.ends.len());
@@ -287,19 +347,17 @@ impl Operator for Aggregate {
             }
             ends.push(changes.opcodes.len() as u32);
         }
-        let changed = self.computed(changes, &run.block, ends);
-        self.out.process(changed, clock)
+        self.computed(changes, &run.block, ends)
     }
 
     fn held(&self) -> Held {
         let exact = self.exact.as_ref().map_or(Held::default(), Table::held);
-        let out = self.out.held();
         let group = size_of::<Group>() + self.spec.calls.len() * size_of::<fold::Fold>();
         let ordered = self.orders.len() * (size_of::<OrderedRow>() + size_of::<u64>());
         Held {
-            rows: out.rows,
-            bytes: exact.bytes + out.bytes + (self.groups.len() * group + ordered) as u64,
-            bad_events: exact.bad_events + out.bad_events,
+            rows: self.out.len() as u64,
+            bytes: exact.bytes + self.out.bytes() as u64 + (self.groups.len() * group + ordered) as u64,
+            bad_events: exact.bad_events,
             expression_errors: self.errors,
         }
     }
@@ -310,6 +368,10 @@ impl Operator for Aggregate {
             (None, true) => "aggregate-of-inserts",
             (None, false) => "aggregate",
         }
+    }
+
+    fn version(&self) -> u16 {
+        2
     }
 
     fn save(&self, to: &mut Writer<'_>) {
@@ -335,8 +397,7 @@ impl Operator for Aggregate {
         let types: Vec<_> = self.schema.keys().iter().map(|&key| self.schema.fields()[key].ty).collect();
         for _ in 0..groups {
             let number = from.get()?;
-            let shape = (self.grows, self.spec.arguments.len());
-            let group = Group::restore(from, number, &self.spec.calls, shape)?;
+            let group = Group::restore(from, number, &self.calls)?;
             let fits = group.key.len() == types.len()
                 && group.key.iter().zip(&types).all(|(value, ty)| value.field_type().is_none_or(|found| found == *ty));
             if !fits {
@@ -350,6 +411,15 @@ impl Operator for Aggregate {
             self.put(keys::hash_of_values(&group.key), group);
         }
         (self.next_group, self.next_order, self.errors) = from.get()?;
-        self.out.restore(from)
+        self.out.load(from)?;
+        for (slot, group) in self.slots.iter_mut().zip(&self.groups) {
+            let Some(group) = group else { continue };
+            let found = self.out.find_key(keys::hash_of_values(&group.key), &group.key);
+            *slot = found.ok_or(Damage::Broken("a group has no row that it put out"))?;
+        }
+        if self.out.len() != self.groups.len() {
+            return Err(Damage::Broken("there are more rows than groups"));
+        }
+        Ok(())
     }
 }

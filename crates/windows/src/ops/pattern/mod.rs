@@ -4,6 +4,7 @@
 //! is that of the events' time fields, or the clock of the last tick; a gap that is too long ends an instance, or
 //! completes it when something had to stay away until then.
 
+mod here;
 mod machine;
 mod rule;
 

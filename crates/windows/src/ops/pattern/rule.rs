@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mesh_event::{Block, Column, ColumnBuilder, FieldType, Schema, Value};
-use mesh_model::{Pattern, PatternEvent};
+// order-free: places are found by key only.
+use hashbrown::HashTable;
+use mesh_event::{Block, Column, FieldType, Schema, Value};
+use mesh_model::Pattern;
 use mesh_script::Rows;
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::here::{Here, fed};
 use super::machine::{Machine, Outcome, Progress, UNSTAMPED};
 use crate::ops::Clock;
-use crate::ops::aggregate::same_number;
 use crate::ops::lua::Work;
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
@@ -20,21 +23,35 @@ pub(crate) type Captures = Vec<Option<Arc<[Value]>>>;
 
 /// A match in the making.
 #[derive(Debug, Clone)]
-struct Instance {
-    progress: Vec<Progress>,
-    variables: Vec<Option<Value>>,
-    captures: Captures,
+pub(crate) struct Instance {
+    pub progress: Vec<Progress>,
+    pub variables: Vec<Option<Value>>,
+    pub captures: Captures,
     /// Where it is looked for: the values of the index fields.
     place: Arc<[u8]>,
+}
+
+/// The open instances of a place.
+struct Waiting {
+    place: Arc<[u8]>,
+    numbers: Vec<u64>,
 }
 
 /// One pattern of a window.
 pub(crate) struct Rule {
     pub spec: Arc<Pattern>,
     machine: Machine,
+    /// An event that meets no condition changes no instance.
+    skips: bool,
     /// By number, oldest first.
     open: BTreeMap<u64, Instance>,
-    places: BTreeMap<Arc<[u8]>, BTreeSet<u64>>,
+    /// Places, and the numbers of their instances, rising.
+    places: HashTable<Waiting>,
+    /// The place of the row at hand.
+    place: Vec<u8>,
+    /// Instances that the row at hand is shown to, and what they keep of it.
+    waiting: Vec<u64>,
+    kept: Vec<Option<Arc<[Value]>>>,
     /// Instances that time can change: (last quiet time, number).
     deadlines: BTreeSet<(i64, u64)>,
     next: u64,
@@ -44,18 +61,20 @@ pub(crate) struct Rule {
 }
 
 /// The script of a pattern at work.
-struct Scripted {
-    work: Work,
+pub(crate) struct Scripted {
+    pub work: Work,
     /// How the rows of each input are handed over.
-    rows: Vec<Rows>,
+    pub rows: Vec<Rows>,
 }
 
 /// What the events of a run are worth to a pattern, worked out for all rows at once.
 pub(crate) struct Looked {
     /// For each event of the pattern that comes from this input: which rows meet its condition.
-    keep: Vec<Option<Vec<bool>>>,
+    pub keep: Vec<Option<Vec<bool>>>,
+    /// Rows that meet any condition.
+    any: Vec<bool>,
     /// For each event the values of its binds.
-    binds: Vec<Vec<Arc<Column>>>,
+    pub binds: Vec<Vec<Arc<Column>>>,
     times: Option<Arc<Column>>,
 }
 
@@ -71,8 +90,12 @@ impl Rule {
             script,
             machine: Machine::new(&spec.logic),
             spec: Arc::new(spec.clone()),
+            skips: !heeds_every_event(&spec.logic),
             open: BTreeMap::new(),
-            places: BTreeMap::new(),
+            places: HashTable::new(),
+            place: Vec::new(),
+            waiting: Vec::new(),
+            kept: Vec::new(),
             deadlines: BTreeSet::new(),
             next: 0,
             newest: None,
@@ -114,7 +137,11 @@ impl Rule {
             binds.push(values.collect());
         }
         let times = self.spec.times.get(input).copied().flatten().map(|field| Arc::clone(&block.columns[field]));
-        Looked { keep, binds, times }
+        let mut any = vec![false; block.len()];
+        for keep in keep.iter().flatten() {
+            any.iter_mut().zip(keep).for_each(|(any, &keep)| *any |= keep);
+        }
+        Looked { keep, any, binds, times }
     }
 
     /// The row at hand: what it completes, oldest instance first.
@@ -136,19 +163,24 @@ impl Rule {
             self.newest = self.newest.max(Some(time));
             self.pass_time(self.newest.unwrap_or(time), into);
         }
-        let mut place = Vec::new();
+        if self.skips && !looked.any[row] {
+            return;
+        }
+        let mut place = std::mem::take(&mut self.place);
+        place.clear();
         keys::write(&block.columns, self.spec.index.get(input).map_or(&[][..], Vec::as_slice), row, &mut place);
-        let place: Arc<[u8]> = place.into();
         let spec = Arc::clone(&self.spec);
         let here = Here { events: &spec.events, block, row, looked, input };
         let mut script = self.script.take();
         if let Some(script) = &mut script {
             script.work.set_clock(Clock::restored(clock));
         }
-        let mut kept: Vec<Option<Arc<[Value]>>> = vec![None; self.spec.events.len()];
-        let waiting: Vec<u64> =
-            self.places.get(&place).map(|numbers| numbers.iter().copied().collect()).unwrap_or_default();
-        for number in waiting {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.clear();
+        kept.resize(self.spec.events.len(), None);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.extend(self.waiting_at(&place).into_iter().flat_map(|waiting| &waiting.numbers));
+        for number in waiting.drain(..) {
             let Some(instance) = self.open.get_mut(&number) else { continue };
             let before = self.machine.deadline(&instance.progress);
             let outcome = fed(&self.machine, instance, time, &here, &mut kept, (number, script.as_mut()));
@@ -164,28 +196,30 @@ impl Rule {
             }
             self.ended(number, outcome, into);
         }
-        self.open_instance((time, place), &here, &mut kept, &mut script, into);
+        self.waiting = waiting;
+        self.open_instance((time, &place), &here, &mut kept, &mut script, into);
+        (self.place, self.kept) = (place, kept);
         self.script = script;
     }
 
     /// Lets the row at hand open an instance.
     fn open_instance(
         &mut self,
-        (time, place): (i64, Arc<[u8]>),
+        (time, place): (i64, &[u8]),
         here: &Here<'_>,
         kept: &mut [Option<Arc<[Value]>>],
         script: &mut Option<Scripted>,
         into: &mut Vec<Captures>,
     ) {
         // Only an event that meets some condition can open an instance.
-        if !here.looked.keep.iter().flatten().any(|keep| keep[here.row]) && !self.opens_on_absence() {
+        if !here.looked.any[here.row] && !self.opens_on_absence() {
             return;
         }
         let mut instance = Instance {
             progress: self.machine.fresh(),
             variables: vec![None; self.spec.variables.len()],
             captures: vec![None; self.spec.events.len()],
-            place: Arc::clone(&place),
+            place: place.into(),
         };
         let number = self.next;
         let outcome = fed(&self.machine, &mut instance, time, here, kept, (number, script.as_mut()));
@@ -198,7 +232,7 @@ impl Rule {
             Outcome::Open if opened => {
                 self.next += 1;
                 self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
-                self.places.entry(place).or_default().insert(number);
+                self.wait(&instance.place, number);
                 self.open.insert(number, instance);
             }
             _ => {}
@@ -227,10 +261,11 @@ impl Rule {
         if let Some(deadline) = self.machine.deadline(&instance.progress) {
             self.deadlines.remove(&(deadline, number));
         }
-        if let Some(numbers) = self.places.get_mut(&instance.place) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.places.remove(&instance.place);
+        let found = self.places.find_entry(xxh3_64(&instance.place), |waiting| waiting.place == instance.place);
+        if let Ok(mut entry) = found {
+            entry.get_mut().numbers.retain(|&other| other != number);
+            if entry.get().numbers.is_empty() {
+                entry.remove();
             }
         }
         if outcome == Outcome::Done {
@@ -238,8 +273,23 @@ impl Rule {
         }
     }
 
+    fn waiting_at(&self, place: &[u8]) -> Option<&Waiting> {
+        self.places.find(xxh3_64(place), |waiting| *waiting.place == *place)
+    }
+
+    /// Notes the newest instance of a place.
+    fn wait(&mut self, place: &Arc<[u8]>, number: u64) {
+        let same = |waiting: &Waiting| waiting.place == *place;
+        let entry = self.places.entry(xxh3_64(place), same, |waiting| xxh3_64(&waiting.place));
+        let new = || Waiting { place: Arc::clone(place), numbers: Vec::new() };
+        entry.or_insert_with(new).into_mut().numbers.push(number);
+    }
+
     /// What becomes of instances whose time is over, oldest first.
     fn pass_time(&mut self, now: i64, into: &mut Vec<Captures>) {
+        if self.deadlines.first().is_none_or(|(deadline, _)| *deadline >= now) {
+            return;
+        }
         let due: BTreeSet<u64> =
             self.deadlines.iter().take_while(|(deadline, _)| *deadline < now).map(|&(_, number)| number).collect();
         for number in due {
@@ -340,7 +390,7 @@ impl Rule {
             }
             let place: Arc<[u8]> = place.into();
             self.deadlines.extend(self.machine.deadline(&progress).map(|deadline| (deadline, number)));
-            self.places.entry(Arc::clone(&place)).or_default().insert(number);
+            self.wait(&place, number);
             let captures = captures.into_iter().map(|kept| kept.map(Arc::from)).collect();
             self.open.insert(number, Instance { progress, variables, captures, place });
         }
@@ -348,97 +398,13 @@ impl Rule {
     }
 }
 
-/// The row at hand, for the conditions of a pattern's events.
-struct Here<'a> {
-    events: &'a [PatternEvent],
-    block: &'a Block,
-    row: usize,
-    looked: &'a Looked,
-    input: usize,
-}
-
-/// Shows the row at hand to an instance. `kept`: the row's values for each event, made once for all instances.
-fn fed(
-    machine: &Machine,
-    instance: &mut Instance,
-    time: i64,
-    here: &Here<'_>,
-    kept: &mut [Option<Arc<[Value]>>],
-    (number, mut script): (u64, Option<&mut Scripted>),
-) -> Outcome {
-    let Instance { progress, variables, captures, .. } = instance;
-    let mut matches = |event: usize| {
-        let matched = here.meets(event, variables) && here.agrees(event, number, script.as_deref_mut());
-        if matched {
-            let values = kept[event].get_or_insert_with(|| {
-                let fields = here.events[event].keeps.iter();
-                fields.map(|&field| here.block.columns[field].value(here.row)).collect()
-            });
-            captures[event] = Some(Arc::clone(values));
-        }
-        matched
-    };
-    machine.feed(progress, time, &mut matches)
-}
-
-impl Here<'_> {
-    /// Whether the row is this event, given the variables; if it is, its variables are bound.
-    fn meets(&self, at: usize, variables: &mut [Option<Value>]) -> bool {
-        let event = &self.events[at];
-        if !self.looked.keep[at].as_ref().is_some_and(|keep| keep[self.row]) {
-            return false;
-        }
-        let mut bound: Vec<(usize, Value)> = Vec::new();
-        for ((variable, ..), column) in event.binds.iter().zip(&self.looked.binds[at]) {
-            let value = column.value(self.row);
-            let before = bound.iter().find(|(other, _)| other == variable).map(|(_, value)| value);
-            match before.or(variables[*variable].as_ref()) {
-                // Null is equal to nothing, and binds nothing.
-                _ if value.is_null() => return false,
-                Some(before) if !same_number(before, &value) => return false,
-                Some(_) => {}
-                None => bound.push((*variable, value)),
-            }
-        }
-        if !event.tests.is_empty() && !self.passes(event, variables, &bound) {
-            return false;
-        }
-        bound.into_iter().for_each(|(variable, value)| variables[variable] = Some(value));
-        true
-    }
-
-    /// What the event's function in the pattern's script says of the row.
-    fn agrees(&self, at: usize, number: u64, script: Option<&mut Scripted>) -> bool {
-        let (Some(function), Some(script)) = (&self.events[at].function, script) else { return true };
-        let Scripted { work, rows } = script;
-        work.test(function, (&rows[self.input], self.block, self.row), Some(number))
-    }
-
-    /// The tests of an event, over one row and the variables.
-    fn passes(&self, event: &PatternEvent, variables: &[Option<Value>], bound: &[(usize, Value)]) -> bool {
-        let mut columns: Vec<Arc<Column>> =
-            self.block.columns.iter().map(|column| Arc::new(column.gather(&[self.row as u32]))).collect();
-        let fields = columns.len();
-        for (variable, field) in event.scope.fields()[fields..].iter().enumerate() {
-            let new = bound.iter().find(|(other, _)| *other == variable).map(|(_, value)| value);
-            let mut builder = ColumnBuilder::new(field.ty, 1);
-            match new.or(variables[variable].as_ref()) {
-                Some(value) if builder.push(value) => {}
-                _ => builder.push_null(),
-            }
-            columns.push(Arc::new(builder.finish()));
-        }
-        let block = Block {
-            schema: Arc::clone(&event.scope),
-            kind: self.block.kind,
-            opcodes: vec![self.block.opcodes[self.row]],
-            flags: vec![self.block.flags[self.row]],
-            columns,
-        };
-        let mut keep = Vec::new();
-        event.tests.iter().all(|test| {
-            test.eval_filter(&block, &mut keep);
-            keep == [true]
-        })
+/// True when an event that meets no condition can matter: what must come next, or must not.
+fn heeds_every_event(logic: &mesh_model::PatternLogic) -> bool {
+    use mesh_model::PatternLogic::{And, Event, Fby, Is, Not, NotOccur, Or};
+    match logic {
+        Not(_) | Is { .. } => true,
+        Fby { parts, .. } | And(parts) | Or(parts) => parts.iter().any(heeds_every_event),
+        NotOccur(part) => heeds_every_event(part),
+        Event(_) => false,
     }
 }
