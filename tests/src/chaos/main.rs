@@ -4,14 +4,13 @@
 //! Code map:
 //! - [`fault`]: the kinds, drawn by a seed; [`strike`]: how each is done
 //! - [`net`]: a network namespace per process; [`rig`]: the mesh, its load, what has to be undone
-//! - [`judge`]: compares all the time; [`text`]: line by line; [`roles`]: who said what of itself
+//! - [`roles`]: who said what of itself; what is compared all the time stands in `mesh_tests::judge`
 //! - [`run`]: well, strike, heal, well again, verdict; [`report`], [`page`]: what is written in the end
 //!
 //! **Invariant:** what was struck is healed, and every namespace, rule and process is gone, however the run ends; after a
 //! SIGKILL the next run removes what is left.
 
 mod fault;
-mod judge;
 mod net;
 mod page;
 mod report;
@@ -19,7 +18,6 @@ mod rig;
 mod roles;
 mod run;
 mod strike;
-mod text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

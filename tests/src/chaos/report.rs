@@ -8,9 +8,9 @@ use mesh_tests::figures::{percentile, round};
 use serde_json::{Value, json};
 use xtask::compose::compare::Verdict;
 
-use crate::judge::Led;
 use crate::roles::Since;
 use crate::run::Outcome;
+use mesh_tests::judge::Led;
 
 /// Everything that is known of a run.
 pub struct Story {

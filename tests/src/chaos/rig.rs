@@ -23,8 +23,8 @@ use mesh_tests::watch::Watch;
 use mesh_tests::{Mesh, MeshOptions, Process};
 use xtask::stack::{Part, Stack};
 
-use crate::judge::{Case, Judge};
 use crate::net::Net;
+use mesh_tests::judge::{Case, Judge};
 
 pub const ENGINES: usize = 3;
 const ELECTIONS: usize = 2;
@@ -140,7 +140,7 @@ impl Rig {
         );
         let subscriber = mesh.subscriber("subscriber", &line)?;
         let watch = Arc::new(Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), true));
-        let case = Case { watch: watch.clone(), published: FILED, line: event_of, file: report };
+        let case = Case { watch: watch.clone(), published: Some((FILED, event_of)), file: Some(report) };
         let judge = Judge::start(&mesh, case)?;
         let schema = mesh.project.inputs()[SENT].schema.clone();
         let sent = PlainLoad::start_with(
@@ -270,8 +270,18 @@ impl Rig {
 
     /// Undoes what faults have done, as far as it can; the first error is returned.
     pub fn heal(&mut self) -> Result<()> {
-        let mut result = Ok(());
-        for undo in std::mem::take(&mut self.undo).into_iter().rev() {
+        let undo = std::mem::take(&mut self.undo);
+        // Together: one of two brokers may not answer before the other is there.
+        let stack = &self.stack;
+        let mut result = std::thread::scope(|scope| {
+            let parts = undo.iter().filter_map(|undo| match undo {
+                Undo::StartPart(part) => Some(scope.spawn(move || stack.start(*part))),
+                _ => None,
+            });
+            let parts: Vec<_> = parts.collect();
+            parts.into_iter().try_for_each(|part| part.join().unwrap_or_else(|_| bail!("starting a part panicked")))
+        });
+        for undo in undo.into_iter().rev() {
             let done = self.undo_one(&undo).with_context(|| format!("{undo:?}"));
             if result.is_ok() {
                 result = done;
@@ -295,7 +305,7 @@ impl Rig {
                 }
             }
             Undo::Open(name) => self.net.as_ref().context("there is a network")?.open(name)?,
-            Undo::StartPart(part) => self.stack.start(*part)?,
+            Undo::StartPart(_) => {} // done, with the others of its kind
             Undo::ResumePart(part) => {
                 self.stack.resume(*part)?;
             }

@@ -159,7 +159,7 @@ fn one(rig: &mut Rig, n: u64, began: Instant, kinds: &[Kind], dice: &mut Dice, s
     let mut problems: Vec<String> = well.err().map(|error| format!("not well: {error:#}")).into_iter().collect();
     problems.extend(known.problems[before.problems.len()..].iter().cloned());
     let sum = |of: fn(&Verdict) -> usize| {
-        let all = |known: &crate::judge::Known| of(&known.topic) + of(&known.file) + of(&known.input);
+        let all = |known: &mesh_tests::judge::Known| of(&known.topic) + of(&known.file) + of(&known.input);
         all(&known).saturating_sub(all(&before))
     };
     let round = |ms: f64| (ms * 10.0).round() / 10.0;

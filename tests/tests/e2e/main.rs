@@ -5,6 +5,7 @@
 mod bad_input;
 mod outages;
 mod reference_run;
+mod snapshots;
 mod takeover;
 mod traces;
 
