@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_proto::coordinator::{DeployRequest, DeployResponse, PromoteRequest, PromoteResponse};
 use mesh_proto::engine::engine_client::EngineClient;
-use mesh_proto::engine::{ProjectStatus, StatusRequest};
+use mesh_proto::engine::{ProjectStatus, SnapshotRequest, SnapshotResponse, StatusRequest};
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 
 const CONNECT: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(15);
+const SNAPSHOT: Duration = Duration::from_secs(120);
 
 /// Calls of the mesh's APIs.
 pub struct Client {
@@ -53,6 +54,18 @@ impl Client {
         self.runtime.block_on(async {
             let mut client = CoordinatorClient::new(Self::channel(coordinator).await?);
             Ok(client.promote(request).await?.into_inner())
+        })
+    }
+
+    /// Makes a snapshot on an engine; answers when it is published.
+    pub fn snapshot(&self, engine: &str, project: &str) -> Result<SnapshotResponse> {
+        let request = SnapshotRequest { project: project.to_owned() };
+        self.runtime.block_on(async {
+            // A large state takes longer than other calls.
+            let endpoint =
+                Endpoint::from_shared(format!("http://{engine}"))?.connect_timeout(CONNECT).timeout(SNAPSHOT);
+            let channel = endpoint.connect().await.with_context(|| format!("connecting to {engine}"))?;
+            Ok(EngineClient::new(channel).snapshot(request).await?.into_inner())
         })
     }
 

@@ -9,7 +9,8 @@
 //! - [`plain`]: a load at a rate by a plain producer, as a stranger publishes
 //! - [`foreign`]: what others do on the same cluster
 //! - [`watch`]: a reader of `.O` that nobody restarts: gaps between terms, sequences
-//! - [`verify`]: the output against one engine that never failed
+//! - [`verify`]: the output against one engine that never failed, when all is over
+//! - [`judge`]: the same all the time, also when the log is trimmed; [`text`]: line by line
 //! - [`figures`]: percentiles and `RESULT` lines
 //!
 //! **Invariant:** nothing here is a stand-in: every process is the program that users run.
@@ -18,10 +19,12 @@ pub mod client;
 pub mod env;
 pub mod figures;
 pub mod foreign;
+pub mod judge;
 pub mod load;
 pub mod mesh;
 pub mod plain;
 pub mod process;
+pub mod text;
 pub mod verify;
 pub mod watch;
 

@@ -72,11 +72,31 @@ pub struct Mesh {
     pub coordinator_address: String,
     /// Engines.
     pub engines: Vec<Engine>,
+    election_addresses: Vec<String>,
+    place: Arc<dyn Place>,
     trace_ratio: f64,
 }
 
-fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+/// Where the processes of a mesh run.
+pub trait Place: Send + Sync {
+    /// `host:port` on which a server of this process shall listen; another one at each call.
+    fn address(&self, process: &str) -> Result<String>;
+
+    /// What has to be started so that a program with these arguments runs there.
+    fn command(&self, process: &str, program: PathBuf, arguments: Vec<String>) -> Result<(PathBuf, Vec<String>)>;
+}
+
+/// All on 127.0.0.1, as the stack.
+pub struct Loopback;
+
+impl Place for Loopback {
+    fn address(&self, _: &str) -> Result<String> {
+        Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    }
+
+    fn command(&self, _: &str, program: PathBuf, arguments: Vec<String>) -> Result<(PathBuf, Vec<String>)> {
+        Ok((program, arguments))
+    }
 }
 
 fn set(settings: &[(&str, String)]) -> Vec<String> {
@@ -86,6 +106,11 @@ fn set(settings: &[(&str, String)]) -> Vec<String> {
 impl Mesh {
     /// Starts the processes, deploys the project, waits until one engine leads and the others follow.
     pub fn start(options: MeshOptions) -> Result<Mesh> {
+        Mesh::start_in(Arc::new(Loopback), options)
+    }
+
+    /// The same, somewhere else.
+    pub fn start_in(place: Arc<dyn Place>, options: MeshOptions) -> Result<Mesh> {
         let env = Env::read()?;
         let number = MESHES.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}{}x{number}", options.name, std::process::id());
@@ -99,22 +124,19 @@ impl Mesh {
 
         let mut elections = Vec::new();
         let mut election_addresses = Vec::new();
+        let start = |name: &str, program: &str, arguments| {
+            let (program, arguments) = place.command(name, env.bin.join(program), arguments)?;
+            Process::start(&folder, name, &program, arguments)
+        };
         for i in 1..=options.elections {
-            let address = free_address()?;
-            let arguments = set(&[
-                ("name", format!("election-{i}")),
-                ("listen", address.clone()),
-                ("zookeeper.hosts", env.zookeeper.clone()),
-            ]);
-            elections.push(Process::start(
-                &folder,
-                &format!("election-{i}"),
-                &env.bin.join("esp-election"),
-                arguments,
-            )?);
+            let name = format!("election-{i}");
+            let address = place.address(&name)?;
+            let arguments =
+                set(&[("name", name.clone()), ("listen", address.clone()), ("zookeeper.hosts", env.zookeeper.clone())]);
+            elections.push(start(&name, "esp-election", arguments)?);
             election_addresses.push(address);
         }
-        let coordinator_address = free_address()?;
+        let coordinator_address = place.address("coordinator-1")?;
         let arguments = set(&[
             ("name", "coordinator-1".to_owned()),
             ("listen", coordinator_address.clone()),
@@ -123,7 +145,7 @@ impl Mesh {
             ("etcd.prefix", format!("/{id}")),
             ("kafka.brokers", env.kafka.clone()),
         ]);
-        let coordinator = Process::start(&folder, "coordinator-1", &env.bin.join("esp-coordinator"), arguments)?;
+        let coordinator = start("coordinator-1", "esp-coordinator", arguments)?;
 
         let mut mesh = Mesh {
             env,
@@ -136,10 +158,12 @@ impl Mesh {
             coordinator,
             coordinator_address,
             engines: Vec::new(),
+            election_addresses,
+            place,
             trace_ratio: options.trace_ratio,
         };
         for i in 1..=options.engines {
-            mesh.start_engine(i, &election_addresses, &options.engine_settings)?;
+            mesh.start_engine(i, &options.engine_settings)?;
         }
         wait_for("the coordinator to take the project", START_LIMIT, || {
             let deployed = mesh.client.deploy(&mesh.coordinator_address, &options.xml, "", &mesh.host_port);
@@ -153,14 +177,14 @@ impl Mesh {
         Ok(mesh)
     }
 
-    fn start_engine(&mut self, number: usize, elections: &[String], more: &[String]) -> Result<()> {
-        let (address, rest) = (free_address()?, free_address()?);
+    fn start_engine(&mut self, number: usize, more: &[String]) -> Result<()> {
         let name = format!("engine-{number}");
+        let (address, rest) = (self.place.address(&name)?, self.place.address(&name)?);
         let mut settings = vec![
             ("name", name.clone()),
             ("listen", address.clone()),
             ("rest_listen", rest.clone()),
-            ("elections", elections.join(",")),
+            ("elections", self.election_addresses.join(",")),
             ("coordinators", self.coordinator_address.clone()),
             ("kafka", self.env.kafka.clone()),
         ];
@@ -169,16 +193,26 @@ impl Mesh {
         }
         let mut arguments = set(&settings);
         arguments.extend(more.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]));
-        let process = Process::start(&self.folder, &name, &self.env.bin.join("esp-engine"), arguments)?;
+        let process = self.process(&name, "esp-engine", arguments)?;
         self.engines.push(Engine { process, address, rest });
         Ok(())
     }
 
-    /// The topic of an input or output window.
+    fn process(&self, name: &str, program: &str, arguments: Vec<String>) -> Result<Process> {
+        let (program, arguments) = self.place.command(name, self.env.bin.join(program), arguments)?;
+        Process::start(&self.folder, name, &program, arguments)
+    }
+
+    /// The topic of the first input or output window.
     pub fn topic(&self, kind: TopicKind) -> String {
+        self.topic_at(kind, 0)
+    }
+
+    /// The topic of an input or output window, by its place in the project.
+    pub fn topic_at(&self, kind: TopicKind, place: usize) -> String {
         let endpoint = match kind {
-            TopicKind::Input => self.project.inputs()[0],
-            TopicKind::Output => self.project.outputs()[0],
+            TopicKind::Input => self.project.inputs()[place],
+            TopicKind::Output => self.project.outputs()[place],
         };
         let (query, window) = (endpoint.query.to_owned(), endpoint.window.to_owned());
         let project = self.project.name.clone();
@@ -190,9 +224,14 @@ impl Mesh {
         commit_log_topic(&self.host_port, &self.project.name).expect("the coordinator has created it")
     }
 
-    /// A dfESP URL of an input or output window.
+    /// A dfESP URL of the first input or output window.
     pub fn url(&self, kind: TopicKind) -> String {
-        let topic = TopicName::parse(&self.topic(kind)).expect("made by this mesh");
+        self.url_at(kind, 0)
+    }
+
+    /// A dfESP URL of an input or output window, by its place in the project.
+    pub fn url_at(&self, kind: TopicKind, place: usize) -> String {
+        let topic = TopicName::parse(&self.topic_at(kind, place)).expect("made by this mesh");
         let host_port = topic.host_port.replace('_', ":");
         format!("dfESP://{host_port}/{}/{}/{}", topic.project, topic.query, topic.window)
     }
@@ -231,23 +270,30 @@ impl Mesh {
 
     /// Starts a publisher adapter with a `-C` line.
     pub fn publisher(&self, name: &str, line: &str) -> Result<Process> {
-        self.adapter(name, "esp-publisher-adapter", line)
+        self.adapter(name, "esp-publisher-adapter", line, Vec::new())
+    }
+
+    /// Starts a publisher adapter that belongs to a failover group; the group stands in the line's transport file.
+    pub fn group_publisher(&self, name: &str, line: &str) -> Result<Process> {
+        let more = vec![("elections", self.election_addresses.join(",")), ("listen", self.place.address(name)?)];
+        self.adapter(name, "esp-publisher-adapter", line, more)
     }
 
     /// Starts a subscriber adapter with a `-C` line.
     pub fn subscriber(&self, name: &str, line: &str) -> Result<Process> {
-        self.adapter(name, "esp-subscriber-adapter", line)
+        self.adapter(name, "esp-subscriber-adapter", line, Vec::new())
     }
 
-    fn adapter(&self, name: &str, program: &str, line: &str) -> Result<Process> {
+    fn adapter(&self, name: &str, program: &str, line: &str, more: Vec<(&'static str, String)>) -> Result<Process> {
         let mut settings = vec![("name", name.to_owned()), ("kafka", self.env.kafka.clone())];
         if self.trace_ratio > 0.0 {
             settings.push(("otlp_endpoint", self.env.otlp.clone()));
             settings.push(("trace_ratio", self.trace_ratio.to_string()));
         }
+        settings.extend(more);
         let mut arguments = set(&settings);
         arguments.extend(["-C".to_owned(), line.to_owned()]);
-        Process::start(&self.folder, name, &self.env.bin.join(program), arguments)
+        self.process(name, program, arguments)
     }
 
     /// Path of a file in the mesh's folder.

@@ -48,6 +48,8 @@ impl ProducerContext for Context {
 /// Publishes blocks at a rate, round and round, until it is stopped.
 pub struct PlainLoad {
     stop: Arc<AtomicBool>,
+    /// Blocks per second now, times 1000.
+    millirate: Arc<AtomicU64>,
     acks: Arc<Acks>,
     thread: Option<JoinHandle<Result<()>>>,
 }
@@ -55,26 +57,41 @@ pub struct PlainLoad {
 impl PlainLoad {
     /// Starts at once; each block is sent when it is due.
     pub fn start(bootstrap: &str, topic: &str, payloads: Vec<Bytes>, blocks_per_s: f64) -> Result<PlainLoad> {
+        PlainLoad::start_with(bootstrap, topic, move |i| payloads[i % payloads.len()].clone(), blocks_per_s, DEADLINE)
+    }
+
+    /// The same with the `i`-th block from a function, and another limit for how long a record may take.
+    pub fn start_with(
+        bootstrap: &str,
+        topic: &str,
+        payload: impl Fn(usize) -> Bytes + Send + 'static,
+        blocks_per_s: f64,
+        deadline: Duration,
+    ) -> Result<PlainLoad> {
         let (stop, acks) = (Arc::new(AtomicBool::new(false)), Arc::new(Acks::default()));
         let producer: ThreadedProducer<Context> = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("client.id", "plain-load")
             .set("enable.idempotence", "true")
-            .set("message.timeout.ms", DEADLINE.as_millis().to_string())
+            .set("message.timeout.ms", deadline.as_millis().to_string())
             .create_with_context(Context(acks.clone()))
             .with_context(|| format!("a producer at {bootstrap}"))?;
-        let (stopped, shared, topic) = (stop.clone(), acks.clone(), topic.to_owned());
+        let millirate = Arc::new(AtomicU64::new((blocks_per_s * 1000.0) as u64));
+        let (stopped, shared, topic, rate) = (stop.clone(), acks.clone(), topic.to_owned(), millirate.clone());
         let thread = std::thread::spawn(move || {
-            let began = Instant::now();
-            let mut sent = 0;
+            let mut looked = Instant::now();
+            let (mut sent, mut wanted) = (0, 0.0);
             while !stopped.load(Ordering::Acquire) {
-                let due = (began.elapsed().as_secs_f64() * blocks_per_s) as usize;
+                let now = Instant::now();
+                wanted += now.duration_since(looked).as_secs_f64() * rate.load(Ordering::Acquire) as f64 / 1000.0;
+                looked = now;
+                let due = wanted as usize;
                 for index in sent..due {
                     shared.times.lock().unwrap_or_else(PoisonError::into_inner).push(None);
-                    let payload = &payloads[index % payloads.len()][..];
+                    let payload = payload(index);
                     let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&topic, Box::new(index))
                         .partition(0)
-                        .payload(payload);
+                        .payload(&payload[..]);
                     while let Err((error, back)) = producer.send(record) {
                         let full = error.rdkafka_error_code() == Some(rdkafka::error::RDKafkaErrorCode::QueueFull);
                         if !full || stopped.load(Ordering::Acquire) {
@@ -87,9 +104,23 @@ impl PlainLoad {
                 sent = due.max(sent);
                 std::thread::park_timeout(Duration::from_micros(500));
             }
-            producer.flush(DEADLINE).context("awaiting the last acknowledgements")
+            producer.flush(deadline).context("awaiting the last acknowledgements")
         });
-        Ok(PlainLoad { stop, acks, thread: Some(thread) })
+        Ok(PlainLoad { stop, millirate, acks, thread: Some(thread) })
+    }
+
+    /// Goes on at another rate.
+    pub fn set_rate(&self, blocks_per_s: f64) {
+        self.millirate.store((blocks_per_s * 1000.0) as u64, Ordering::Release);
+    }
+
+    /// Longest time without any acknowledgement since an instant, in milliseconds: what Kafka itself costs.
+    pub fn longest_silence_ms(&self, since: Instant) -> f64 {
+        let times = self.acks.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut late: Vec<Instant> = times.iter().rev().flatten().copied().take_while(|&at| at >= since).collect();
+        late.extend([since, Instant::now()]);
+        late.sort();
+        late.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64() * 1000.0).fold(0.0, f64::max)
     }
 
     /// Blocks acknowledged so far.

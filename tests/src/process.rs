@@ -79,6 +79,15 @@ impl Process {
         Ok(())
     }
 
+    /// How it ended, if it ended by itself since the last question; then it may be started again.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().ok().flatten();
+        if status.is_some() {
+            self.child = None;
+        }
+        status
+    }
+
     /// Waits until it ends by itself.
     pub fn wait_end(&mut self, limit: Duration) -> Result<ExitStatus> {
         let name = self.name.clone();

@@ -113,6 +113,19 @@ impl Watch {
         self.lock().clone()
     }
 
+    /// Records from a place on.
+    pub fn records_from(&self, place: usize) -> Vec<Seen> {
+        self.lock().get(place..).unwrap_or_default().to_vec()
+    }
+
+    /// Drops the payloads of the records before a place; the places stay.
+    pub fn forget_payloads(&self, before: usize) {
+        // What lies further back was dropped by an earlier call.
+        self.lock().iter_mut().take(before).rev().take_while(|seen| !seen.payload.is_empty()).for_each(|seen| {
+            seen.payload = Bytes::new();
+        });
+    }
+
     /// The gap of every change of term.
     pub fn gaps(&self) -> Vec<Gap> {
         let seen = self.lock();
@@ -124,6 +137,14 @@ impl Watch {
                 wall_ms: pair[1].at.duration_since(pair[0].at).as_secs_f64() * 1000.0,
             })
             .collect()
+    }
+
+    /// Longest silence that ended after an instant, milliseconds.
+    pub fn longest_silence_since_ms(&self, since: Instant) -> f64 {
+        let seen = self.lock();
+        let late = seen.partition_point(|record| record.at < since).saturating_sub(1);
+        let pairs = seen[late..].windows(2).map(|pair| pair[1].at.duration_since(pair[0].at).as_secs_f64() * 1000.0);
+        pairs.fold(0.0, f64::max)
     }
 
     /// Longest silence between two records, milliseconds.

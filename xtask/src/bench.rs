@@ -18,13 +18,13 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
     what: What,
-    /// Takeovers: how many per kind of fault
+    /// Takeovers, switchovers: how many per kind of fault
     #[arg(long, default_value_t = 20)]
     runs: u32,
     /// Memory: minutes of load
     #[arg(long, default_value_t = 10)]
     minutes: u32,
-    /// Throughput: events of the backlog in blocks of 512 (a tenth of it in blocks of 1)
+    /// Throughput: events of the backlog in blocks of 512 (a tenth of it in blocks of 1); recovery: rows of the state
     #[arg(long, default_value_t = 4_000_000)]
     events: u32,
     /// Windows: folder with flights.csv and planes.csv, packed or not; by default the three days of the examples
@@ -42,6 +42,10 @@ pub struct BenchArgs {
 enum What {
     /// The gap in the output when the active is killed or frozen
     Takeover,
+    /// The gap in the output when the leadership is handed over on purpose
+    Switchover,
+    /// A large state hot again: from the start of an engine to a standby that lacks nothing
+    Recovery,
     /// From a committed input block to its visible output, beside a bare Kafka transaction
     Latency,
     /// Events per second from Kafka to Kafka on a backlog
@@ -81,11 +85,13 @@ pub fn run(args: &BenchArgs) -> Result<bool> {
     timed("release build", || run_tests::build_services(&graph))?;
     let what = match args.what {
         What::Takeover => vec!["takeover"],
+        What::Switchover => vec!["switchover"],
+        What::Recovery => vec!["recovery"],
         What::Latency => vec!["latency"],
         What::Throughput => vec!["throughput"],
         What::Memory => vec!["memory"],
         What::Csv | What::Windows => vec![],
-        What::All => vec!["takeover", "latency", "throughput", "memory"],
+        What::All => vec!["takeover", "switchover", "recovery", "latency", "throughput", "memory"],
     };
     let binaries = graph.target_dir.join("release");
     for what in what {

@@ -2,7 +2,7 @@
 //! end-to-end tests use [`stack`] to kill, pause and restart real brokers.
 //!
 //! Code map, one module per command: [`stack`] the real Kafka, ZooKeeper, etcd and Jaeger on loopback;
-//! [`run_tests`] all tests; [`bench`] all figures; [`compose`] the mesh in containers, broken and compared; [`sim`] the simulator; [`layers`] which crate may use which; [`metrics`] docs/METRICS.md; [`tidy`] what no lint looks at;
+//! [`run_tests`] all tests; [`bench`] all figures; [`compose`] the mesh in containers, broken and compared; [`chaos`] faults of every kind on the real mesh; [`sim`] the simulator; [`layers`] which crate may use which; [`metrics`] docs/METRICS.md; [`tidy`] what no lint looks at;
 //! [`codegen`] Rust from `.proto` files. Shared: [`workspace`] where things are; [`shell`] other programs
 //! and packages.
 //!
@@ -10,6 +10,7 @@
 //! data goes to stdout, progress to stderr.
 
 pub mod bench;
+pub mod chaos;
 pub mod codegen;
 pub mod compose;
 pub mod layers;

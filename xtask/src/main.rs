@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, codegen, compose, layers, metrics, run_tests, sim, stack, tidy};
+use xtask::{bench, chaos, codegen, compose, layers, metrics, run_tests, sim, stack, tidy};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Test(run_tests::TestArgs),
     /// Measure takeover, latency, throughput and memory on the real stack; windows and csv without it
     Bench(bench::BenchArgs),
+    /// Faults of every kind on the real mesh, each process in its own network; a verdict on each
+    Chaos(chaos::ChaosArgs),
     /// The mesh of docker-compose.yml: built, started, broken, compared with one engine that never failed
     ComposeTest(compose::ComposeArgs),
     /// Simulate the protocol's shipped code under faults: seeds, --mutants, --model (`cargo xtask sim --help`)
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Stack(args) => stack::cli::run(&args),
         Command::Test(args) => run_tests::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::ComposeTest(args) => compose::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::CheckLayers => layers::run(),

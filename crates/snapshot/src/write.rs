@@ -67,8 +67,10 @@ impl<'a> SnapshotWriter<'a> {
         store: &'a Snapshots,
         engine: &str,
         written_ms: u64,
-        point: SnapshotPoint,
+        mut point: SnapshotPoint,
     ) -> Result<SnapshotWriter<'a>, SnapshotError> {
+        // It follows from the state, so the manifest does not hold it.
+        point.state.next_deadline_us = None;
         let stem = format!("{:020}-{engine}-{written_ms}", point.number.0);
         let object = store.object(&stem, STATE);
         let parts = store

@@ -69,6 +69,22 @@ fn both(check: impl Fn(&Location)) {
     check(&Location::parse(&format!("file://{}", folder.path().display())).unwrap());
 }
 
+/// Found end to end: a project whose rows leave by the clock always waits for a time, and got no snapshot at all, because
+/// the manifest does not say which.
+#[test]
+fn a_state_that_waits_for_a_time_is_published() {
+    both(|location| {
+        let snapshots = open(location);
+        let mut waiting = point(7);
+        waiting.state.next_deadline_us = Some(42);
+        let mut writer = snapshots.write("a", 7, waiting).unwrap();
+        writer.write_all(b"rows").unwrap();
+        let (stem, manifest) = writer.publish().unwrap();
+        assert_eq!(manifest.point, point(7), "the time follows from the state");
+        assert_eq!(load(&snapshots, &stem).unwrap(), b"rows");
+    });
+}
+
 #[test]
 fn a_state_comes_back_byte_for_byte_with_its_point() {
     both(|location| {

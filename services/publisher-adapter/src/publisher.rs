@@ -1,8 +1,8 @@
 //! A publisher: options and bus in, a summary out.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use mesh_adapter::{PublisherOptions, SchemaLookupError, Target, lookup};
 use mesh_bus::{AdminError, Bus};
@@ -15,6 +15,8 @@ use crate::source::Name;
 
 /// How long asking for a topic's shape may take.
 const TOPIC_WAIT: Duration = Duration::from_secs(15);
+/// Pause before it is asked again.
+const TOPIC_PAUSE: Duration = Duration::from_millis(200);
 /// Name of the adapters' meta topic when the transport file gives none.
 const META_TOPIC: &str = "ESPAdapterMetapub";
 
@@ -80,7 +82,7 @@ impl Publisher {
         if !announced.input {
             return Err(PublishError::NotInput { window: target.path() });
         }
-        let meta = self.check_topics(&topic)?;
+        let meta = self.check_topics(&topic, stop)?;
         let name = Name::parse(&self.options.common.fsname, self.options.growing);
         tracing::info!(%topic, source = self.options.common.fsname, schema = %announced.schema, "publishing");
         Session::new(self, name, announced.schema, topic, meta, stop).run()
@@ -98,13 +100,29 @@ impl Publisher {
         }
     }
 
+    /// The partitions of a topic, if it is there. A bus that does not answer is asked again, as later while publishing.
+    fn partitions(&self, name: &str, stop: &AtomicBool) -> Result<Option<u32>, PublishError> {
+        let begun = Instant::now();
+        loop {
+            let (attempted, reason) = match self.bus.topics(name, TOPIC_WAIT) {
+                Err(AdminError::Unavailable { attempted, reason }) => (attempted, reason),
+                answer => return Ok(answer?.into_iter().find(|info| info.name == name).map(|info| info.partitions)),
+            };
+            let (topic, last, waited) = (name.to_owned(), format!("{attempted}: {reason}"), begun.elapsed());
+            if stop.load(Ordering::Relaxed) {
+                return Err(PublishError::Drained { topic, last });
+            }
+            if waited >= self.options.common.bus_wait {
+                return Err(PublishError::Unavailable { topic, waited, last });
+            }
+            tracing::warn!(topic, last, "the bus gives trouble, trying again");
+            std::thread::sleep(TOPIC_PAUSE);
+        }
+    }
+
     /// The input topic must have one partition; the meta topic is optional.
-    fn check_topics(&self, topic: &str) -> Result<Option<Arc<str>>, PublishError> {
-        let shape = |name: &str| -> Result<Option<u32>, AdminError> {
-            let topics = self.bus.topics(name, TOPIC_WAIT)?;
-            Ok(topics.into_iter().find(|info| info.name == name).map(|info| info.partitions))
-        };
-        match shape(topic)? {
+    fn check_topics(&self, topic: &str, stop: &AtomicBool) -> Result<Option<Arc<str>>, PublishError> {
+        match self.partitions(topic, stop)? {
             Some(1) => {}
             Some(found) => return Err(AdminError::Partitions { topic: topic.to_owned(), found }.into()),
             None => {
@@ -113,7 +131,7 @@ impl Publisher {
             }
         }
         let meta = self.options.common.transport.metatopic.as_deref().unwrap_or(META_TOPIC);
-        match shape(meta)? {
+        match self.partitions(meta, stop)? {
             Some(1) => Ok(Some(meta.into())),
             found => {
                 tracing::warn!(

@@ -68,6 +68,18 @@ fn calls_that_fail_cost_nothing_but_time() {
     }
 }
 
+/// Found by chaos (seed 2, a broker killed): a publisher that began while the bus did not answer gave up at once.
+#[test]
+fn a_publisher_that_begins_while_the_bus_does_not_answer_waits_for_it() {
+    for question in 0..2 {
+        let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
+        let path = source(dir.path(), "in.csv", LINES);
+        let summary = run(&FaultyBus::on(&bus, Fault::Unavailable, question), &path, ",blocksize=20").unwrap();
+        assert!(summary.finished, "question {question}");
+        assert_eq!(published(&bus), all(), "question {question}");
+    }
+}
+
 #[test]
 fn a_commit_whose_answer_is_lost_is_looked_up() {
     for fault in [CommitFault::UnknownCommitted, CommitFault::UnknownNotCommitted] {

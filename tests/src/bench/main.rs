@@ -4,6 +4,8 @@
 
 mod latency;
 mod memory;
+mod recovery;
+mod switchover;
 mod takeover;
 mod throughput;
 
@@ -17,15 +19,21 @@ fn main() -> ExitCode {
     let number = |i: usize| arguments.get(i).and_then(|text| text.parse().ok());
     let (Some(what), Some(runs), Some(minutes), Some(events)) = (arguments.first(), number(1), number(2), number(3))
     else {
-        eprintln!("usage: mesh-bench takeover|latency|throughput|memory RUNS MINUTES EVENTS (by `cargo xtask bench`)");
+        eprintln!(
+            "usage: mesh-bench takeover|switchover|recovery|latency|throughput|memory RUNS MINUTES EVENTS (by `cargo xtask bench`)"
+        );
         return ExitCode::from(64);
     };
     let result = match what.as_str() {
         "takeover" => takeover::run(runs),
+        "switchover" => switchover::run(runs),
+        "recovery" => recovery::run(events),
         "latency" => latency::run(),
         "throughput" => throughput::run(events),
         "memory" => memory::run(minutes),
-        other => Err(anyhow::anyhow!("`{other}` is no measurement; known: takeover, latency, throughput, memory")),
+        other => Err(anyhow::anyhow!(
+            "`{other}` is no measurement; known: takeover, switchover, recovery, latency, throughput, memory"
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

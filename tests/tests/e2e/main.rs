@@ -6,6 +6,7 @@ mod bad_input;
 mod outages;
 mod reference_run;
 mod secure;
+mod snapshots;
 mod takeover;
 mod traces;
 

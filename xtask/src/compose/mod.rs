@@ -6,7 +6,7 @@
 //! Invariants: only containers of the project [`PROJECT`] are touched; every wait has a limit; without Docker or the
 //! images it says so and is skipped, unless `--require` is given.
 
-mod compare;
+pub mod compare;
 mod docker;
 mod faults;
 

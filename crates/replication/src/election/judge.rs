@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::group::{Group, Led, Local};
+use super::timing::TICK;
 use super::{CandidateRole, Effect, Note};
 use crate::Term;
 
@@ -153,7 +154,10 @@ impl Group {
         }
         let behind = self.now.saturating_sub(local.behind_since?);
         let rival = self.now.saturating_sub(self.rival_since?);
-        let cut_off = behind >= self.timing.cut_off && rival >= self.timing.hang;
+        // Who was fit all the time while the leader was not has an own way to the bus; who became fit meanwhile may only
+        // have heard a bus that is back a moment earlier.
+        let patience = if rival + TICK * 2 >= behind { self.timing.cut_off } else { self.timing.hang };
+        let cut_off = behind >= self.timing.cut_off && rival >= patience;
         cut_off
             .then(|| (format!("`{name}` has not reached its bus for {} ms", behind.as_millis()), Evidence::Suspicion))
     }

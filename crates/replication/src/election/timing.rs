@@ -14,7 +14,8 @@ pub struct Timing {
     pub settle: Duration,
     /// Shortest time between a grant and a change that only a suspicion speaks for.
     pub minimum_term: Duration,
-    /// A leader that cannot reach its bus for this long is replaced by a candidate that can.
+    /// A leader that cannot reach its bus for this long is replaced by a candidate that can. Short:
+    /// such a leader commits nothing, so replacing it wrongly costs next to nothing.
     pub cut_off: Duration,
     /// A leader that has not taken over by then is replaced by another candidate.
     pub takeover: Duration,
@@ -38,7 +39,7 @@ impl Default for Timing {
             hang: Duration::from_millis(400),
             settle: Duration::from_millis(200),
             minimum_term: Duration::from_secs(1),
-            cut_off: Duration::from_secs(1),
+            cut_off: Duration::from_millis(200),
             takeover: Duration::from_secs(10),
             return_grace: Duration::from_secs(3),
             handover: Duration::from_secs(5),

@@ -153,7 +153,7 @@ pub enum Fault {
     Aborted,
 }
 
-/// A bus whose writers fail at the n-th call.
+/// A bus whose writers fail at the n-th call; the questions for topics count, if the bus does not answer.
 #[derive(Clone)]
 pub struct FaultyBus {
     pub inner: Arc<dyn Bus>,
@@ -194,6 +194,9 @@ impl Bus for FaultyBus {
     }
 
     fn topics(&self, prefix: &str, deadline: Duration) -> Result<Vec<TopicInfo>, AdminError> {
+        if matches!(self.fault, Fault::Unavailable) && self.due() {
+            return Err(AdminError::Unavailable { attempted: "topics".to_owned(), reason: "on purpose".to_owned() });
+        }
         self.inner.topics(prefix, deadline)
     }
 

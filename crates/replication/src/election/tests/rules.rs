@@ -276,6 +276,17 @@ fn a_leader_without_its_bus_is_replaced_only_by_one_that_reaches_it() {
 }
 
 #[test]
+fn a_leader_that_alone_lost_its_bus_is_replaced_sooner_than_one_that_hangs() {
+    let (mut world, a, _, _) = three(1);
+    world.run_ms(1500);
+    world.candidates[a].caught_up = false;
+    world.run_ms(150);
+    assert_eq!(world.leader(), Some(("a", 1)), "a moment is no outage");
+    world.run_ms(200);
+    assert_eq!(world.leader(), Some(("b", 2)));
+}
+
+#[test]
 fn all_hear_the_bus_again_and_the_leader_stays() {
     let (mut world, a, b, c) = three(1);
     for it in [a, b, c] {
