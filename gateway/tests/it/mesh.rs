@@ -61,6 +61,12 @@ impl Coordinator for Played {
     async fn list_projects(&self, _: Request<ListProjectsRequest>) -> Result<Response<ListProjectsResponse>, Status> {
         no()
     }
+    async fn list_versions(&self, _: Request<ListVersionsRequest>) -> Result<Response<ListVersionsResponse>, Status> {
+        no()
+    }
+    async fn rollback(&self, _: Request<RollbackRequest>) -> Result<Response<RollbackResponse>, Status> {
+        no()
+    }
     async fn watch_projects(
         &self,
         _: Request<WatchProjectsRequest>,

@@ -22,6 +22,9 @@ pub struct Cli {
     #[arg(long, global = true, env = "ESP_COORDINATOR", value_delimiter = ',', value_name = "HOST:PORT",
           default_value = DEFAULT_COORDINATOR)]
     pub coordinator: Vec<String>,
+    /// Who asks for changes, for the history; without: the user
+    #[arg(long, global = true, env = "ESP_WHO", value_name = "NAME")]
+    who: Option<String>,
     /// Whether to use colour
     #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
     color: ColourChoice,
@@ -45,6 +48,12 @@ enum ColourChoice {
 }
 
 impl Cli {
+    /// Who asks for changes.
+    pub fn who(&self) -> String {
+        let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        self.who.clone().or_else(|| user().ok()).unwrap_or_default()
+    }
+
     /// What was said about colour; `None`: what terminal and environment say.
     pub fn colour(&self) -> Option<bool> {
         match (self.no_color, self.color) {
@@ -220,6 +229,9 @@ pub enum Project {
         /// First part of the topic names; without: the one in the file, else the coordinator's setting
         #[arg(long, default_value = "", value_name = "HOST_PORT")]
         url_host_port: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl project deploy")]
+        reason: String,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -234,6 +246,31 @@ pub enum Project {
     Undeploy {
         /// Name of the project
         project: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl project undeploy")]
+        reason: String,
+    },
+    /// List the versions of a project that are kept, newest first
+    Versions {
+        /// Name of the project
+        project: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run an older version of a project again, as a new version with its content
+    Rollback {
+        /// Name of the project
+        project: String,
+        /// The version; without: the newest one that differs from what runs
+        #[arg(value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
+        to: Option<u64>,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl project rollback")]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

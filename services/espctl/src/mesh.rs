@@ -1,5 +1,6 @@
 //! Calls to the coordinator: the first of those named that answers.
 
+use mesh_proto::admin::Change;
 use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Peers, request};
 use mesh_service::{Kind, Refusal};
@@ -22,12 +23,18 @@ pub type Client = CoordinatorClient<Channel>;
 pub struct Mesh {
     peers: Peers,
     named: String,
+    who: String,
 }
 
 impl Mesh {
-    /// The coordinators at these addresses.
-    pub fn new(addresses: &[String]) -> Mesh {
-        Mesh { peers: Peers::new(addresses.iter().cloned()), named: addresses.join(",") }
+    /// The coordinators at these addresses, asked by this person or program.
+    pub fn new(addresses: &[String], who: impl Into<String>) -> Mesh {
+        Mesh { peers: Peers::new(addresses.iter().cloned()), named: addresses.join(","), who: who.into() }
+    }
+
+    /// Who asks for a change, and why: part of every message that changes something.
+    pub fn change(&self, why: impl Into<String>) -> Option<Change> {
+        Some(Change { who: self.who.clone(), why: why.into() })
     }
 
     /// Asks each coordinator in turn until one answers; a refusal is an answer.

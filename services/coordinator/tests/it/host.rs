@@ -9,6 +9,7 @@ use mesh_proto::election::election_server::{Election, ElectionServer};
 use mesh_proto::election::{
     CandidateMessage, ElectionMessage, GroupStatus, PromoteRequest, PromoteResponse, StatusRequest, StatusResponse,
 };
+use mesh_proto::engine::TakeoverStatus;
 use mesh_proto::engine::engine_server::{Engine, EngineServer};
 use mesh_service::grpc::{Server, connect};
 use mesh_service::{Base, Failure, Kind, Refusal, Scope, Span};
@@ -144,12 +145,13 @@ impl PlayedElection {
     }
 
     pub fn lead(&self, group: &str, leader: &str, term: u64) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let group = GroupStatus {
             group: group.into(),
             term,
             leader: leader.into(),
             reason: "test".into(),
-            since_us: 1_000_000 + i64::try_from(term).unwrap(),
+            since_us: i64::try_from(now.as_micros()).unwrap(),
             candidates: Vec::new(),
         };
         self.status.send_modify(|status| status.groups = vec![group]);
@@ -202,14 +204,27 @@ impl Election for PlayedElection {
     }
 }
 
-/// An engine that says its name.
-pub struct PlayedEngine(pub &'static str);
+/// An engine that says its name, and which takeover it did.
+#[derive(Clone)]
+pub struct PlayedEngine {
+    name: &'static str,
+    takeover: watch::Sender<Option<TakeoverStatus>>,
+    scope: Scope,
+}
 
 impl PlayedEngine {
-    pub async fn start(self) -> (Scope, String) {
-        let scope = Scope::new();
-        let address = serve(Server::new(&Base::default()).add(EngineServer::new(self)), scope.clone()).await;
-        (scope, address)
+    pub fn new(name: &'static str) -> PlayedEngine {
+        PlayedEngine { name, takeover: watch::channel(None).0, scope: Scope::new() }
+    }
+
+    pub async fn start(self) -> (PlayedEngine, String) {
+        let server = Server::new(&Base::default()).add(EngineServer::new(self.clone()));
+        let address = serve(server, self.scope.clone()).await;
+        (self, address)
+    }
+
+    pub fn took_over(&self, takeover: TakeoverStatus) {
+        self.takeover.send_replace(Some(takeover));
     }
 }
 
@@ -219,9 +234,18 @@ impl Engine for PlayedEngine {
         &self,
         _: Request<mesh_proto::engine::StatusRequest>,
     ) -> Result<Response<mesh_proto::engine::StatusResponse>, Status> {
-        let project = |name: &str| mesh_proto::engine::ProjectStatus { project: name.into(), ..Default::default() };
-        let projects = vec![project("orders"), project("other")];
-        Ok(Response::new(mesh_proto::engine::StatusResponse { engine: self.0.into(), projects, ..Default::default() }))
+        let takeovers: Vec<TakeoverStatus> = self.takeover.borrow().clone().into_iter().collect();
+        let project = |name: &str, takeovers| mesh_proto::engine::ProjectStatus {
+            project: name.into(),
+            takeovers,
+            ..Default::default()
+        };
+        let projects = vec![project("orders", takeovers), project("other", Vec::new())];
+        Ok(Response::new(mesh_proto::engine::StatusResponse {
+            engine: self.name.into(),
+            projects,
+            ..Default::default()
+        }))
     }
 
     async fn snapshot(

@@ -5,3 +5,4 @@ mod away;
 mod deploy;
 mod host;
 mod mesh;
+mod two;

@@ -13,6 +13,7 @@ mod snapshot;
 mod status;
 mod topics;
 mod trace;
+mod versions;
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::mesh::Mesh;
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<(), Fail> {
-    let mut mesh = Mesh::new(&cli.coordinator);
+    let mut mesh = Mesh::new(&cli.coordinator, cli.who());
     match cli.command {
         Command::Status(arguments) => online(status::run(arguments, &mut mesh)),
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),

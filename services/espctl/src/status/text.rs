@@ -188,6 +188,7 @@ mod tests {
             read_us: 500,
             open_us: 9_500,
             reason: "engine-b is gone".to_owned(),
+            ..TakeoverStatus::default()
         };
         ProjectStatus {
             project: "weather".to_owned(),
