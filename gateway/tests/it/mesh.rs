@@ -79,6 +79,24 @@ impl Coordinator for Played {
     async fn promote(&self, _: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
         no()
     }
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        no()
+    }
+    async fn undrain(&self, _: Request<UndrainRequest>) -> Result<Response<UndrainResponse>, Status> {
+        no()
+    }
+    async fn pause_failover(
+        &self,
+        _: Request<PauseFailoverRequest>,
+    ) -> Result<Response<PauseFailoverResponse>, Status> {
+        no()
+    }
+    async fn resume_failover(
+        &self,
+        _: Request<ResumeFailoverRequest>,
+    ) -> Result<Response<ResumeFailoverResponse>, Status> {
+        no()
+    }
     async fn snapshot(
         &self,
         _: Request<SnapshotProjectRequest>,
@@ -126,6 +144,7 @@ fn member(name: &str, role: Option<Role>) -> Member {
             ..Default::default()
         }),
         seen_ms_ago: 1,
+        ..Member::default()
     }
 }
 

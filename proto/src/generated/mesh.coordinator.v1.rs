@@ -234,6 +234,9 @@ pub struct Member {
     /// Milliseconds since the last announcement.
     #[prost(uint64, tag = "3")]
     pub seen_ms_ago: u64,
+    /// Engines: who drained it; absent when nobody did.
+    #[prost(message, optional, tag = "4")]
+    pub drained: ::core::option::Option<super::super::election::v1::Order>,
 }
 /// A part that did not answer.
 #[allow(clippy::all)]
@@ -274,6 +277,91 @@ pub struct PromoteResponse {
     #[prost(string, tag = "2")]
     pub engine: ::prost::alloc::string::String,
 }
+/// Takes an engine out of the lead.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainRequest {
+    /// Name of the engine.
+    #[prost(string, tag = "1")]
+    pub engine: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// The engine is drained.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DrainResponse {
+    /// Projects that it led, with their new leaders.
+    #[prost(message, repeated, tag = "1")]
+    pub handed_over: ::prost::alloc::vec::Vec<HandedOver>,
+    /// Projects that it still leads; it hands over as soon as another engine is caught up and failover is not paused.
+    #[prost(string, repeated, tag = "2")]
+    pub still_leads: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A project that has another leader now.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HandedOver {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Engine that leads it.
+    #[prost(string, tag = "2")]
+    pub engine: ::prost::alloc::string::String,
+    /// Its term.
+    #[prost(uint64, tag = "3")]
+    pub term: u64,
+}
+/// Lets an engine lead again.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndrainRequest {
+    /// Name of the engine.
+    #[prost(string, tag = "1")]
+    pub engine: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// The engine may lead again.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndrainResponse {}
+/// Pauses failover.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseFailoverRequest {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// Failover is paused.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseFailoverResponse {
+    /// The order that holds: the first one, when it was paused already.
+    #[prost(message, optional, tag = "1")]
+    pub paused: ::core::option::Option<super::super::election::v1::Order>,
+}
+/// Resumes failover.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeFailoverRequest {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// Leaders are elected again.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeFailoverResponse {}
 /// Asks for a snapshot.
 #[allow(clippy::all)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -317,7 +405,8 @@ pub struct HistoryEntry {
     /// Project; empty when it concerns the mesh.
     #[prost(string, tag = "2")]
     pub project: ::prost::alloc::string::String,
-    /// `deploy`, `rollback`, `undeploy`, `promote`, `leader`, `skip`, `snapshot`, `create-topic`, `delete-topic`.
+    /// `deploy`, `rollback`, `undeploy`, `promote`, `leader`, `skip`, `snapshot`, `drain`, `undrain`,
+    /// `pause-failover`, `resume-failover`, `create-topic`, `delete-topic`.
     #[prost(string, tag = "3")]
     pub what: ::prost::alloc::string::String,
     /// In words.
@@ -770,6 +859,108 @@ pub mod coordinator_client {
                 .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Promote"));
             self.inner.unary(req, path, codec).await
         }
+        /// An engine shall lead no project: it hands over what it leads to engines that are caught up, and follows from then on.
+        /// Answers when it leads nothing, or says what it still leads. Holds for projects deployed later, and after restarts.
+        pub async fn drain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::DrainResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Drain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Drain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// An engine may lead again; nothing is handed over for that.
+        pub async fn undrain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UndrainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UndrainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Undrain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Undrain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
+        pub async fn pause_failover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseFailoverResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/PauseFailover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mesh.coordinator.v1.Coordinator", "PauseFailover"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Leaders of a project are elected again.
+        pub async fn resume_failover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeFailoverResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/ResumeFailover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mesh.coordinator.v1.Coordinator", "ResumeFailover"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// A snapshot of a project now; answers when it is published.
         pub async fn snapshot(
             &mut self,
@@ -1046,6 +1237,33 @@ pub mod coordinator_server {
             &self,
             request: tonic::Request<super::PromoteRequest>,
         ) -> std::result::Result<tonic::Response<super::PromoteResponse>, tonic::Status>;
+        /// An engine shall lead no project: it hands over what it leads to engines that are caught up, and follows from then on.
+        /// Answers when it leads nothing, or says what it still leads. Holds for projects deployed later, and after restarts.
+        async fn drain(
+            &self,
+            request: tonic::Request<super::DrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::DrainResponse>, tonic::Status>;
+        /// An engine may lead again; nothing is handed over for that.
+        async fn undrain(
+            &self,
+            request: tonic::Request<super::UndrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::UndrainResponse>, tonic::Status>;
+        /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
+        async fn pause_failover(
+            &self,
+            request: tonic::Request<super::PauseFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseFailoverResponse>,
+            tonic::Status,
+        >;
+        /// Leaders of a project are elected again.
+        async fn resume_failover(
+            &self,
+            request: tonic::Request<super::ResumeFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeFailoverResponse>,
+            tonic::Status,
+        >;
         /// A snapshot of a project now; answers when it is published.
         async fn snapshot(
             &self,
@@ -1569,6 +1787,184 @@ pub mod coordinator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PromoteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Drain" => {
+                    #[allow(non_camel_case_types)]
+                    struct DrainSvc<T: Coordinator>(pub Arc<T>);
+                    impl<T: Coordinator> tonic::server::UnaryService<super::DrainRequest>
+                    for DrainSvc<T> {
+                        type Response = super::DrainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DrainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::drain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Undrain" => {
+                    #[allow(non_camel_case_types)]
+                    struct UndrainSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::UndrainRequest>
+                    for UndrainSvc<T> {
+                        type Response = super::UndrainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UndrainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::undrain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UndrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/PauseFailover" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseFailoverSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::PauseFailoverRequest>
+                    for PauseFailoverSvc<T> {
+                        type Response = super::PauseFailoverResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseFailoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::pause_failover(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseFailoverSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/ResumeFailover" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeFailoverSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::ResumeFailoverRequest>
+                    for ResumeFailoverSvc<T> {
+                        type Response = super::ResumeFailoverResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeFailoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::resume_failover(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeFailoverSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

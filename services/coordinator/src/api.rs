@@ -4,10 +4,12 @@ use mesh_bus::{Bus, TopicSpec};
 use mesh_proto::coordinator::coordinator_server::Coordinator;
 use mesh_proto::coordinator::{
     AnnounceRequest, AnnounceResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
-    DeleteTopicResponse, DeployRequest, DeployResponse, HistoryRequest, HistoryResponse, ListProjectsRequest,
-    ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, ListVersionsRequest, ListVersionsResponse,
-    MeshStatusRequest, MeshStatusResponse, ProjectSet, PromoteRequest, PromoteResponse, RollbackRequest,
-    RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, WatchProjectsRequest,
+    DeleteTopicResponse, DeployRequest, DeployResponse, DrainRequest, DrainResponse, HistoryRequest, HistoryResponse,
+    ListProjectsRequest, ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, ListVersionsRequest,
+    ListVersionsResponse, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest, PauseFailoverResponse,
+    ProjectSet, PromoteRequest, PromoteResponse, ResumeFailoverRequest, ResumeFailoverResponse, RollbackRequest,
+    RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, UndrainRequest, UndrainResponse,
+    WatchProjectsRequest,
 };
 use mesh_proto::{election, engine};
 use mesh_service::{Drain, Refusal};
@@ -77,8 +79,14 @@ impl Api {
         self.history.note(StoredEvent::new(now_us(), project, what, detail).by(author));
     }
 
+    fn note_of(&self, candidate: &str, what: &str, detail: String, author: Author) {
+        let event = StoredEvent::new(now_us(), "", what, detail).by(author);
+        self.history.note(StoredEvent { candidate: candidate.to_owned(), ..event });
+    }
+
     fn deployer(&self) -> Deployer<'_> {
-        Deployer { config: &self.config, bus: &self.bus, store: &self.store, history: &self.history }
+        let Api { config, bus, store, history, mesh, .. } = self;
+        Deployer { config, bus, store, history, mesh }
     }
 }
 
@@ -220,6 +228,51 @@ impl Coordinator for Api {
         let event = StoredEvent::new(now_us(), &project.name, "promote", detail).by(author);
         self.history.note(StoredEvent { term: done.term, candidate: done.leader.clone(), ..event });
         Ok(Response::new(PromoteResponse { term: done.term, engine: done.leader }))
+    }
+
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        let caller = request.remote_addr();
+        let DrainRequest { engine, change } = request.into_inner();
+        let author = Author::new(change, caller)?.or_why("asked for")?;
+        let deadline = self.config.promote_timeout.0;
+        let done = self.mesh.drain_engine(&self.store, &engine, &author, deadline).await?;
+        self.note_of(&engine, "drain", format!("{engine} shall lead nothing"), author);
+        Ok(Response::new(done))
+    }
+
+    async fn undrain(&self, request: Request<UndrainRequest>) -> Result<Response<UndrainResponse>, Status> {
+        let caller = request.remote_addr();
+        let UndrainRequest { engine, change } = request.into_inner();
+        let author = Author::new(change, caller)?;
+        self.mesh.undrain_engine(&self.store, &engine, self.config.promote_timeout.0).await?;
+        self.note_of(&engine, "undrain", format!("{engine} may lead again"), author);
+        Ok(Response::new(UndrainResponse {}))
+    }
+
+    async fn pause_failover(
+        &self,
+        request: Request<PauseFailoverRequest>,
+    ) -> Result<Response<PauseFailoverResponse>, Status> {
+        let caller = request.remote_addr();
+        let PauseFailoverRequest { project, change } = request.into_inner();
+        let author = Author::new(change, caller)?.or_why("asked for")?;
+        let project = self.project(&project)?;
+        let paused = self.mesh.pause_failover(&project, true, &author, self.config.promote_timeout.0).await?;
+        self.note(&project.name, "pause-failover", "nobody is elected, except by promote".to_owned(), author);
+        Ok(Response::new(PauseFailoverResponse { paused }))
+    }
+
+    async fn resume_failover(
+        &self,
+        request: Request<ResumeFailoverRequest>,
+    ) -> Result<Response<ResumeFailoverResponse>, Status> {
+        let caller = request.remote_addr();
+        let ResumeFailoverRequest { project, change } = request.into_inner();
+        let author = Author::new(change, caller)?;
+        let project = self.project(&project)?;
+        self.mesh.pause_failover(&project, false, &author, self.config.promote_timeout.0).await?;
+        self.note(&project.name, "resume-failover", "leaders are elected again".to_owned(), author);
+        Ok(Response::new(ResumeFailoverResponse {}))
     }
 
     async fn snapshot(

@@ -12,6 +12,7 @@ use crate::author::Author;
 use crate::clock::now_us;
 use crate::config::CoordinatorConfig;
 use crate::history::History;
+use crate::mesh::Mesh;
 use crate::store::{Store, StoredEvent, StoredProject, Versions};
 use crate::topics;
 
@@ -24,6 +25,7 @@ pub(crate) struct Deployer<'a> {
     pub(crate) bus: &'a Arc<dyn Bus>,
     pub(crate) store: &'a Store,
     pub(crate) history: &'a History,
+    pub(crate) mesh: &'a Mesh,
 }
 
 /// A project that was checked and has its topics.
@@ -44,7 +46,12 @@ impl Deployer<'_> {
                 .found(message.xml.len().to_string())
                 .way_out("split the project, or move data out of it"));
         }
-        let prepared = self.prepare(message.xml, message.file, message.name, message.url_host_port).await?;
+        let mut prepared = self.prepare(message.xml, message.file, message.name, message.url_host_port).await?;
+        let group = format!("{}.{}", prepared.url_host_port, prepared.name);
+        if let Err(refusal) = self.mesh.hold_back(&group).await {
+            let text = format!("drained engines may lead `{}` until the election answers: {refusal}", prepared.name);
+            prepared.warnings.push(text);
+        }
         let version = self.store(&prepared, author, 0).await?;
         let Prepared { name, created_topics, warnings, .. } = prepared;
         Ok(DeployResponse { project: name, version, created_topics, warnings })

@@ -9,6 +9,7 @@
 //! - `store`, `stored`: changes and values in the registry; `known`: its last known state
 //! - `history`: what happened; `author`: who asked for it, and why
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
+//! - `maintenance`: engines that shall lead nothing, projects in which nobody shall be elected
 //! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
 //!
@@ -27,6 +28,7 @@ mod elections;
 mod engines;
 mod history;
 mod known;
+mod maintenance;
 mod members;
 mod mesh;
 mod refuse;
@@ -95,6 +97,7 @@ async fn housekeeping(configured: Vec<String>, mesh: Arc<Mesh>, store: Store, sc
         mesh.elections.follow(&addresses);
         mesh.members.forget(&mesh.known, &store).await;
         history::complete(&mesh, &store).await;
+        mesh.reconcile_drained().await;
         members.set(i64::try_from(mesh.members.all(&mesh.known).len()).unwrap_or(i64::MAX));
         projects.set(mesh.known.projects_now().map_or(0, |projects| i64::try_from(projects.len()).unwrap_or(i64::MAX)));
         registry_up.set(i64::from(mesh.known.registry_error.borrow().is_none()));

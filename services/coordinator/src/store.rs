@@ -3,6 +3,7 @@
 //! - `projects/<name>/<version>`: a version, never changed
 //! - `current/<name>`: the version that engines run, changed only by compare-and-set
 //! - `members/<name>`: who has announced itself
+//! - `drained/<engine>`: who took an engine out of the lead
 //! - `history/<microseconds>-<what>`: what happened; the key makes writing it twice harmless, so that every instance may
 
 use mesh_coordination::{Entry, Error as RegistryError, Expected, Registry};
@@ -11,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use crate::refuse;
-pub(crate) use crate::stored::{StoredEvent, StoredMember, StoredProject, StoredTakeover};
+pub(crate) use crate::stored::{StoredEvent, StoredMember, StoredOrder, StoredProject, StoredTakeover};
 
 pub(crate) const CURRENT: &str = "current/";
 pub(crate) const MEMBERS: &str = "members/";
 pub(crate) const HISTORY: &str = "history/";
+pub(crate) const DRAINED: &str = "drained/";
 
 /// How often a change is tried anew when another instance was faster.
 const CONFLICTS_MAX: usize = 8;
@@ -124,6 +126,19 @@ impl Store {
             self.registry.delete(&entry.key, Expected::Any).await?;
         }
         Ok(())
+    }
+
+    /// Notes that an engine is drained; one that is keeps its first order.
+    pub(crate) async fn put_drained(&self, engine: &str, order: &StoredOrder) -> Result<(), Refusal> {
+        match self.registry.put(&format!("{DRAINED}{engine}"), encode(order), Expected::Absent).await {
+            Ok(_) | Err(RegistryError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(refuse::registry(error)),
+        }
+    }
+
+    /// Notes that an engine may lead again; says whether it was drained.
+    pub(crate) async fn remove_drained(&self, engine: &str) -> Result<bool, Refusal> {
+        self.registry.delete(&format!("{DRAINED}{engine}"), Expected::Any).await.map_err(refuse::registry)
     }
 
     /// Notes that a member is there.

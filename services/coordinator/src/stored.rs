@@ -1,6 +1,7 @@
 //! What is kept in the registry. Fields may be added with a default: instances of different versions share it.
 
 use mesh_proto::coordinator::{AnnounceRequest, HistoryEntry, Project, ProjectVersion, Takeover};
+use mesh_proto::election::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::author::Author;
@@ -71,6 +72,24 @@ pub(crate) struct StoredTakeover {
     pub(crate) gap_us: u64,
     pub(crate) events_replayed: u64,
     pub(crate) commits_replayed: u64,
+}
+
+/// Who ordered something, why and when, as kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredOrder {
+    pub(crate) by: String,
+    pub(crate) reason: String,
+    pub(crate) at_us: i64,
+}
+
+impl StoredOrder {
+    pub(crate) fn of(order: Order) -> StoredOrder {
+        StoredOrder { by: order.by, reason: order.reason, at_us: order.at_us }
+    }
+
+    pub(crate) fn to_proto(&self) -> Order {
+        Order { by: self.by.clone(), reason: self.reason.clone(), at_us: self.at_us }
+    }
 }
 
 impl StoredProject {

@@ -71,6 +71,28 @@ pub enum Command {
     Status(Status),
     /// Hand the leadership of a project to another engine, losing and doubling nothing
     Promote(Promote),
+    /// Take an engine out of the lead, of everything and for good, so that it can be stopped
+    Drain {
+        /// The engine
+        engine: String,
+        /// Why; kept in the history and shown in the status
+        #[arg(long, default_value = "espctl drain")]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let an engine lead again
+    Undrain {
+        /// The engine
+        engine: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl undrain")]
+        reason: String,
+    },
+    /// Pause failover of a project for maintenance, and resume it
+    #[command(subcommand)]
+    Failover(Failover),
     /// Save a project's state now, so that a new engine need not replay what came before
     Snapshot(Snapshot),
     /// Go on without the block on which apply fails and at which a project is parked
@@ -127,6 +149,27 @@ pub struct Promote {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do with failover.
+#[derive(Debug, Subcommand)]
+pub enum Failover {
+    /// Nobody is elected from now on, whatever happens to the leader; `espctl promote` still works
+    Pause {
+        /// The project
+        project: String,
+        /// Why; kept in the history and shown in the status
+        #[arg(long, default_value = "espctl failover pause")]
+        reason: String,
+    },
+    /// Leaders are elected again
+    Resume {
+        /// The project
+        project: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl failover resume")]
+        reason: String,
+    },
 }
 
 /// Arguments of `snapshot`.

@@ -7,7 +7,8 @@ use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_proto::coordinator::{AnnounceRequest, DeployRequest};
 use mesh_proto::election::election_server::{Election, ElectionServer};
 use mesh_proto::election::{
-    CandidateMessage, ElectionMessage, GroupStatus, PromoteRequest, PromoteResponse, StatusRequest, StatusResponse,
+    CandidateMessage, ElectionMessage, GroupStatus, MaintainRequest, MaintainResponse, Maintenance, MaintenanceAction,
+    PromoteRequest, PromoteResponse, StatusRequest, StatusResponse,
 };
 use mesh_proto::engine::TakeoverStatus;
 use mesh_proto::engine::engine_server::{Engine, EngineServer};
@@ -152,9 +153,12 @@ impl PlayedElection {
             leader: leader.into(),
             reason: "test".into(),
             since_us: i64::try_from(now.as_micros()).unwrap(),
-            candidates: Vec::new(),
+            ..GroupStatus::default()
         };
-        self.status.send_modify(|status| status.groups = vec![group]);
+        self.status.send_modify(|status| {
+            let held = status.groups.first().and_then(|known| known.maintenance.clone());
+            status.groups = vec![GroupStatus { maintenance: held, ..group }];
+        });
     }
 }
 
@@ -188,6 +192,37 @@ impl Election for PlayedElection {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    /// Does what is asked at once; a leader that is drained is followed by `e2`.
+    async fn maintain(&self, request: Request<MaintainRequest>) -> Result<Response<MaintainResponse>, Status> {
+        let message = request.into_inner();
+        let action = message.action();
+        let mut held = Maintenance::default();
+        self.status.send_modify(|status| {
+            if !status.groups.iter().any(|group| group.group == message.group) {
+                status.groups.push(GroupStatus { group: message.group.clone(), ..GroupStatus::default() });
+            }
+            let group = status.groups.iter_mut().find(|group| group.group == message.group).unwrap();
+            let now = group.maintenance.get_or_insert_default();
+            match action {
+                MaintenanceAction::Pause => now.paused = message.order.clone(),
+                MaintenanceAction::Resume => now.paused = None,
+                MaintenanceAction::Drain => {
+                    now.drained.insert(message.candidate.clone(), message.order.clone().unwrap_or_default());
+                }
+                MaintenanceAction::Undrain => {
+                    now.drained.remove(&message.candidate);
+                }
+                MaintenanceAction::Unspecified => {}
+            }
+            held = now.clone();
+            if held.paused.is_none() && held.drained.contains_key(&group.leader) {
+                group.leader = "e2".into();
+                group.term += 1;
+            }
+        });
+        Ok(Response::new(MaintainResponse { maintenance: Some(held) }))
     }
 
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {

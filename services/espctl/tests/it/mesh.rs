@@ -121,6 +121,26 @@ fn a_project_goes_back_to_an_older_version() {
 }
 
 #[test]
+fn maintenance_names_who_is_meant_and_what_is_missing() {
+    let host = Host::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "orders.xml", ORDERS);
+    for (arguments, part) in [
+        (&["drain", "e1"][..], "no engine has announced itself"),
+        (&["undrain", "e1"], "none is drained"),
+        (&["failover", "pause", "orders"], "espctl project deploy FILE"),
+    ] {
+        let ran = host.run(arguments);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(ran.err.contains(part), "{arguments:?}: {}", ran.err);
+    }
+    assert_eq!(host.run(&["project", "deploy", path.to_str().unwrap()]).code, 0);
+    let ran = host.run(&["failover", "resume", "orders"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("no election instance is known"), "{}", ran.err);
+}
+
+#[test]
 fn topics_are_created_described_and_deleted_only_when_it_is_meant() {
     let host = Host::start();
     let ran = host.run(&["topics", "create", "a.b.I", "--replication-factor", "2", "--set", "retention.ms=1000"]);
