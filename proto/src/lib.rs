@@ -19,6 +19,12 @@ mod mesh {
         }
     }
     #[cfg(feature = "grpc")]
+    pub mod admin {
+        pub mod v1 {
+            include!("generated/mesh.admin.v1.rs");
+        }
+    }
+    #[cfg(feature = "grpc")]
     pub mod election {
         pub mod v1 {
             include!("generated/mesh.election.v1.rs");
@@ -46,6 +52,8 @@ mod mesh {
 
 #[cfg(feature = "grpc")]
 pub use mesh::adapter::v1 as adapter;
+#[cfg(feature = "grpc")]
+pub use mesh::admin::v1 as admin;
 #[cfg(feature = "grpc")]
 pub use mesh::coordinator::v1 as coordinator;
 #[cfg(feature = "grpc")]

@@ -40,6 +40,7 @@ impl Client {
             name: name.to_owned(),
             url_host_port: url_host_port.to_owned(),
             file: "project.xml".to_owned(),
+            change: None,
         };
         self.runtime.block_on(async {
             let mut client = CoordinatorClient::new(Self::channel(coordinator).await?);
@@ -49,8 +50,12 @@ impl Client {
 
     /// Hands the leadership over.
     pub fn promote(&self, coordinator: &str, project: &str, engine: &str) -> Result<PromoteResponse> {
-        let request =
-            PromoteRequest { project: project.to_owned(), engine: engine.to_owned(), reason: "test".to_owned() };
+        let request = PromoteRequest {
+            project: project.to_owned(),
+            engine: engine.to_owned(),
+            reason: "test".to_owned(),
+            ..PromoteRequest::default()
+        };
         self.runtime.block_on(async {
             let mut client = CoordinatorClient::new(Self::channel(coordinator).await?);
             Ok(client.promote(request).await?.into_inner())

@@ -54,7 +54,7 @@ pub fn run(args: &ChaosArgs) -> Result<bool> {
     let stack = Stack::open_for_tests()?;
     let error = Command::new(binaries.join("mesh-chaos"))
         .arg(serde_json::to_string(&args)?)
-        .envs(stack.ports().environment())
+        .envs(stack.environment())
         .env("ESP_MESH_BIN", &binaries)
         .current_dir(&root)
         .exec();

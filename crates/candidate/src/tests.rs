@@ -45,6 +45,10 @@ impl Election for Played {
         Err(Status::unimplemented("not played"))
     }
 
+    async fn maintain(&self, _: Request<pb::MaintainRequest>) -> Result<Response<pb::MaintainResponse>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+
     async fn promote(&self, _: Request<pb::PromoteRequest>) -> Result<Response<pb::PromoteResponse>, Status> {
         Err(Status::unimplemented("not played"))
     }

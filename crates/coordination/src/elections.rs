@@ -1,5 +1,6 @@
 //! The port of elections: candidates, leader record, session.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -55,7 +56,7 @@ pub struct Candidate {
 /// Who leads, since when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaderRecord {
-    /// Number of the leadership; only rises.
+    /// Number of the leadership; only rises. 0: nobody led yet, and the record only says what is held back.
     pub term: u64,
     /// Candidate that leads.
     pub candidate: String,
@@ -71,6 +72,23 @@ pub struct LeaderRecord {
     /// Why that was asked.
     #[serde(default)]
     pub successor_reason: String,
+    /// Nobody is elected while this is set, except by a promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Order>,
+    /// Candidates that shall not lead, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drained: BTreeMap<String, Order>,
+}
+
+/// Who ordered something, why and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When, microseconds since the Unix epoch.
+    pub at_us: i64,
 }
 
 /// Version of a leader record, for compare-and-set.

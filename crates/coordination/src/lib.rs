@@ -26,8 +26,8 @@ mod tls;
 mod zookeeper;
 
 pub use elections::{
-    Candidate, CandidateData, Elections, GroupState, LeaderRecord, Led, MAX_DATA_BYTES, Session, SessionState, Version,
-    Znode, check_group,
+    Candidate, CandidateData, Elections, GroupState, LeaderRecord, Led, MAX_DATA_BYTES, Order, Session, SessionState,
+    Version, Znode, check_group,
 };
 pub use error::Error;
 #[cfg(feature = "etcd")]

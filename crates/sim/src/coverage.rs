@@ -44,7 +44,7 @@ const INPUTS: [&str; 19] = [
 const STATES: [&str; 4] = ["fencing", "locating", "publishing", "stopped"];
 const PUBLISHER_INPUTS: [&str; 7] =
     ["fenced in", "located", "sending", "committed", "not committed", "in doubt", "fenced out"];
-const ELECTION_INPUTS: [&str; 13] = [
+const ELECTION_INPUTS: [&str; 14] = [
     "tick",
     "session",
     "group",
@@ -58,8 +58,9 @@ const ELECTION_INPUTS: [&str; 13] = [
     "node updated",
     "leader set",
     "promote",
+    "maintain",
 ];
-const ELECTION_EFFECTS: [&str; 18] = [
+const ELECTION_EFFECTS: [&str; 20] = [
     "probe",
     "make node",
     "update node",
@@ -78,6 +79,8 @@ const ELECTION_EFFECTS: [&str; 18] = [
     "session back",
     "stalled",
     "gone",
+    "paused",
+    "maintained",
 ];
 /// Pairs of state and input that cannot come about, with the reason. Whatever else has a zero is a hole.
 const IMPOSSIBLE: &[(&str, &str)] = &[];
@@ -222,6 +225,7 @@ pub fn election_input(input: &ElectionInput) -> usize {
         ElectionInput::NodeUpdated { .. } => 10,
         ElectionInput::LeaderSet { .. } => 11,
         ElectionInput::Promote { .. } => 12,
+        ElectionInput::Maintain { .. } => 13,
     }
 }
 
@@ -246,6 +250,8 @@ fn election_effect(effect: &ElectionEffect) -> usize {
             Note::SessionBack => 15,
             Note::Stalled { .. } => 16,
             Note::Gone { .. } => 17,
+            Note::Paused { .. } => 18,
         },
+        ElectionEffect::Maintained { .. } => 19,
     }
 }

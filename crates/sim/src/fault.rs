@@ -134,6 +134,10 @@ pub enum Kind {
     BreakStream,
     /// Somebody asks the election to promote an engine.
     Promote,
+    /// An engine is drained, and may lead again when the fault is over.
+    Drain,
+    /// Nobody is elected until the fault is over.
+    PauseFailover,
 }
 
 /// A fault.
@@ -273,7 +277,7 @@ fn one(kind: u32, plan: &Plan, random: &mut Random) -> Option<Kind> {
             let instance = instance(random)?;
             random.pick(&[Kind::Keeper, Kind::Expire(instance)])
         }
-        27 => instances.map(|_| random.pick(&[Kind::BreakStream, Kind::Promote]))?,
+        27 => instances.map(|_| random.pick(&[Kind::BreakStream, Kind::Promote, Kind::Drain, Kind::PauseFailover]))?,
         _ => return None,
     })
 }

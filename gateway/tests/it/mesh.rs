@@ -61,6 +61,12 @@ impl Coordinator for Played {
     async fn list_projects(&self, _: Request<ListProjectsRequest>) -> Result<Response<ListProjectsResponse>, Status> {
         no()
     }
+    async fn list_versions(&self, _: Request<ListVersionsRequest>) -> Result<Response<ListVersionsResponse>, Status> {
+        no()
+    }
+    async fn rollback(&self, _: Request<RollbackRequest>) -> Result<Response<RollbackResponse>, Status> {
+        no()
+    }
     async fn watch_projects(
         &self,
         _: Request<WatchProjectsRequest>,
@@ -71,6 +77,24 @@ impl Coordinator for Played {
         no()
     }
     async fn promote(&self, _: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
+        no()
+    }
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        no()
+    }
+    async fn undrain(&self, _: Request<UndrainRequest>) -> Result<Response<UndrainResponse>, Status> {
+        no()
+    }
+    async fn pause_failover(
+        &self,
+        _: Request<PauseFailoverRequest>,
+    ) -> Result<Response<PauseFailoverResponse>, Status> {
+        no()
+    }
+    async fn resume_failover(
+        &self,
+        _: Request<ResumeFailoverRequest>,
+    ) -> Result<Response<ResumeFailoverResponse>, Status> {
         no()
     }
     async fn snapshot(
@@ -120,6 +144,7 @@ fn member(name: &str, role: Option<Role>) -> Member {
             ..Default::default()
         }),
         seen_ms_ago: 1,
+        ..Member::default()
     }
 }
 

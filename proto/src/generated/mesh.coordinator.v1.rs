@@ -15,6 +15,9 @@ pub struct DeployRequest {
     /// Name of the file, for messages.
     #[prost(string, tag = "4")]
     pub file: ::prost::alloc::string::String,
+    /// Who deploys it, and why.
+    #[prost(message, optional, tag = "5")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
 }
 /// What was deployed.
 #[allow(clippy::all)]
@@ -40,6 +43,9 @@ pub struct UndeployRequest {
     /// Name.
     #[prost(string, tag = "1")]
     pub project: ::prost::alloc::string::String,
+    /// Who stops it, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
 }
 /// The project was stopped.
 #[allow(clippy::all)]
@@ -79,6 +85,76 @@ pub struct Project {
     /// Fingerprint of the model.
     #[prost(fixed64, tag = "6")]
     pub model_fingerprint: u64,
+}
+/// Asks for the versions of a project.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListVersionsRequest {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+}
+/// The versions of a project.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListVersionsResponse {
+    /// Those that are kept, newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub versions: ::prost::alloc::vec::Vec<ProjectVersion>,
+}
+/// A version of a project.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProjectVersion {
+    /// What was deployed.
+    #[prost(message, optional, tag = "1")]
+    pub project: ::core::option::Option<Project>,
+    /// True for the one that engines run. None does when the project was undeployed.
+    #[prost(bool, tag = "2")]
+    pub current: bool,
+    /// Who deployed it.
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
+    /// The version whose content it has, when it was made by a rollback; 0: none.
+    #[prost(uint64, tag = "5")]
+    pub copy_of: u64,
+}
+/// Asks to run an older version again.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackRequest {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// The version whose content shall run; 0: the newest one that differs from the current one.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "3")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// The older version runs again.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackResponse {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Number under which it runs now; the current one when that had the content already.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// The version whose content it has.
+    #[prost(uint64, tag = "3")]
+    pub copy_of: u64,
+    /// Topics that were created.
+    #[prost(string, repeated, tag = "4")]
+    pub created_topics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Warnings of the model check and of the topic check.
+    #[prost(string, repeated, tag = "5")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Asks for what an engine shall run.
 #[allow(clippy::all)]
@@ -158,6 +234,9 @@ pub struct Member {
     /// Milliseconds since the last announcement.
     #[prost(uint64, tag = "3")]
     pub seen_ms_ago: u64,
+    /// Engines: who drained it; absent when nobody did.
+    #[prost(message, optional, tag = "4")]
+    pub drained: ::core::option::Option<super::super::election::v1::Order>,
 }
 /// A part that did not answer.
 #[allow(clippy::all)]
@@ -183,6 +262,9 @@ pub struct PromoteRequest {
     /// Why; kept in the history.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// Who asks; its `why` is used when `reason` is empty.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
 }
 /// The handover was done.
 #[allow(clippy::all)]
@@ -195,6 +277,91 @@ pub struct PromoteResponse {
     #[prost(string, tag = "2")]
     pub engine: ::prost::alloc::string::String,
 }
+/// Takes an engine out of the lead.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainRequest {
+    /// Name of the engine.
+    #[prost(string, tag = "1")]
+    pub engine: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// The engine is drained.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DrainResponse {
+    /// Projects that it led, with their new leaders.
+    #[prost(message, repeated, tag = "1")]
+    pub handed_over: ::prost::alloc::vec::Vec<HandedOver>,
+    /// Projects that it still leads; it hands over as soon as another engine is caught up and failover is not paused.
+    #[prost(string, repeated, tag = "2")]
+    pub still_leads: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A project that has another leader now.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HandedOver {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Engine that leads it.
+    #[prost(string, tag = "2")]
+    pub engine: ::prost::alloc::string::String,
+    /// Its term.
+    #[prost(uint64, tag = "3")]
+    pub term: u64,
+}
+/// Lets an engine lead again.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndrainRequest {
+    /// Name of the engine.
+    #[prost(string, tag = "1")]
+    pub engine: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// The engine may lead again.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndrainResponse {}
+/// Pauses failover.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseFailoverRequest {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// Failover is paused.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseFailoverResponse {
+    /// The order that holds: the first one, when it was paused already.
+    #[prost(message, optional, tag = "1")]
+    pub paused: ::core::option::Option<super::super::election::v1::Order>,
+}
+/// Resumes failover.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeFailoverRequest {
+    /// Project.
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// Leaders are elected again.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeFailoverResponse {}
 /// Asks for a snapshot.
 #[allow(clippy::all)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -205,6 +372,9 @@ pub struct SnapshotProjectRequest {
     /// Engine that shall make it; empty: a standby, else the leader.
     #[prost(string, tag = "2")]
     pub engine: ::prost::alloc::string::String,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "3")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
 }
 /// Asks for history.
 #[allow(clippy::all)]
@@ -235,7 +405,8 @@ pub struct HistoryEntry {
     /// Project; empty when it concerns the mesh.
     #[prost(string, tag = "2")]
     pub project: ::prost::alloc::string::String,
-    /// `deploy`, `undeploy`, `promote`, `leader`.
+    /// `deploy`, `rollback`, `undeploy`, `promote`, `leader`, `skip`, `snapshot`, `drain`, `undrain`,
+    /// `pause-failover`, `resume-failover`, `create-topic`, `delete-topic`.
     #[prost(string, tag = "3")]
     pub what: ::prost::alloc::string::String,
     /// In words.
@@ -244,6 +415,39 @@ pub struct HistoryEntry {
     /// Term, where there is one.
     #[prost(uint64, tag = "5")]
     pub term: u64,
+    /// Who did it: who asked, or the election for a `leader` that nobody asked for.
+    #[prost(string, tag = "6")]
+    pub who: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(string, tag = "7")]
+    pub why: ::prost::alloc::string::String,
+    /// Engine or other candidate that it is about, where there is one; of a `leader` the one that leads.
+    #[prost(string, tag = "8")]
+    pub candidate: ::prost::alloc::string::String,
+    /// Of a `leader`: who led before, as far as this coordinator knows; empty for the first.
+    #[prost(string, tag = "9")]
+    pub previous: ::prost::alloc::string::String,
+    /// Of an engine that became `leader`: what the takeover did; absent until it has.
+    #[prost(message, optional, tag = "10")]
+    pub takeover: ::core::option::Option<Takeover>,
+}
+/// What a takeover did.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Takeover {
+    /// Microseconds from the grant until the term was open.
+    #[prost(uint64, tag = "1")]
+    pub took_us: u64,
+    /// Microseconds from the moment at which the new leader heard of the predecessor's last commit until its own first one
+    /// was committed: the gap as the output shows it, and what the predecessor was idle. 0: there was no commit before.
+    #[prost(uint64, tag = "2")]
+    pub gap_us: u64,
+    /// Events that the new leader had to apply between grant and first commit.
+    #[prost(uint64, tag = "3")]
+    pub events_replayed: u64,
+    /// Commits of the predecessor that it had to apply.
+    #[prost(uint64, tag = "4")]
+    pub commits_replayed: u64,
 }
 /// Asks for topics.
 #[allow(clippy::all)]
@@ -306,6 +510,9 @@ pub struct CreateTopicRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Who creates it, and why.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
 }
 /// The topic is there.
 #[allow(clippy::all)]
@@ -322,6 +529,9 @@ pub struct DeleteTopicRequest {
     /// Name.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    /// Who deletes it, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
 }
 /// The topic is gone.
 #[allow(clippy::all)]
@@ -493,6 +703,58 @@ pub mod coordinator_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// The versions of a project that are kept, newest first.
+        pub async fn list_versions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListVersionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListVersionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/ListVersions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mesh.coordinator.v1.Coordinator", "ListVersions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Runs an older version of a project again, as a new version with its content.
+        pub async fn rollback(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollbackResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Rollback",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Rollback"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What an engine shall run: all at once, then again at every change.
         pub async fn watch_projects(
             &mut self,
@@ -595,6 +857,108 @@ pub mod coordinator_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Promote"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// An engine shall lead no project: it hands over what it leads to engines that are caught up, and follows from then on.
+        /// Answers when it leads nothing, or says what it still leads. Holds for projects deployed later, and after restarts.
+        pub async fn drain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::DrainResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Drain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Drain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// An engine may lead again; nothing is handed over for that.
+        pub async fn undrain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UndrainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UndrainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Undrain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Undrain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
+        pub async fn pause_failover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseFailoverResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/PauseFailover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mesh.coordinator.v1.Coordinator", "PauseFailover"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Leaders of a project are elected again.
+        pub async fn resume_failover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeFailoverResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/ResumeFailover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("mesh.coordinator.v1.Coordinator", "ResumeFailover"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// A snapshot of a project now; answers when it is published.
@@ -816,6 +1180,22 @@ pub mod coordinator_server {
             tonic::Response<super::ListProjectsResponse>,
             tonic::Status,
         >;
+        /// The versions of a project that are kept, newest first.
+        async fn list_versions(
+            &self,
+            request: tonic::Request<super::ListVersionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListVersionsResponse>,
+            tonic::Status,
+        >;
+        /// Runs an older version of a project again, as a new version with its content.
+        async fn rollback(
+            &self,
+            request: tonic::Request<super::RollbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollbackResponse>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the WatchProjects method.
         type WatchProjectsStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::ProjectSet, tonic::Status>,
@@ -857,6 +1237,33 @@ pub mod coordinator_server {
             &self,
             request: tonic::Request<super::PromoteRequest>,
         ) -> std::result::Result<tonic::Response<super::PromoteResponse>, tonic::Status>;
+        /// An engine shall lead no project: it hands over what it leads to engines that are caught up, and follows from then on.
+        /// Answers when it leads nothing, or says what it still leads. Holds for projects deployed later, and after restarts.
+        async fn drain(
+            &self,
+            request: tonic::Request<super::DrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::DrainResponse>, tonic::Status>;
+        /// An engine may lead again; nothing is handed over for that.
+        async fn undrain(
+            &self,
+            request: tonic::Request<super::UndrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::UndrainResponse>, tonic::Status>;
+        /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
+        async fn pause_failover(
+            &self,
+            request: tonic::Request<super::PauseFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseFailoverResponse>,
+            tonic::Status,
+        >;
+        /// Leaders of a project are elected again.
+        async fn resume_failover(
+            &self,
+            request: tonic::Request<super::ResumeFailoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeFailoverResponse>,
+            tonic::Status,
+        >;
         /// A snapshot of a project now; answers when it is published.
         async fn snapshot(
             &self,
@@ -1123,6 +1530,96 @@ pub mod coordinator_server {
                     };
                     Box::pin(fut)
                 }
+                "/mesh.coordinator.v1.Coordinator/ListVersions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListVersionsSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::ListVersionsRequest>
+                    for ListVersionsSvc<T> {
+                        type Response = super::ListVersionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListVersionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::list_versions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListVersionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Rollback" => {
+                    #[allow(non_camel_case_types)]
+                    struct RollbackSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::RollbackRequest>
+                    for RollbackSvc<T> {
+                        type Response = super::RollbackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RollbackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::rollback(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RollbackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/mesh.coordinator.v1.Coordinator/WatchProjects" => {
                     #[allow(non_camel_case_types)]
                     struct WatchProjectsSvc<T: Coordinator>(pub Arc<T>);
@@ -1290,6 +1787,184 @@ pub mod coordinator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PromoteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Drain" => {
+                    #[allow(non_camel_case_types)]
+                    struct DrainSvc<T: Coordinator>(pub Arc<T>);
+                    impl<T: Coordinator> tonic::server::UnaryService<super::DrainRequest>
+                    for DrainSvc<T> {
+                        type Response = super::DrainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DrainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::drain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Undrain" => {
+                    #[allow(non_camel_case_types)]
+                    struct UndrainSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::UndrainRequest>
+                    for UndrainSvc<T> {
+                        type Response = super::UndrainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UndrainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::undrain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UndrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/PauseFailover" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseFailoverSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::PauseFailoverRequest>
+                    for PauseFailoverSvc<T> {
+                        type Response = super::PauseFailoverResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseFailoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::pause_failover(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseFailoverSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/ResumeFailover" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeFailoverSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::ResumeFailoverRequest>
+                    for ResumeFailoverSvc<T> {
+                        type Response = super::ResumeFailoverResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeFailoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::resume_failover(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeFailoverSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

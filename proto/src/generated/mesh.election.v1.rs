@@ -212,6 +212,65 @@ pub struct GroupStatus {
     /// The candidates in znode order.
     #[prost(message, repeated, tag = "6")]
     pub candidates: ::prost::alloc::vec::Vec<CandidateStatus>,
+    /// What is held back.
+    #[prost(message, optional, tag = "7")]
+    pub maintenance: ::core::option::Option<Maintenance>,
+    /// Why the leader is to be replaced; empty: all is well.
+    #[prost(string, tag = "8")]
+    pub deposed: ::prost::alloc::string::String,
+}
+/// What is held back in a group.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Maintenance {
+    /// Nobody is elected while this is set, except by `Promote`.
+    #[prost(message, optional, tag = "1")]
+    pub paused: ::core::option::Option<Order>,
+    /// Candidates that shall not lead, by name.
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub drained: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        Order,
+    >,
+}
+/// Who ordered something, why and when.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Order {
+    /// Who.
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// When, microseconds since the Unix epoch.
+    #[prost(int64, tag = "3")]
+    pub at_us: i64,
+}
+/// Changes what is held back.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MaintainRequest {
+    /// Group; one that is not known yet is made.
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    /// What is to be changed.
+    #[prost(enumeration = "MaintenanceAction", tag = "2")]
+    pub action: i32,
+    /// Candidate that is drained, or may lead again.
+    #[prost(string, tag = "3")]
+    pub candidate: ::prost::alloc::string::String,
+    /// Who, why and when; `at_us` 0: now.
+    #[prost(message, optional, tag = "4")]
+    pub order: ::core::option::Option<Order>,
+}
+/// The change holds.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MaintainResponse {
+    /// What is held back now.
+    #[prost(message, optional, tag = "1")]
+    pub maintenance: ::core::option::Option<Maintenance>,
 }
 /// A candidate.
 #[allow(clippy::all)]
@@ -300,6 +359,48 @@ impl Role {
             "ROLE_TAKING_OVER" => Some(Self::TakingOver),
             "ROLE_ACTIVE" => Some(Self::Active),
             "ROLE_QUARANTINED" => Some(Self::Quarantined),
+            _ => None,
+        }
+    }
+}
+/// What is to be changed.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MaintenanceAction {
+    /// Not said.
+    Unspecified = 0,
+    /// Nobody is elected from now on, except by `Promote`.
+    Pause = 1,
+    /// Leaders are elected again.
+    Resume = 2,
+    /// A candidate shall not lead; if it does, it hands over to the next that is caught up.
+    Drain = 3,
+    /// It may lead again.
+    Undrain = 4,
+}
+impl MaintenanceAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MAINTENANCE_ACTION_UNSPECIFIED",
+            Self::Pause => "MAINTENANCE_ACTION_PAUSE",
+            Self::Resume => "MAINTENANCE_ACTION_RESUME",
+            Self::Drain => "MAINTENANCE_ACTION_DRAIN",
+            Self::Undrain => "MAINTENANCE_ACTION_UNDRAIN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MAINTENANCE_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "MAINTENANCE_ACTION_PAUSE" => Some(Self::Pause),
+            "MAINTENANCE_ACTION_RESUME" => Some(Self::Resume),
+            "MAINTENANCE_ACTION_DRAIN" => Some(Self::Drain),
+            "MAINTENANCE_ACTION_UNDRAIN" => Some(Self::Undrain),
             _ => None,
         }
     }
@@ -494,6 +595,32 @@ pub mod election_client {
                 .insert(GrpcMethod::new("mesh.election.v1.Election", "Promote"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes what is held back in a group: pauses or resumes it, drains a candidate or lets it lead again. Answers when
+        /// the leader record says so; a change that holds already is no error.
+        pub async fn maintain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MaintainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MaintainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.election.v1.Election/Maintain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.election.v1.Election", "Maintain"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -542,6 +669,15 @@ pub mod election_server {
             &self,
             request: tonic::Request<super::PromoteRequest>,
         ) -> std::result::Result<tonic::Response<super::PromoteResponse>, tonic::Status>;
+        /// Changes what is held back in a group: pauses or resumes it, drains a candidate or lets it lead again. Answers when
+        /// the leader record says so; a change that holds already is no error.
+        async fn maintain(
+            &self,
+            request: tonic::Request<super::MaintainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MaintainResponse>,
+            tonic::Status,
+        >;
     }
     /// Decides who leads each group. Two or more instances run; a candidate may attach to any of them.
     #[derive(Debug)]
@@ -785,6 +921,49 @@ pub mod election_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PromoteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.election.v1.Election/Maintain" => {
+                    #[allow(non_camel_case_types)]
+                    struct MaintainSvc<T: Election>(pub Arc<T>);
+                    impl<T: Election> tonic::server::UnaryService<super::MaintainRequest>
+                    for MaintainSvc<T> {
+                        type Response = super::MaintainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MaintainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Election>::maintain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MaintainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

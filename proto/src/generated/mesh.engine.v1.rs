@@ -190,6 +190,9 @@ pub struct SkipRequest {
     /// Offset of the block; it must be the one at which the project is parked.
     #[prost(uint64, tag = "3")]
     pub position: u64,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
 }
 /// The block is skipped by the next commit.
 #[allow(clippy::all)]
@@ -256,6 +259,16 @@ pub struct TakeoverStatus {
     /// Why the election granted it.
     #[prost(string, tag = "5")]
     pub reason: ::prost::alloc::string::String,
+    /// Microseconds from the moment at which the predecessor's last commit was heard until the term record was committed:
+    /// the gap in the output, and what the predecessor was idle. 0: there was no commit before.
+    #[prost(uint64, tag = "6")]
+    pub gap_us: u64,
+    /// Events applied between grant and term record.
+    #[prost(uint64, tag = "7")]
+    pub events_replayed: u64,
+    /// Commits of the predecessor applied between grant and term record.
+    #[prost(uint64, tag = "8")]
+    pub commits_replayed: u64,
 }
 /// Generated client implementations.
 pub mod engine_client {

@@ -4,9 +4,12 @@ use mesh_bus::{Bus, TopicSpec};
 use mesh_proto::coordinator::coordinator_server::Coordinator;
 use mesh_proto::coordinator::{
     AnnounceRequest, AnnounceResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
-    DeleteTopicResponse, DeployRequest, DeployResponse, HistoryRequest, HistoryResponse, ListProjectsRequest,
-    ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, MeshStatusRequest, MeshStatusResponse, ProjectSet,
-    PromoteRequest, PromoteResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, WatchProjectsRequest,
+    DeleteTopicResponse, DeployRequest, DeployResponse, DrainRequest, DrainResponse, HistoryRequest, HistoryResponse,
+    ListProjectsRequest, ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, ListVersionsRequest,
+    ListVersionsResponse, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest, PauseFailoverResponse,
+    ProjectSet, PromoteRequest, PromoteResponse, ResumeFailoverRequest, ResumeFailoverResponse, RollbackRequest,
+    RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, UndrainRequest, UndrainResponse,
+    WatchProjectsRequest,
 };
 use mesh_proto::{election, engine};
 use mesh_service::{Drain, Refusal};
@@ -16,13 +19,15 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::author::Author;
 use crate::clock::now_us;
 use crate::config::CoordinatorConfig;
+use crate::deploy::Deployer;
 use crate::history::History;
 use crate::known::Projects;
 use crate::mesh::Mesh;
 use crate::store::{Store, StoredEvent, StoredProject};
-use crate::{deploy, refuse, topics};
+use crate::{refuse, topics};
 
 /// How often a watched status is sent when nothing changes.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
@@ -70,9 +75,18 @@ impl Api {
             .way_out("try again when etcd is back")
     }
 
-    fn note(&self, project: &str, what: &str, detail: String, term: u64) {
-        let event = StoredEvent { at_us: now_us(), project: project.to_owned(), what: what.to_owned(), detail, term };
-        self.history.note(event);
+    fn note(&self, project: &str, what: &str, detail: String, author: Author) {
+        self.history.note(StoredEvent::new(now_us(), project, what, detail).by(author));
+    }
+
+    fn note_of(&self, candidate: &str, what: &str, detail: String, author: Author) {
+        let event = StoredEvent::new(now_us(), "", what, detail).by(author);
+        self.history.note(StoredEvent { candidate: candidate.to_owned(), ..event });
+    }
+
+    fn deployer(&self) -> Deployer<'_> {
+        let Api { config, bus, store, history, mesh, .. } = self;
+        Deployer { config, bus, store, history, mesh }
     }
 }
 
@@ -84,12 +98,16 @@ fn set(projects: &Projects) -> Option<ProjectSet> {
 #[tonic::async_trait]
 impl Coordinator for Api {
     async fn deploy(&self, request: Request<DeployRequest>) -> Result<Response<DeployResponse>, Status> {
-        let answer = deploy::deploy(request.into_inner(), &self.config, &self.bus, &self.store, &self.history).await?;
-        Ok(Response::new(answer))
+        let caller = request.remote_addr();
+        let mut message = request.into_inner();
+        let author = Author::new(message.change.take(), caller)?;
+        Ok(Response::new(self.deployer().deploy(message, author).await?))
     }
 
     async fn undeploy(&self, request: Request<UndeployRequest>) -> Result<Response<UndeployResponse>, Status> {
-        let name = request.into_inner().project;
+        let caller = request.remote_addr();
+        let UndeployRequest { project: name, change } = request.into_inner();
+        let author = Author::new(change, caller)?;
         if !self.store.undeploy(&name).await? {
             return Err(Refusal::not_found(format!("undeploy project `{name}`"))
                 .expected("a deployed project")
@@ -97,13 +115,38 @@ impl Coordinator for Api {
                 .way_out("`espctl project list` names them")
                 .into());
         }
-        self.note(&name, "undeploy", "topics and history stay".to_owned(), 0);
+        self.note(&name, "undeploy", "topics and history stay".to_owned(), author);
         Ok(Response::new(UndeployResponse {}))
     }
 
     async fn list_projects(&self, _: Request<ListProjectsRequest>) -> Result<Response<ListProjectsResponse>, Status> {
         let set = set(&self.mesh.known.projects_now()).ok_or_else(|| self.unknown_yet("projects"))?;
         Ok(Response::new(ListProjectsResponse { projects: set.projects }))
+    }
+
+    async fn list_versions(
+        &self,
+        request: Request<ListVersionsRequest>,
+    ) -> Result<Response<ListVersionsResponse>, Status> {
+        let name = request.into_inner().project;
+        let versions = self.store.versions(&name).await?;
+        if versions.kept.is_empty() {
+            return Err(Refusal::not_found(format!("versions of project `{name}`"))
+                .expected("a project that was deployed")
+                .found("no such project")
+                .way_out("`espctl project list` names them")
+                .into());
+        }
+        let newest_first = versions.kept.iter().rev();
+        let versions = newest_first.map(|version| version.to_version(versions.current.as_ref())).collect();
+        Ok(Response::new(ListVersionsResponse { versions }))
+    }
+
+    async fn rollback(&self, request: Request<RollbackRequest>) -> Result<Response<RollbackResponse>, Status> {
+        let caller = request.remote_addr();
+        let mut message = request.into_inner();
+        let author = Author::new(message.change.take(), caller)?;
+        Ok(Response::new(self.deployer().rollback(message, author).await?))
     }
 
     type WatchProjectsStream = ReceiverStream<Result<ProjectSet, Status>>;
@@ -171,33 +214,89 @@ impl Coordinator for Api {
     }
 
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
+        let caller = request.remote_addr();
         let message = request.into_inner();
+        let author = Author::new(message.change, caller)?.or_why(&message.reason)?.or_why("asked for")?;
         let project = self.project(&message.project)?;
         let asked = election::PromoteRequest {
             group: project.group(),
             candidate: message.engine.clone(),
-            reason: if message.reason.is_empty() { "asked for".to_owned() } else { message.reason.clone() },
+            reason: author.why.clone(),
         };
         let done = self.mesh.elections.promote(asked, self.config.promote_timeout.0).await?;
-        self.note(&project.name, "promote", format!("{} on purpose: {}", done.leader, message.reason), done.term);
+        let detail = format!("{} on purpose: {}", done.leader, author.why);
+        let event = StoredEvent::new(now_us(), &project.name, "promote", detail).by(author);
+        self.history.note(StoredEvent { term: done.term, candidate: done.leader.clone(), ..event });
         Ok(Response::new(PromoteResponse { term: done.term, engine: done.leader }))
+    }
+
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        let caller = request.remote_addr();
+        let DrainRequest { engine, change } = request.into_inner();
+        let author = Author::new(change, caller)?.or_why("asked for")?;
+        let deadline = self.config.promote_timeout.0;
+        let done = self.mesh.drain_engine(&self.store, &engine, &author, deadline).await?;
+        self.note_of(&engine, "drain", format!("{engine} shall lead nothing"), author);
+        Ok(Response::new(done))
+    }
+
+    async fn undrain(&self, request: Request<UndrainRequest>) -> Result<Response<UndrainResponse>, Status> {
+        let caller = request.remote_addr();
+        let UndrainRequest { engine, change } = request.into_inner();
+        let author = Author::new(change, caller)?;
+        self.mesh.undrain_engine(&self.store, &engine, self.config.promote_timeout.0).await?;
+        self.note_of(&engine, "undrain", format!("{engine} may lead again"), author);
+        Ok(Response::new(UndrainResponse {}))
+    }
+
+    async fn pause_failover(
+        &self,
+        request: Request<PauseFailoverRequest>,
+    ) -> Result<Response<PauseFailoverResponse>, Status> {
+        let caller = request.remote_addr();
+        let PauseFailoverRequest { project, change } = request.into_inner();
+        let author = Author::new(change, caller)?.or_why("asked for")?;
+        let project = self.project(&project)?;
+        let paused = self.mesh.pause_failover(&project, true, &author, self.config.promote_timeout.0).await?;
+        self.note(&project.name, "pause-failover", "nobody is elected, except by promote".to_owned(), author);
+        Ok(Response::new(PauseFailoverResponse { paused }))
+    }
+
+    async fn resume_failover(
+        &self,
+        request: Request<ResumeFailoverRequest>,
+    ) -> Result<Response<ResumeFailoverResponse>, Status> {
+        let caller = request.remote_addr();
+        let ResumeFailoverRequest { project, change } = request.into_inner();
+        let author = Author::new(change, caller)?;
+        let project = self.project(&project)?;
+        self.mesh.pause_failover(&project, false, &author, self.config.promote_timeout.0).await?;
+        self.note(&project.name, "resume-failover", "leaders are elected again".to_owned(), author);
+        Ok(Response::new(ResumeFailoverResponse {}))
     }
 
     async fn snapshot(
         &self,
         request: Request<SnapshotProjectRequest>,
     ) -> Result<Response<engine::SnapshotResponse>, Status> {
+        let caller = request.remote_addr();
         let message = request.into_inner();
+        let author = Author::new(message.change, caller)?;
         self.project(&message.project)?;
-        self.mesh.snapshot(&message.project, &message.engine).await
+        let taken = self.mesh.snapshot(&message.project, &message.engine).await?;
+        let (engine, number) = (&taken.get_ref().engine, taken.get_ref().commit_number);
+        self.note(&message.project, "snapshot", format!("commit {number} by {engine}"), author);
+        Ok(taken)
     }
 
     async fn skip(&self, request: Request<engine::SkipRequest>) -> Result<Response<engine::SkipResponse>, Status> {
+        let caller = request.remote_addr();
         let message = request.into_inner();
+        let author = Author::new(message.change.clone(), caller)?;
         self.project(&message.project)?;
         let (project, detail) = (message.project.clone(), format!("block at offset {}", message.position));
         let skipped = self.mesh.skip(message).await?;
-        self.note(&project, "skip", detail, 0);
+        self.note(&project, "skip", detail, author);
         Ok(skipped)
     }
 
@@ -221,7 +320,9 @@ impl Coordinator for Api {
         &self,
         request: Request<CreateTopicRequest>,
     ) -> Result<Response<CreateTopicResponse>, Status> {
+        let caller = request.remote_addr();
         let message = request.into_inner();
+        let author = Author::new(message.change, caller)?;
         let defaults = &self.config.topics;
         let copies =
             if message.replication_factor == 0 { defaults.replication_factor } else { message.replication_factor };
@@ -232,17 +333,24 @@ impl Coordinator for Api {
         let spec = TopicSpec { name: message.name, replication_factor: copies, settings };
         let deadline = self.config.bus_timeout.0;
         let what = format!("create topic `{}`", spec.name);
+        let detail = format!("`{}` with {copies} copies", spec.name);
         let creating = topics::blocking(&self.bus, &what, deadline, move |bus| {
             bus.create_topic(&spec, deadline).map_err(refuse::admin)
         });
-        Ok(Response::new(CreateTopicResponse { created: creating.await? }))
+        let created = creating.await?;
+        if created {
+            self.note("", "create-topic", detail, author);
+        }
+        Ok(Response::new(CreateTopicResponse { created }))
     }
 
     async fn delete_topic(
         &self,
         request: Request<DeleteTopicRequest>,
     ) -> Result<Response<DeleteTopicResponse>, Status> {
-        let name = request.into_inner().name;
+        let caller = request.remote_addr();
+        let DeleteTopicRequest { name, change } = request.into_inner();
+        let author = Author::new(change, caller)?;
         let deadline = self.config.bus_timeout.0;
         let what = format!("delete topic `{name}`");
         let topic = name.clone();
@@ -255,6 +363,7 @@ impl Coordinator for Api {
                 .way_out("`espctl topics list` names them")
                 .into());
         }
+        self.note("", "delete-topic", format!("`{name}` and all that was in it"), author);
         Ok(Response::new(DeleteTopicResponse {}))
     }
 

@@ -2,7 +2,8 @@
 
 use mesh_proto::election::election_client::ElectionClient;
 use mesh_proto::election::{
-    CandidateStatus, GroupStatus, PromoteRequest, PromoteResponse, StatusRequest, StatusResponse,
+    CandidateStatus, GroupStatus, MaintainRequest, Maintenance, PromoteRequest, PromoteResponse, StatusRequest,
+    StatusResponse,
 };
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, request};
 use mesh_service::security::{Caller, Link};
@@ -146,12 +147,35 @@ impl Elections {
         Merged { groups: groups.into_values().collect(), unavailable }
     }
 
-    /// Asks an instance to hand a group over; the next one when it does not answer.
+    /// Asks an instance to hand a group over.
     pub(crate) async fn promote(
         &self,
         message: PromoteRequest,
         deadline: Duration,
     ) -> Result<PromoteResponse, Refusal> {
+        let what = format!("promote in group `{}`", message.group);
+        let call = |mut client: ElectionClient<Link>| {
+            let message = request(message.clone(), deadline);
+            async move { client.promote(message).await }
+        };
+        self.ask(&what, call).await
+    }
+
+    /// Asks an instance to change what is held back in a group; says what is then.
+    pub(crate) async fn maintain(&self, message: MaintainRequest, deadline: Duration) -> Result<Maintenance, Refusal> {
+        let what = format!("maintenance of group `{}`", message.group);
+        let call = |mut client: ElectionClient<Link>| {
+            let message = request(message.clone(), deadline);
+            async move { client.maintain(message).await }
+        };
+        Ok(self.ask(&what, call).await?.maintenance.unwrap_or_default())
+    }
+
+    /// Asks an instance; the next one when it does not answer.
+    async fn ask<A, F>(&self, what: &str, call: impl Fn(ElectionClient<Link>) -> F + Send) -> Result<A, Refusal>
+    where
+        F: Future<Output = Result<tonic::Response<A>, tonic::Status>> + Send,
+    {
         // those that answer come first
         let mut instances: Vec<(bool, String, Link)> = self
             .lock()
@@ -159,12 +183,11 @@ impl Elections {
             .map(|(address, view)| (view.error.is_some(), address.clone(), view.link.clone()))
             .collect();
         instances.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        let mut last = Refusal::unavailable(format!("promote in group `{}`", message.group))
+        let mut last = Refusal::unavailable(what)
             .found("no election instance is known")
             .way_out("set `elections`, or start the election service with `coordinators`");
         for (_, address, link) in instances {
-            let mut client = ElectionClient::new(link);
-            match client.promote(request(message.clone(), deadline)).await {
+            match call(ElectionClient::new(link)).await {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => {
                     let refusal = Refusal::from_status(&format!("election at {address}"), &status);
@@ -190,6 +213,8 @@ fn merge(known: &mut GroupStatus, other: &GroupStatus) {
         known.leader.clone_from(&other.leader);
         known.reason.clone_from(&other.reason);
         known.since_us = other.since_us;
+        known.maintenance.clone_from(&other.maintenance);
+        known.deposed.clone_from(&other.deposed);
     }
     let detailed = |candidate: &CandidateStatus| candidate.progress.as_ref().is_some_and(|progress| progress.role != 0);
     for candidate in &other.candidates {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-use crate::store::{CURRENT, HISTORY, MEMBERS, Store, StoredEvent, StoredMember, StoredProject, decode};
+use crate::maintenance::Drained;
+use crate::store::{CURRENT, DRAINED, HISTORY, MEMBERS, Store, StoredEvent, StoredMember, StoredProject, decode};
 
 /// How often it is looked whether etcd answers.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +22,7 @@ pub(crate) struct Known {
     pub(crate) projects: watch::Receiver<Projects>,
     pub(crate) members: watch::Receiver<Arc<Vec<(StoredMember, Entry)>>>,
     pub(crate) history: watch::Receiver<Arc<Vec<StoredEvent>>>,
+    pub(crate) drained: watch::Receiver<Drained>,
     /// Why the registry does not answer; `None`: it does.
     pub(crate) registry_error: watch::Receiver<Option<String>>,
 }
@@ -31,6 +33,7 @@ impl Known {
         let (projects_to, projects) = watch::channel(None);
         let (members_to, members) = watch::channel(Arc::default());
         let (history_to, history) = watch::channel(Arc::default());
+        let (drained_to, drained) = watch::channel(None);
         let (error_to, registry_error) = watch::channel(None);
         let mut latch = Some(latch);
         follow(store, CURRENT, drain, move |listing| {
@@ -46,8 +49,12 @@ impl Known {
         follow(store, HISTORY, drain, move |listing| {
             history_to.send_replace(Arc::new(listing.entries.iter().filter_map(decode).collect()));
         });
+        follow(store, DRAINED, drain, move |listing| {
+            let engine = |entry: &Entry| Some((entry.key.strip_prefix(DRAINED)?.to_owned(), decode(entry)?));
+            drained_to.send_replace(Some(listing.entries.iter().filter_map(engine).collect()));
+        });
         tokio::spawn(probe(store.clone(), error_to, drain.clone()));
-        Known { projects, members, history, registry_error }
+        Known { projects, members, history, drained, registry_error }
     }
 
     /// The running projects as known now.

@@ -6,28 +6,34 @@
 //! Code map:
 //! - [`config`] has the settings
 //! - `api`: the gRPC API; `deploy`, `topics`: what it does to projects and topics
-//! - `store`: keys and changes in the registry; `known`: its last known state; `history`: what happened
+//! - `store`, `stored`: changes and values in the registry; `known`: its last known state
+//! - `history`: what happened; `author`: who asked for it, and why
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
+//! - `maintenance`: engines that shall lead nothing, projects in which nobody shall be elected
 //! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
 //!
 //! **Invariant:** without etcd everything that is known is still answered, with `unavailable` naming etcd; only changes
-//! are refused (`tests/etcd_away.rs`).
+//! are refused (`tests/it/away.rs`).
+//! **Invariant:** no instance leads: whatever one does, another may do at the same time (`tests/it/two.rs`).
 //! **Invariant:** engines are never sent an empty set because something was not reached.
 
 pub mod config;
 
 mod api;
+mod author;
 mod clock;
 mod deploy;
 mod elections;
 mod engines;
 mod history;
 mod known;
+mod maintenance;
 mod members;
 mod mesh;
 mod refuse;
 mod store;
+mod stored;
 mod topics;
 
 pub use config::CoordinatorConfig;
@@ -91,6 +97,8 @@ async fn housekeeping(configured: Vec<String>, mesh: Arc<Mesh>, store: Store, sc
         }
         mesh.elections.follow(&addresses);
         mesh.members.forget(&mesh.known, &store).await;
+        history::complete(&mesh, &store).await;
+        mesh.reconcile_drained().await;
         members.set(i64::try_from(mesh.members.all(&mesh.known).len()).unwrap_or(i64::MAX));
         projects.set(mesh.known.projects_now().map_or(0, |projects| i64::try_from(projects.len()).unwrap_or(i64::MAX)));
         registry_up.set(i64::from(mesh.known.registry_error.borrow().is_none()));

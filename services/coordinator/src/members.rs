@@ -168,7 +168,7 @@ impl Members {
         let mut polled = Polled::default();
         for (announced, ago) in all {
             let seen_ms_ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
-            polled.members.push(Member { announced: Some(announced), engine: None, seen_ms_ago });
+            polled.members.push(Member { announced: Some(announced), seen_ms_ago, ..Member::default() });
         }
         while let Some(joined) = calls.join_next().await {
             match joined {

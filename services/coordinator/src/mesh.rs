@@ -1,6 +1,6 @@
 //! The whole mesh in one answer, however much of it answers.
 
-use mesh_proto::coordinator::{MeshStatusResponse, Unavailable};
+use mesh_proto::coordinator::{AnnounceRequest, MeshStatusResponse, Unavailable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use crate::elections::Elections;
 use crate::known::Known;
 use crate::members::Members;
+use crate::store::StoredOrder;
 
 /// An answer this young is given to others too: many watchers ask the engines once.
 const SHARED_FOR: Duration = Duration::from_millis(100);
@@ -56,7 +57,13 @@ impl Mesh {
         if let Some(shared) = last.as_ref().filter(fresh) {
             return shared.status.clone();
         }
-        let polled = self.members.poll(&self.known, "", self.member_timeout).await;
+        let mut polled = self.members.poll(&self.known, "", self.member_timeout).await;
+        if let Some(drained) = &*self.known.drained.borrow() {
+            for member in &mut polled.members {
+                let of = |announced: &AnnounceRequest| drained.get(&announced.name).map(StoredOrder::to_proto);
+                member.drained = member.announced.as_ref().and_then(of);
+            }
+        }
         let merged = self.elections.merged();
         let etcd = self.known.registry_error.borrow().clone().map(|reason| ("etcd".to_owned(), reason));
         let election = merged.unavailable.into_iter().map(|(_, reason)| ("election".to_owned(), reason));

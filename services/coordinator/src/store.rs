@@ -1,123 +1,26 @@
-//! What is kept in the registry, and how it is changed there.
+//! How the registry is changed: by compare-and-set, so that any number of instances may; `stored` is what is kept.
 //!
 //! - `projects/<name>/<version>`: a version, never changed
 //! - `current/<name>`: the version that engines run, changed only by compare-and-set
 //! - `members/<name>`: who has announced itself
+//! - `drained/<engine>`: who took an engine out of the lead
 //! - `history/<microseconds>-<what>`: what happened; the key makes writing it twice harmless, so that every instance may
 
 use mesh_coordination::{Entry, Error as RegistryError, Expected, Registry};
-use mesh_proto::coordinator::{AnnounceRequest, HistoryEntry, Project};
 use mesh_service::{Kind, Refusal};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use crate::refuse;
+pub(crate) use crate::stored::{StoredEvent, StoredMember, StoredOrder, StoredProject, StoredTakeover};
 
 pub(crate) const CURRENT: &str = "current/";
 pub(crate) const MEMBERS: &str = "members/";
 pub(crate) const HISTORY: &str = "history/";
+pub(crate) const DRAINED: &str = "drained/";
 
 /// How often a change is tried anew when another instance was faster.
 const CONFLICTS_MAX: usize = 8;
-
-/// A project as kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredProject {
-    pub(crate) name: String,
-    pub(crate) version: u64,
-    pub(crate) xml: String,
-    pub(crate) url_host_port: String,
-    pub(crate) deployed_us: i64,
-    pub(crate) model_fingerprint: u64,
-    /// Undeployed: kept so that versions go on counting.
-    pub(crate) stopped: bool,
-}
-
-/// A member as kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredMember {
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    pub(crate) address: String,
-    pub(crate) admin_address: String,
-    pub(crate) rest_port: u32,
-    pub(crate) version: String,
-    /// When it last announced itself, microseconds since the Unix epoch, a few seconds coarse.
-    pub(crate) seen_us: i64,
-}
-
-/// Something that happened, as kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredEvent {
-    pub(crate) at_us: i64,
-    pub(crate) project: String,
-    pub(crate) what: String,
-    pub(crate) detail: String,
-    pub(crate) term: u64,
-}
-
-impl StoredProject {
-    pub(crate) fn to_proto(&self) -> Project {
-        Project {
-            name: self.name.clone(),
-            version: self.version,
-            xml: self.xml.clone(),
-            url_host_port: self.url_host_port.clone(),
-            deployed_us: self.deployed_us,
-            model_fingerprint: self.model_fingerprint,
-        }
-    }
-
-    /// Name of its group in the election.
-    pub(crate) fn group(&self) -> String {
-        format!("{}.{}", self.url_host_port, self.name)
-    }
-
-    fn same_content(&self, other: &StoredProject) -> bool {
-        !self.stopped && self.xml == other.xml && self.url_host_port == other.url_host_port
-    }
-}
-
-impl StoredMember {
-    pub(crate) fn from_proto(announced: &AnnounceRequest, seen_us: i64) -> Self {
-        StoredMember {
-            name: announced.name.clone(),
-            kind: announced.kind.clone(),
-            address: announced.address.clone(),
-            admin_address: announced.admin_address.clone(),
-            rest_port: announced.rest_port,
-            version: announced.version.clone(),
-            seen_us,
-        }
-    }
-
-    pub(crate) fn to_proto(&self) -> AnnounceRequest {
-        AnnounceRequest {
-            name: self.name.clone(),
-            kind: self.kind.clone(),
-            address: self.address.clone(),
-            admin_address: self.admin_address.clone(),
-            rest_port: self.rest_port,
-            version: self.version.clone(),
-        }
-    }
-}
-
-impl StoredEvent {
-    pub(crate) fn to_proto(&self) -> HistoryEntry {
-        HistoryEntry {
-            at_us: self.at_us,
-            project: self.project.clone(),
-            what: self.what.clone(),
-            detail: self.detail.clone(),
-            term: self.term,
-        }
-    }
-
-    fn key(&self) -> String {
-        format!("{HISTORY}{:020}-{}-{}-{}", self.at_us, self.what, self.project, self.term)
-    }
-}
 
 /// Reads an entry; one that cannot be read (of a newer program) is left out with a warning, not fatal.
 pub(crate) fn decode<T: for<'de> Deserialize<'de>>(entry: &Entry) -> Option<T> {
@@ -132,6 +35,14 @@ pub(crate) fn decode<T: for<'de> Deserialize<'de>>(entry: &Entry) -> Option<T> {
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data with text keys")
+}
+
+/// The versions of a project.
+pub(crate) struct Versions {
+    /// The one that engines run.
+    pub(crate) current: Option<StoredProject>,
+    /// Those that are kept, oldest first.
+    pub(crate) kept: Vec<StoredProject>,
 }
 
 /// The registry as the coordinator uses it. Cheap to clone.
@@ -157,10 +68,11 @@ impl Store {
         for _ in 0..CONFLICTS_MAX {
             let entry = self.registry.get(&key).await.map_err(refuse::registry)?;
             let current: Option<StoredProject> = entry.as_ref().and_then(decode);
-            if let Some(current) = current.as_ref().filter(|current| current.same_content(&project)) {
+            let runs = |current: &&StoredProject| !current.stopped && current.same_content(&project);
+            if let Some(current) = current.as_ref().filter(runs) {
                 return Ok((current.version, false));
             }
-            let versions = self.versions(&project.name).await?;
+            let versions = self.version_keys(&project.name).await?;
             project.version =
                 versions.last().map_or(0, |(version, _)| *version).max(current.map_or(0, |current| current.version))
                     + 1;
@@ -216,6 +128,19 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that an engine is drained; one that is keeps its first order.
+    pub(crate) async fn put_drained(&self, engine: &str, order: &StoredOrder) -> Result<(), Refusal> {
+        match self.registry.put(&format!("{DRAINED}{engine}"), encode(order), Expected::Absent).await {
+            Ok(_) | Err(RegistryError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(refuse::registry(error)),
+        }
+    }
+
+    /// Notes that an engine may lead again; says whether it was drained.
+    pub(crate) async fn remove_drained(&self, engine: &str) -> Result<bool, Refusal> {
+        self.registry.delete(&format!("{DRAINED}{engine}"), Expected::Any).await.map_err(refuse::registry)
+    }
+
     /// Notes that a member is there.
     pub(crate) async fn put_member(&self, member: &StoredMember) -> Result<(), RegistryError> {
         self.registry.put(&format!("{MEMBERS}{}", member.name), encode(member), Expected::Any).await.map(|_| ())
@@ -229,8 +154,29 @@ impl Store {
         }
     }
 
-    /// Versions of a project with their keys, oldest first.
-    async fn versions(&self, name: &str) -> Result<Vec<(u64, String)>, Refusal> {
+    /// The versions of a project that are kept, and the one that runs.
+    pub(crate) async fn versions(&self, name: &str) -> Result<Versions, Refusal> {
+        let current = self.registry.get(&format!("{CURRENT}{name}")).await.map_err(refuse::registry)?;
+        let current = current.as_ref().and_then(decode::<StoredProject>).filter(|current| !current.stopped);
+        let listing = self.registry.list(&format!("projects/{name}/")).await.map_err(refuse::registry)?;
+        Ok(Versions { current, kept: listing.entries.iter().filter_map(decode).collect() })
+    }
+
+    /// Adds what a takeover did to the entry of its leader, unless it is there or the entry was forgotten.
+    pub(crate) async fn complete(&self, event: &StoredEvent) -> Result<(), RegistryError> {
+        let key = event.key();
+        let Some(entry) = self.registry.get(&key).await? else { return Ok(()) };
+        if decode::<StoredEvent>(&entry).is_none_or(|kept| kept.takeover.is_some()) {
+            return Ok(());
+        }
+        match self.registry.put(&key, encode(event), Expected::Revision(entry.revision)).await {
+            Ok(_) | Err(RegistryError::Conflict { .. }) => Ok(()), // another instance knows it as well
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Numbers of the versions with their keys, oldest first.
+    async fn version_keys(&self, name: &str) -> Result<Vec<(u64, String)>, Refusal> {
         let prefix = format!("projects/{name}/");
         let listing = self.registry.list(&prefix).await.map_err(refuse::registry)?;
         let version = |entry: Entry| Some((entry.key.rsplit('/').next()?.parse().ok()?, entry.key));

@@ -29,6 +29,29 @@ fn record_from_port(record: &port::LeaderRecord) -> rules::LeaderRecord {
         at_us: record.at_us,
         successor: record.successor.clone(),
         successor_reason: record.successor_reason.clone(),
+        maintenance: rules::Maintenance {
+            paused: record.paused.as_ref().map(order_from_port),
+            drained: record.drained.iter().map(|(name, order)| (name.clone(), order_from_port(order))).collect(),
+        },
+    }
+}
+
+fn order_from_port(order: &port::Order) -> rules::Order {
+    rules::Order { by: order.by.clone(), reason: order.reason.clone(), at_us: order.at_us }
+}
+
+fn order_to_port(order: &rules::Order) -> port::Order {
+    port::Order { by: order.by.clone(), reason: order.reason.clone(), at_us: order.at_us }
+}
+
+fn order_to_wire(order: &rules::Order) -> pb::Order {
+    pb::Order { by: order.by.clone(), reason: order.reason.clone(), at_us: order.at_us }
+}
+
+pub(crate) fn maintenance_to_wire(held: &rules::Maintenance) -> pb::Maintenance {
+    pb::Maintenance {
+        paused: held.paused.as_ref().map(order_to_wire),
+        drained: held.drained.iter().map(|(name, order)| (name.clone(), order_to_wire(order))).collect(),
     }
 }
 
@@ -41,6 +64,8 @@ pub(crate) fn record_to_port(record: &rules::LeaderRecord) -> port::LeaderRecord
         at_us: record.at_us,
         successor: record.successor.clone(),
         successor_reason: record.successor_reason.clone(),
+        paused: record.maintenance.paused.as_ref().map(order_to_port),
+        drained: record.maintenance.drained.iter().map(|(name, order)| (name.clone(), order_to_port(order))).collect(),
     }
 }
 
@@ -129,6 +154,8 @@ pub(crate) fn view_to_wire(group: &str, view: &rules::GroupView) -> pb::GroupSta
         leader: leader.map(|record| record.candidate.clone()).unwrap_or_default(),
         reason: leader.map(|record| record.reason.clone()).unwrap_or_default(),
         since_us: leader.map_or(0, |record| record.at_us),
+        maintenance: Some(maintenance_to_wire(&view.maintenance)),
+        deposed: view.deposed.clone().unwrap_or_default(),
         candidates: view
             .candidates
             .iter()
@@ -146,10 +173,10 @@ pub(crate) fn view_to_wire(group: &str, view: &rules::GroupView) -> pb::GroupSta
     }
 }
 
-/// A handover that was refused, as the caller reads it.
-pub(crate) fn refusal(group: &str, refused: rules::Refused) -> Refusal {
+/// What was refused in a group (`handover`, `maintenance`), as the caller reads it.
+pub(crate) fn refusal(what: &str, group: &str, refused: rules::Refused) -> Refusal {
     use rules::Refused;
-    let what = format!("handover of group `{group}`");
+    let what = format!("{what} of group `{group}`");
     let new = |kind| Refusal::new(kind, what.clone());
     match refused {
         Refused::NoLeader => new(Kind::Conflict)
@@ -173,6 +200,22 @@ pub(crate) fn refusal(group: &str, refused: rules::Refused) -> Refusal {
             .expected("a caught-up candidate beside the leader")
             .found("none")
             .way_out("start another engine, and wait until it is caught up"),
+        Refused::Drained { candidate, by, reason } => new(Kind::Conflict)
+            .expected("a candidate that is not drained")
+            .found(format!("`{candidate}`, drained by {by}: {reason}"))
+            .way_out(format!("`espctl undrain {candidate}`, then try again")),
+        Refused::TooMany { limit } => new(Kind::Exhausted)
+            .expected(format!("at most {limit}"))
+            .found("one more")
+            .way_out("let some of the drained candidates lead again (`espctl undrain`)"),
+        Refused::NotWritten => new(Kind::Deadline)
+            .expected("the leader record to be written in time (setting `handover_timeout`)")
+            .found("that it was not")
+            .way_out("see that ZooKeeper is up, then try again"),
+        Refused::TooLate { leader, .. } if leader.is_empty() => new(Kind::Deadline)
+            .expected("a candidate to lead in time (setting `handover_timeout`)")
+            .found("that nobody does")
+            .way_out("see `espctl status` for candidates that are caught up"),
         Refused::Busy { successor } => new(Kind::Conflict)
             .expected("no other handover under way")
             .found(format!("one to `{successor}`"))

@@ -7,7 +7,8 @@ use std::time::Duration;
 use mesh_coordination::{Elections, SessionState};
 use mesh_proto::election as pb;
 use mesh_replication::election::{
-    AttachmentId, Effect, Group, GroupView, Input, Message, Promoted, Refused, RequestId, TICK, Timing,
+    AttachmentId, Effect, Group, GroupView, Input, Maintenance, MaintenanceChange, Message, Promoted, Refused,
+    RequestId, TICK, Timing,
 };
 use mesh_service::{Drain, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     },
     /// A handover is asked for.
     Promote { candidate: String, reason: String, reply: oneshot::Sender<Result<Promoted, Refused>> },
+    /// What is held back is to be changed.
+    Maintain { change: MaintenanceChange, reply: oneshot::Sender<Result<Maintenance, Refused>> },
 }
 
 /// What a group's task is made of.
@@ -60,6 +63,7 @@ struct Carrier {
     task: GroupTask,
     outboxes: BTreeMap<AttachmentId, Outbox>,
     replies: BTreeMap<RequestId, oneshot::Sender<Result<Promoted, Refused>>>,
+    maintenance: BTreeMap<RequestId, oneshot::Sender<Result<Maintenance, Refused>>>,
     calls: JoinSet<Option<Input>>,
     last_request: u64,
     broken: Vec<AttachmentId>,
@@ -79,6 +83,7 @@ impl GroupTask {
             task: self,
             outboxes: BTreeMap::new(),
             replies: BTreeMap::new(),
+            maintenance: BTreeMap::new(),
             calls: JoinSet::new(),
             last_request: 0,
             broken: Vec::new(),
@@ -133,12 +138,21 @@ impl Carrier {
                 input
             }
             Command::Promote { candidate, reason, reply } => {
-                self.last_request += 1;
-                let request = RequestId(self.last_request);
+                let request = self.next_request();
                 self.replies.insert(request, reply);
                 Input::Promote { request, candidate, reason }
             }
+            Command::Maintain { change, reply } => {
+                let request = self.next_request();
+                self.maintenance.insert(request, reply);
+                Input::Maintain { request, change }
+            }
         }
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.last_request += 1;
+        RequestId(self.last_request)
     }
 
     fn carry_out(&mut self, effects: &mut Vec<Effect>) {
@@ -175,6 +189,12 @@ impl Carrier {
                 }
                 Effect::Reply { request, outcome } => {
                     if let Some(reply) = self.replies.remove(&request) {
+                        // the caller may have gone
+                        let _ = reply.send(outcome);
+                    }
+                }
+                Effect::Maintained { request, outcome } => {
+                    if let Some(reply) = self.maintenance.remove(&request) {
                         // the caller may have gone
                         let _ = reply.send(outcome);
                     }

@@ -8,16 +8,17 @@ use mesh_coordination::SessionState;
 use mesh_proto::election as pb;
 use mesh_proto::election::election_server::Election;
 use mesh_replication::Term;
-use mesh_replication::election::{AttachmentId, Input, Join};
+use mesh_replication::election::{AttachmentId, DRAINED_MAX, Input, Join, MaintenanceChange, Order};
 use mesh_service::Refusal;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::convert::{progress_from_wire, refusal, view_to_wire};
+use crate::convert::{maintenance_to_wire, progress_from_wire, refusal, view_to_wire};
 use crate::group::{Command, Outbox};
 use crate::hub::{GroupHandle, Hub};
+use crate::io::now_us;
 
 /// Messages to a candidate that it has not taken yet, at most (S3).
 const OUTBOX_MAX: usize = 64;
@@ -26,6 +27,12 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest name of a candidate, address or reason, in bytes.
 const TEXT_BYTES_MAX: usize = 255;
 const REASON_BYTES_MAX: usize = 1024;
+/// Longest name and reason of an order, in bytes: the leader record has place for [`DRAINED_MAX`] of them.
+const ORDER_BYTES_MAX: usize = 100;
+const _: () = assert!(
+    DRAINED_MAX * (2 * ORDER_BYTES_MAX + TEXT_BYTES_MAX + 64) + 3 * REASON_BYTES_MAX
+        < mesh_coordination::MAX_DATA_BYTES
+);
 /// Changes that come within this time are shown together.
 const WATCH_PAUSE: Duration = Duration::from_millis(20);
 
@@ -79,9 +86,50 @@ impl Election for Api {
             || Refusal::unavailable(format!("handover of group `{group}`")).found("this instance is draining");
         let command = Command::Promote { candidate, reason, reply };
         handle.commands.send(command).await.map_err(|_| draining())?;
-        let promoted = outcome.await.map_err(|_| draining())?.map_err(|refused| refusal(&group, refused))?;
+        let promoted =
+            outcome.await.map_err(|_| draining())?.map_err(|refused| refusal("handover", &group, refused))?;
         Ok(Response::new(pb::PromoteResponse { term: promoted.term.0, leader: promoted.leader }))
     }
+
+    async fn maintain(&self, request: Request<pb::MaintainRequest>) -> Result<Response<pb::MaintainResponse>, Status> {
+        let message = request.into_inner();
+        let group = message.group.clone();
+        let change = change(message)?;
+        // a group is made: it may be paused before anybody takes part
+        let handle = self.hub.open(&group)?;
+        let (reply, outcome) = oneshot::channel();
+        let draining =
+            || Refusal::unavailable(format!("maintenance of group `{group}`")).found("this instance is draining");
+        handle.commands.send(Command::Maintain { change, reply }).await.map_err(|_| draining())?;
+        let held = outcome.await.map_err(|_| draining())?.map_err(|refused| refusal("maintenance", &group, refused))?;
+        Ok(Response::new(pb::MaintainResponse { maintenance: Some(maintenance_to_wire(&held)) }))
+    }
+}
+
+fn change(message: pb::MaintainRequest) -> Result<MaintenanceChange, Refusal> {
+    let action = message.action();
+    let pb::MaintainRequest { candidate, order, .. } = message;
+    let pb::Order { by, reason, at_us } = order.unwrap_or_default();
+    let (by, reason) = (cut(by, ORDER_BYTES_MAX), cut(reason, ORDER_BYTES_MAX));
+    let order = Order { by, reason, at_us: if at_us == 0 { now_us() } else { at_us } };
+    let named = || {
+        check_text("candidate", &candidate, TEXT_BYTES_MAX)?;
+        if candidate.is_empty() {
+            return Err(Refusal::invalid("maintain: `candidate`").expected("who shall (not) lead").found("nothing"));
+        }
+        Ok(candidate.clone())
+    };
+    Ok(match action {
+        pb::MaintenanceAction::Pause => MaintenanceChange::Pause(order),
+        pb::MaintenanceAction::Resume => MaintenanceChange::Resume,
+        pb::MaintenanceAction::Drain => MaintenanceChange::Drain { candidate: named()?, order },
+        pb::MaintenanceAction::Undrain => MaintenanceChange::Undrain { candidate: named()? },
+        pb::MaintenanceAction::Unspecified => {
+            return Err(Refusal::invalid("maintain: `action`")
+                .expected("pause, resume, drain or undrain")
+                .found("none"));
+        }
+    })
 }
 
 fn unknown_group(hub: &Hub, group: &str) -> Refusal {
@@ -209,15 +257,15 @@ fn input(attachment: AttachmentId, message: pb::CandidateMessage) -> Option<Inpu
             attachment,
             term: Term(stepped.term),
             successor: stepped.successor,
-            reason: cut(stepped.reason),
+            reason: cut(stepped.reason, REASON_BYTES_MAX),
         }),
         Message::Leave(_) => Some(Input::Left { attachment }),
     }
 }
 
 /// Reasons become part of the leader record, which has a limit.
-fn cut(mut reason: String) -> String {
-    let mut end = reason.len().min(REASON_BYTES_MAX);
+fn cut(mut reason: String, bytes_max: usize) -> String {
+    let mut end = reason.len().min(bytes_max);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mesh_coordination::{Elections, SessionState};
-use mesh_replication::election::{AttachmentId, GroupView, Timing};
+use mesh_replication::election::{AttachmentId, GroupView, Maintenance, Timing};
 use mesh_service::{Drain, Kind, Metrics, Refusal, Scope};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -127,7 +127,8 @@ impl Hub {
                 .way_out("remove groups that nobody uses from ZooKeeper"));
         }
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let empty = GroupView { leader: None, deposed: None, candidates: Vec::new() };
+        let empty =
+            GroupView { leader: None, deposed: None, maintenance: Maintenance::default(), candidates: Vec::new() };
         let (view, receiver) = watch::channel(empty);
         let task = GroupTask {
             name: group.into(),

@@ -21,6 +21,8 @@ pub(crate) struct Meter {
     unknown: Counter,
     stalls: Counter,
     leaderless: Gauge,
+    paused: Gauge,
+    drained: Gauge,
 }
 
 impl Meter {
@@ -34,6 +36,8 @@ impl Meter {
             term: gauge("esp_election_term", "Term of the group"),
             candidates: gauge("esp_election_candidates", "Candidates of the group, at any instance"),
             leaderless: gauge("esp_election_leader_to_be_replaced", "1 while the leader has failed and nobody follows"),
+            paused: gauge("esp_election_paused", "1 while nobody is elected, except by a promotion"),
+            drained: gauge("esp_election_drained", "Candidates that shall not lead"),
             grants: counter("esp_election_grants", "Grants sent by this instance"),
             elections: counter("esp_election_terms_begun", "Terms begun by this instance"),
             suspicions: counter("esp_election_suspicions", "Leaders suspected by this instance"),
@@ -55,13 +59,17 @@ impl Meter {
             self.inhabited.store(true, Ordering::Relaxed);
         }
         self.leaderless.set(view.deposed.is_some().into());
+        self.paused.set(view.maintenance.paused.is_some().into());
+        self.drained.set(i64::try_from(view.maintenance.drained.len()).unwrap_or(i64::MAX));
     }
 
     pub fn note(&self, note: Note) {
         let group = &self.group;
         match note {
             // The record of a mesh that ended long ago is still in ZooKeeper: nobody waits for its leader.
-            Note::Deposed { .. } | Note::NobodyCanLead { .. } if !self.inhabited.load(Ordering::Relaxed) => {
+            Note::Deposed { .. } | Note::NobodyCanLead { .. } | Note::Paused { .. }
+                if !self.inhabited.load(Ordering::Relaxed) =>
+            {
                 tracing::debug!(group, "the group has a leader record and no candidate since this instance started");
             }
             Note::Deposed { term, candidate, reason, suspicion } => {
@@ -88,6 +96,13 @@ impl Meter {
             }
             Note::NobodyCanLead { reason } => {
                 tracing::error!(group, reason, "a leader is needed, and no candidate is caught up");
+            }
+            Note::Paused { reason } => {
+                tracing::error!(
+                    group,
+                    reason,
+                    "a leader is needed, and the group is paused: promote an engine, or resume"
+                );
             }
             Note::Stalled { millis } => {
                 self.stalls.inc();

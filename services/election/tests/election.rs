@@ -337,6 +337,51 @@ async fn promote_hands_over_wherever_the_leader_is_and_refuses_clearly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn maintenance_ordered_at_one_instance_holds_at_the_other() {
+    let elections = MemoryElections::new();
+    let one = Instance::start("one", elections.clone(), config()).await;
+    let two = Instance::start("two", elections.open_session(), config()).await;
+    let (a, mut b) = pair("g", &[&one]).await;
+    until(&two, "g", "the group is known at the other", |status| caught_up(status) == 2).await;
+    let mut client = two.client().await;
+    let order = pb::Order { by: "ada".into(), reason: "new disk".into(), at_us: 0 };
+    let request = |action: pb::MaintenanceAction, candidate: &str| pb::MaintainRequest {
+        group: "g".into(),
+        action: action.into(),
+        candidate: candidate.into(),
+        order: Some(order.clone()),
+    };
+    let wrong = client.maintain(request(pb::MaintenanceAction::Drain, "")).await.unwrap_err();
+    assert!(wrong.message().contains("`candidate`"), "{}", wrong.message());
+    let wrong = client.maintain(request(pb::MaintenanceAction::Unspecified, "a")).await.unwrap_err();
+    assert!(wrong.message().contains("pause, resume, drain or undrain"), "{}", wrong.message());
+
+    // the leader's stream is held by the other instance, which has it hand over
+    let leader = tokio::spawn(obey(a));
+    let held = client.maintain(request(pb::MaintenanceAction::Drain, "a")).await.unwrap().into_inner().maintenance;
+    let held = held.unwrap().drained["a"].clone();
+    assert_eq!((held.by.as_str(), held.reason.as_str()), ("ada", "new disk"));
+    assert!(held.at_us > 1_700_000_000_000_000, "now");
+    assert_eq!(b.granted().await, 2);
+    let a = leader.await.unwrap();
+    until(&one, "g", "the reason is kept", |status| status.reason.contains("`a` is drained by ada: new disk")).await;
+    let promote = pb::PromoteRequest { group: "g".into(), candidate: "a".into(), reason: String::new() };
+    let refused = client.promote(promote.clone()).await.unwrap_err();
+    assert!(refused.message().contains("`espctl undrain a`"), "{}", refused.message());
+
+    let mut other = one.client().await;
+    other.maintain(request(pb::MaintenanceAction::Pause, "")).await.unwrap();
+    other.maintain(request(pb::MaintenanceAction::Undrain, "a")).await.unwrap();
+    b.kill().await;
+    until(&one, "g", "a leader is needed", |status| !status.deposed.is_empty()).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let status = one.status("g").await;
+    assert_eq!((status.term, status.leader.as_str()), (2, "b"), "nobody is elected while the group is paused");
+    assert_eq!(client.promote(promote).await.unwrap().into_inner().term, 3, "but by a promotion");
+    drop(a);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_the_server_moves_no_leader_and_is_repaired() {
     let elections = MemoryElections::new();
     let one = Instance::start("one", elections.clone(), config()).await;

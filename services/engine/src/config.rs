@@ -9,6 +9,9 @@ use crate::project::snapshots::SnapshotOptions;
 /// Shortest interval between two snapshots.
 const SNAPSHOT_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Longest wait for a coordinator; a longer one is a slip of the unit.
+const COORDINATOR_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// Settings of an engine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -20,6 +23,11 @@ pub struct EngineConfig {
     pub rest_listen: String,
     /// `host:port` of the election instances; any one of them is enough.
     pub elections: Vec<String>,
+    /// Folder in which the engine keeps what it shall run, so that it starts again while no coordinator answers; empty:
+    /// it waits for one. Not for snapshots.
+    pub state_dir: String,
+    /// How long a starting engine waits for a coordinator before it runs what `state_dir` holds.
+    pub coordinator_wait: Span,
     /// `host:port,host:port` of the Kafka brokers; one is enough, the rest is discovered.
     pub kafka: String,
     /// Further librdkafka settings, `k=v;k=v` (`kafkaglobalconfig` of the reference).
@@ -57,6 +65,8 @@ impl Default for EngineConfig {
             base: Base::default(),
             rest_listen: "127.0.0.1:0".to_owned(),
             elections: Vec::new(),
+            state_dir: String::new(),
+            coordinator_wait: Span::from_secs(3),
             kafka: "127.0.0.1:9092".to_owned(),
             kafka_settings: String::new(),
             url_host_port: "mesh_31415".to_owned(),
@@ -94,6 +104,12 @@ impl Config for EngineConfig {
             "coordinators",
             "at least one `host:port` of a coordinator, which says what to run",
             "none",
+        );
+        problems.check(
+            self.coordinator_wait.0 <= COORDINATOR_WAIT_MAX,
+            "coordinator_wait",
+            "at most 10min",
+            format!("{:?}", self.coordinator_wait.0),
         );
         problems.check(self.numbufferedmsgs >= 1, "numbufferedmsgs", "a number from 1", self.numbufferedmsgs);
         problems.check(self.buffer_bytes.0 >= 1 << 20, "buffer_bytes", "at least 1MiB", self.buffer_bytes.0);

@@ -7,7 +7,7 @@
 //! - [`config`]: what can be set, and the defaults
 //! - [`project`]: one project: its threads (driver, readers, writer) and what they say to each other
 //! - [`candidate`]: the project's side of the election
-//! - [`projects`]: which projects run: what the coordinator desires, started and stopped
+//! - [`projects`]: which projects run: what the coordinator desires, started and stopped; [`desired`] is that on disk
 //! - [`service`]: the process: gRPC, REST, announcement, drain
 //!
 //! **Invariant:** only the driver thread of a project touches its role and machine.
@@ -15,6 +15,7 @@
 
 pub mod candidate;
 pub mod config;
+pub mod desired;
 pub mod project;
 pub mod projects;
 pub mod service;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::candidate;
 use crate::config::EngineConfig;
+use crate::desired::{DesiredError, DesiredFile};
 use crate::project::message::Control;
 use crate::project::{ProjectOptions, RunningProject, lines};
 
@@ -26,6 +27,18 @@ const RETRY: Duration = Duration::from_millis(500);
 pub struct Projects {
     running: Arc<Mutex<BTreeMap<String, Entry>>>,
     changed: Arc<watch::Sender<u64>>,
+    /// Held while a set is applied: one at a time.
+    source: Arc<tokio::sync::Mutex<Source>>,
+}
+
+/// Where the set of projects that runs came from.
+#[derive(Debug, Default)]
+struct Source {
+    coordinator: bool,
+    /// Held until there is a set to run.
+    ready: Option<Latch>,
+    /// What the file on disk is known to hold.
+    saved: Option<Vec<Desired>>,
 }
 
 struct Entry {
@@ -45,6 +58,8 @@ pub struct Host {
     pub address: String,
     /// Number of this start of the process.
     pub incarnation: u64,
+    /// Where the desired projects are kept; none: nowhere.
+    pub desired: Option<DesiredFile>,
     /// The bus.
     pub bus: Arc<dyn Bus>,
     /// Drain, readiness, metrics.
@@ -53,7 +68,7 @@ pub struct Host {
 
 impl Default for Projects {
     fn default() -> Self {
-        Projects { running: Arc::default(), changed: Arc::new(watch::Sender::new(0)) }
+        Projects { running: Arc::default(), changed: Arc::new(watch::Sender::new(0)), source: Arc::default() }
     }
 }
 
@@ -99,14 +114,15 @@ impl Projects {
 
     /// Follows the coordinator's wishes until the drain; then stops every project politely.
     pub async fn run(self, host: Arc<Host>) {
-        let mut ready = Some(host.scope.ready.latch("projects: the coordinator's list"));
+        self.source.lock().await.ready = Some(host.scope.ready.latch("projects: the coordinator's list"));
+        let restoring = tokio::spawn(self.clone().restore(host.clone()));
         let mut peers = Peers::new(host.config.base.coordinators.clone(), &host.scope.security.caller);
         let drain = host.scope.drain.clone();
         let mut told = false;
         while !drain.is_started() {
             let ended = tokio::select! {
                 () = drain.started() => break,
-                ended = self.follow(&host, &mut peers, &mut ready) => ended,
+                ended = self.follow(&host, &mut peers) => ended,
             };
             peers.failed();
             if !told {
@@ -118,12 +134,15 @@ impl Projects {
                 () = tokio::time::sleep(RETRY) => {}
             }
         }
+        restoring.abort();
+        // whoever applies a set now would start what is stopped here
+        let _source = self.source.lock().await;
         let all = std::mem::take(&mut *self.lock());
         stop_all(all.into_values().filter_map(|entry| entry.project).collect()).await;
     }
 
     /// Reads one stream of wishes; returns why it ended.
-    async fn follow(&self, host: &Arc<Host>, peers: &mut Peers, ready: &mut Option<Latch>) -> String {
+    async fn follow(&self, host: &Arc<Host>, peers: &mut Peers) -> String {
         let channel = match peers.link() {
             Ok(channel) => channel,
             Err(refusal) => return refusal.to_string(),
@@ -136,10 +155,10 @@ impl Projects {
         loop {
             match stream.message().await {
                 Ok(Some(set)) => {
-                    self.apply(host, set.projects).await;
-                    if let Some(latch) = ready.take() {
-                        latch.release();
-                    }
+                    let mut source = self.source.lock().await;
+                    source.coordinator = true;
+                    save(host, &mut source, &set.projects).await;
+                    self.apply(host, &mut source, set.projects).await;
                 }
                 Ok(None) => return "the stream was closed".to_owned(),
                 Err(status) => return status.to_string(),
@@ -147,7 +166,28 @@ impl Projects {
         }
     }
 
-    async fn apply(&self, host: &Arc<Host>, desired: Vec<Desired>) {
+    /// Runs what is on disk when no coordinator has said anything in time.
+    async fn restore(self, host: Arc<Host>) {
+        let Some(file) = host.desired.clone() else { return };
+        tokio::time::sleep(host.config.coordinator_wait.0).await;
+        let mut source = self.source.lock().await;
+        if source.coordinator || host.scope.drain.is_started() {
+            return;
+        }
+        let path = file.path().display().to_string();
+        match blocking(move || file.load()).await {
+            Ok(Some(projects)) => {
+                let count = projects.len();
+                tracing::warn!(path, count, "no coordinator answers: running what it said last");
+                source.saved = Some(projects.clone());
+                self.apply(&host, &mut source, projects).await;
+            }
+            Ok(None) => tracing::warn!(path, "no coordinator answers, and none ever said what to run: waiting for one"),
+            Err(error) => tracing::error!(error, "no coordinator answers, and its last word cannot be used"),
+        }
+    }
+
+    async fn apply(&self, host: &Arc<Host>, source: &mut Source, desired: Vec<Desired>) {
         let gone: Vec<RunningProject> = {
             let mut running = self.lock();
             let keep = |name: &String, entry: &Entry| {
@@ -165,6 +205,9 @@ impl Projects {
         }
         for project in fresh {
             self.start(host, project);
+        }
+        if let Some(latch) = source.ready.take() {
+            latch.release();
         }
         self.changed.send_modify(|count| *count += 1);
     }
@@ -221,6 +264,29 @@ fn begin(host: &Arc<Host>, desired: &Desired) -> Result<RunningProject, String> 
     let link = |control| candidate::attend(host, group, control);
     RunningProject::start(Arc::new(project), options, host.bus.clone(), &host.scope.metrics, link)
         .map_err(|error| error.to_string())
+}
+
+/// Keeps a set on disk, if that is wished for and it is another one. The engine goes on if it cannot.
+async fn save(host: &Host, source: &mut Source, projects: &[Desired]) {
+    let Some(file) = host.desired.clone() else { return };
+    if source.saved.as_deref() == Some(projects) {
+        return;
+    }
+    let set = projects.to_vec();
+    match blocking(move || file.save(&set)).await {
+        Ok(()) => source.saved = Some(projects.to_vec()),
+        Err(error) => tracing::error!(error, "what to run is not kept: a restart would need a coordinator"),
+    }
+}
+
+/// Runs a call of the file system on a thread for such calls.
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, DesiredError> + Send + 'static,
+) -> Result<T, String> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn stop_all(projects: Vec<RunningProject>) {

@@ -1,6 +1,7 @@
 //! The process: gRPC and REST servers, announcement, projects, drain.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::config::EngineConfig;
+use crate::desired::DesiredFile;
 use crate::project::{lines, message::Control};
 use crate::projects::{Host, Projects};
 
@@ -73,7 +75,10 @@ pub async fn run(
     let server = Server::new(&config.base).secured(&scope.security);
     let (rest_scope, caller) = (scope.clone(), scope.security.caller.clone());
     let incarnation = mesh_candidate::new_incarnation();
-    let host = Arc::new(Host { config, name, address: listeners.address, incarnation, bus, scope });
+    let folder = Some(config.state_dir.as_str()).filter(|folder| !folder.is_empty());
+    let desired = folder.map(|folder| DesiredFile::open(Path::new(folder), &name)).transpose();
+    let desired = desired.map_err(|error| Failure::config(format!("setting `state_dir`: {error}")))?;
+    let host = Arc::new(Host { config, name, address: listeners.address, incarnation, desired, bus, scope });
     let projects = Projects::default();
     let engine = Engine { host: host.clone(), projects: projects.clone(), rest_port, began: Instant::now() };
 
@@ -129,7 +134,7 @@ impl EngineApi for Engine {
     }
 
     async fn skip(&self, request: Request<SkipRequest>) -> Result<Response<SkipResponse>, Status> {
-        let SkipRequest { project, topic, position } = request.into_inner();
+        let SkipRequest { project, topic, position, .. } = request.into_inner();
         let control = |answer| Control::Skip { topic, position, answer };
         let asked = self.projects.ask(&project, control, SKIP_WITHIN).await;
         asked.map_err(|reason| refused("skip a block", &project, reason))?;

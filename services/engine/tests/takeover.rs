@@ -24,11 +24,18 @@ fn standby_takes_over_from_a_vanished_leader() {
     }
     mesh.wait_for_all();
     wait_until("b to follow", || b.project.reports.last().commit_number == a.project.reports.last().commit_number);
+    let a_took = a.project.reports.last().takeovers;
     drop(a); // no last commit, no step down
     b.grant(2);
     mesh.publish(7);
     mesh.wait_for_all();
     wait_until("b to lead", || b.role() == Role::Active);
+    let takeover = |replica: &common::Replica| replica.project.reports.last().takeovers.last().cloned();
+    wait_until("the takeover in b's report", || takeover(&b).is_some());
+    let told = takeover(&b).unwrap();
+    assert_eq!(told.term, 2);
+    assert!(told.gap_us >= told.fence_us + told.read_us + told.open_us, "{told:?}");
+    assert_eq!(a_took.last().map(|first| (first.term, first.gap_us)), Some((1, 0)), "nobody led before");
     let a = mesh.engine("a"); // restarted: replays the log
     mesh.publish(3);
     mesh.wait_for_all();

@@ -27,6 +27,9 @@ pub struct Cli {
     /// Certificates and token
     #[command(flatten)]
     pub access: Access,
+    /// Who asks for changes, for the history; without: the user
+    #[arg(long, global = true, env = "ESP_WHO", value_name = "NAME")]
+    who: Option<String>,
     /// Whether to use colour
     #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
     color: ColourChoice,
@@ -50,6 +53,12 @@ enum ColourChoice {
 }
 
 impl Cli {
+    /// Who asks for changes.
+    pub fn who(&self) -> String {
+        let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        self.who.clone().or_else(|| user().ok()).unwrap_or_default()
+    }
+
     /// What was said about colour; `None`: what terminal and environment say.
     pub fn colour(&self) -> Option<bool> {
         match (self.no_color, self.color) {
@@ -67,6 +76,28 @@ pub enum Command {
     Status(Status),
     /// Hand the leadership of a project to another engine, losing and doubling nothing
     Promote(Promote),
+    /// Take an engine out of the lead, of everything and for good, so that it can be stopped
+    Drain {
+        /// The engine
+        engine: String,
+        /// Why; kept in the history and shown in the status
+        #[arg(long, default_value = "espctl drain")]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let an engine lead again
+    Undrain {
+        /// The engine
+        engine: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl undrain")]
+        reason: String,
+    },
+    /// Pause failover of a project for maintenance, and resume it
+    #[command(subcommand)]
+    Failover(Failover),
     /// Save a project's state now, so that a new engine need not replay what came before
     Snapshot(Snapshot),
     /// Go on without the block on which apply fails and at which a project is parked
@@ -123,6 +154,27 @@ pub struct Promote {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do with failover.
+#[derive(Debug, Subcommand)]
+pub enum Failover {
+    /// Nobody is elected from now on, whatever happens to the leader; `espctl promote` still works
+    Pause {
+        /// The project
+        project: String,
+        /// Why; kept in the history and shown in the status
+        #[arg(long, default_value = "espctl failover pause")]
+        reason: String,
+    },
+    /// Leaders are elected again
+    Resume {
+        /// The project
+        project: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl failover resume")]
+        reason: String,
+    },
 }
 
 /// Arguments of `snapshot`.
@@ -225,6 +277,9 @@ pub enum Project {
         /// First part of the topic names; without: the one in the file, else the coordinator's setting
         #[arg(long, default_value = "", value_name = "HOST_PORT")]
         url_host_port: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl project deploy")]
+        reason: String,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -239,6 +294,31 @@ pub enum Project {
     Undeploy {
         /// Name of the project
         project: String,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl project undeploy")]
+        reason: String,
+    },
+    /// List the versions of a project that are kept, newest first
+    Versions {
+        /// Name of the project
+        project: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run an older version of a project again, as a new version with its content
+    Rollback {
+        /// Name of the project
+        project: String,
+        /// The version; without: the newest one that differs from what runs
+        #[arg(value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
+        to: Option<u64>,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl project rollback")]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

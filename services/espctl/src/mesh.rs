@@ -1,5 +1,6 @@
 //! Calls to the coordinator: the first of those named that answers.
 
+use mesh_proto::admin::Change;
 use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Peers, request};
 use mesh_service::security::{Caller, Link};
@@ -22,12 +23,19 @@ pub type Client = CoordinatorClient<Link>;
 pub struct Mesh {
     peers: Peers,
     named: String,
+    who: String,
 }
 
 impl Mesh {
-    /// The coordinators at these addresses, and how they are called.
-    pub fn new(addresses: &[String], caller: &Caller) -> Mesh {
-        Mesh { peers: Peers::new(addresses.iter().cloned(), caller), named: addresses.join(",") }
+    /// The coordinators at these addresses, how they are called, and the person or program that asks.
+    pub fn new(addresses: &[String], caller: &Caller, who: impl Into<String>) -> Mesh {
+        let peers = Peers::new(addresses.iter().cloned(), caller);
+        Mesh { peers, named: addresses.join(","), who: who.into() }
+    }
+
+    /// Who asks for a change, and why: part of every message that changes something.
+    pub fn change(&self, why: impl Into<String>) -> Option<Change> {
+        Some(Change { who: self.who.clone(), why: why.into() })
     }
 
     /// Asks each coordinator in turn until one answers; a refusal is an answer.

@@ -47,6 +47,8 @@ pub fn record(term: u64, candidate: &str) -> LeaderRecord {
         at_us: 1_700_000_000_000_000,
         successor: String::new(),
         successor_reason: String::new(),
+        paused: None,
+        drained: std::collections::BTreeMap::new(),
     }
 }
 

@@ -26,12 +26,12 @@ impl Group {
             && local.pulse.is_alive(self.now, self.timing.hang)
     }
 
-    /// Who is alive, has a node and is caught up (E4), in the order of the nodes.
+    /// Who is alive, has a node, is caught up (E4) and not drained (E10), in the order of the nodes.
     pub(super) fn eligible(&self) -> Vec<Eligible> {
         let mut found: Vec<Eligible> = self
             .locals
             .values()
-            .filter(|local| self.could_lead(local))
+            .filter(|local| self.could_lead(local) && self.drained(&local.join.candidate).is_none())
             .filter_map(|local| {
                 let active = local.progress.filter(|progress| progress.role == CandidateRole::Active);
                 Some(Eligible {
@@ -49,7 +49,8 @@ impl Group {
             let newest = self.newest_of(&node.data.candidate).is_some_and(|newest| newest.znode == node.znode);
             // a node of ours without a candidate of ours is about to go
             let of_others = node.data.instance != self.instance;
-            if newest && of_others && node.data.caught_up && !self.locals.contains_key(&node.data.candidate) {
+            let fit = node.data.caught_up && self.drained(&node.data.candidate).is_none();
+            if newest && of_others && fit && !self.locals.contains_key(&node.data.candidate) {
                 found.push(Eligible {
                     name: node.data.candidate.clone(),
                     incarnation: node.data.incarnation,
@@ -67,9 +68,12 @@ impl Group {
         if !self.session.connected || self.in_flight.is_some() || self.now < self.retry_at || self.seen.is_none() {
             return;
         }
-        let reason = match (&self.led, &self.deposed) {
+        let asked = self.asked_to_lead().is_some();
+        let reason = match (self.leader(), &self.deposed) {
             (Some(_), None) => return,
+            (Some(_), Some(deposed)) if asked => format!("promoted: {}", deposed.reason),
             (Some(_), Some(deposed)) => deposed.reason.clone(),
+            (None, _) if asked => "promoted as the first leader of the group".to_owned(),
             (None, _) => {
                 let settled = |since| self.now.saturating_sub(since) >= self.timing.settle;
                 if !self.first_candidate.is_some_and(settled) {
@@ -79,9 +83,11 @@ impl Group {
             }
         };
         let Some(next) = self.choose() else {
-            if !self.nobody_noted && self.led.is_some() {
+            if !self.nobody_noted && self.leader().is_some() {
                 self.nobody_noted = true;
-                effects.push(Effect::Note(Note::NobodyCanLead { reason }));
+                let paused = self.is_paused();
+                let note = if paused { Note::Paused { reason } } else { Note::NobodyCanLead { reason } };
+                effects.push(Effect::Note(note));
             }
             return;
         };
@@ -93,6 +99,7 @@ impl Group {
             at_us: 0,
             successor: String::new(),
             successor_reason: String::new(),
+            maintenance: self.maintenance(),
         };
         let failed = self.failed_leader();
         let begins_term = true;
@@ -105,20 +112,27 @@ impl Group {
         effects.push(Effect::SetLeader { expected, record });
     }
 
-    /// The lowest node, but: a named successor first, the failed leader last, those with failures later.
+    /// The lowest node, but: a named successor first, the failed leader last, those with failures later. While the group
+    /// is paused only whom a promotion allows (E9).
     fn choose(&self) -> Option<Eligible> {
-        let record = self.led.as_ref().map(|led| &led.record);
+        let record = self.leader().map(|led| &led.record);
         let evidence = self.deposed.as_ref().map(|deposed| &deposed.evidence);
+        let asked = self.asked_to_lead();
         let preferred = match evidence {
+            _ if asked.is_some() => asked.unwrap_or_default(),
             Some(Evidence::HandedOver { successor }) => successor.as_str(),
             _ => record.map_or("", |record| record.successor.as_str()),
         };
         let may_lead_again = matches!(evidence, Some(Evidence::HandedOver { .. } | Evidence::GaveUp));
         let mut found = self.eligible();
+        if self.is_paused() {
+            found.retain(|candidate| self.allowed_while_paused(&candidate.name, candidate.incarnation));
+        }
         found.retain(|candidate| {
             let deposed =
                 record.is_some_and(|led| led.candidate == candidate.name && led.incarnation == candidate.incarnation);
-            (!deposed || may_lead_again) && self.failures.standing(&candidate.name, self.now) != Standing::Barred
+            let barred = self.failures.standing(&candidate.name, self.now) == Standing::Barred;
+            (!deposed || may_lead_again) && (!barred || asked == Some(candidate.name.as_str()))
         });
         found.into_iter().min_by_key(|candidate| {
             let failed = record.is_some_and(|led| led.candidate == candidate.name);

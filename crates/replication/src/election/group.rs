@@ -3,11 +3,12 @@
 //! Inputs only change the state; what has to be done follows from the state ([`Group::care`]), so that a lost message,
 //! a failed write or a restart is repaired by the next step and needs no path of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::failures::Failures;
 use super::judge::{Deposed, Evidence};
+use super::maintenance::Waiting;
 use super::nodes::Node;
 use super::promote::Promotion;
 use super::pulse::Pulse;
@@ -53,6 +54,8 @@ pub struct Group {
     /// Highest term that was ever in the record.
     pub(super) highest: Term,
     pub(super) promotion: Option<Promotion>,
+    /// Changes of what is held back, first come first written.
+    pub(super) waiting: VecDeque<Waiting>,
     pub(super) nobody_noted: bool,
 }
 
@@ -165,6 +168,7 @@ impl Group {
             failures: Failures::default(),
             highest: Term(0),
             promotion: None,
+            waiting: VecDeque::new(),
             nobody_noted: false,
         }
     }
@@ -196,6 +200,7 @@ impl Group {
             Input::NodeUpdated { znode, written, missing } => self.node_updated(&znode, written, missing),
             Input::LeaderSet { record, outcome } => self.leader_set(record, outcome, effects),
             Input::Promote { request, candidate, reason } => self.promote(request, candidate, reason, effects),
+            Input::Maintain { request, change } => self.maintain(request, change, effects),
         }
         self.care(effects);
     }
@@ -204,6 +209,7 @@ impl Group {
     fn care(&mut self, effects: &mut Vec<Effect>) {
         self.judge(effects);
         self.give_up_the_silent(effects);
+        self.care_for_maintenance(effects);
         self.care_for_promotion(effects);
         self.elect(effects);
         self.tell(effects);

@@ -1,5 +1,6 @@
 //! What goes in and what comes out.
 
+use super::{Maintenance, MaintenanceChange};
 use crate::Term;
 
 /// A candidate's stream.
@@ -31,6 +32,24 @@ pub struct LeaderRecord {
     pub successor: String,
     /// Why that was asked.
     pub successor_reason: String,
+    /// What is held back.
+    pub maintenance: Maintenance,
+}
+
+impl LeaderRecord {
+    /// That of a group that never had a leader.
+    pub(super) fn of_nobody() -> Self {
+        Self {
+            term: Term(0),
+            candidate: String::new(),
+            incarnation: 0,
+            reason: String::new(),
+            at_us: 0,
+            successor: String::new(),
+            successor_reason: String::new(),
+            maintenance: Maintenance::default(),
+        }
+    }
 }
 
 /// A candidate's node.
@@ -234,6 +253,13 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// Somebody changes what is held back.
+    Maintain {
+        /// Request, for [`Effect::Maintained`].
+        request: RequestId,
+        /// The change.
+        change: MaintenanceChange,
+    },
 }
 
 /// What the election says to a candidate.
@@ -311,6 +337,22 @@ pub enum Refused {
     },
     /// Nobody but the leader is caught up.
     NobodyElse,
+    /// It is drained.
+    Drained {
+        /// Who.
+        candidate: String,
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Too many are drained, or too many changes wait.
+    TooMany {
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The change was not written in time.
+    NotWritten,
     /// Another handover is under way.
     Busy {
         /// To whom.
@@ -376,6 +418,11 @@ pub enum Note {
     },
     /// A leader is needed, and no candidate can be it.
     NobodyCanLead {
+        /// Why one is needed.
+        reason: String,
+    },
+    /// A leader is needed, and the group is paused.
+    Paused {
         /// Why one is needed.
         reason: String,
     },
@@ -455,6 +502,13 @@ pub enum Effect {
         request: RequestId,
         /// What came of it.
         outcome: Result<Promoted, Refused>,
+    },
+    /// Answer a request for a change of what is held back, with what is held back now.
+    Maintained {
+        /// Which.
+        request: RequestId,
+        /// What came of it.
+        outcome: Result<Maintenance, Refused>,
     },
     /// Write a line, count.
     Note(Note),

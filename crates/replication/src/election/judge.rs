@@ -79,7 +79,7 @@ impl Group {
 
     /// A leader that nobody holds a stream or a node of: for how long.
     fn track_absence(&mut self) {
-        let absent = self.led.as_ref().is_some_and(|led| {
+        let absent = self.leader().is_some_and(|led| {
             !self.locals.contains_key(&led.record.candidate) && self.newest_of(&led.record.candidate).is_none()
         });
         if absent {
@@ -101,7 +101,7 @@ impl Group {
 
     /// What is wrong with the leader, if anything.
     fn fault_of_leader(&self) -> Option<(String, Evidence)> {
-        let led = self.led.as_ref()?;
+        let led = self.leader()?;
         let (name, incarnation) = (&led.record.candidate, led.record.incarnation);
         let restarted = || Some((format!("`{name}` has restarted"), Evidence::Certain));
         if let Some(local) = self.locals.get(name) {

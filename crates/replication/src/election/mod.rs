@@ -7,7 +7,8 @@
 //!
 //! Code map: `io` is the vocabulary; `timing` every limit; `group` the state and what each input does to it; `judge`
 //! whether the leader is still one; `choose` who is next; `pulse` signs of life; `failures` the hold-off; `nodes` the
-//! candidates' nodes; `streams` the candidates' streams; `promote` planned handover; `view` what others may see.
+//! candidates' nodes; `streams` the candidates' streams; `promote` planned handover; `maintenance` who shall not lead and
+//! where nobody shall be elected; `view` what others may see.
 //!
 //! Invariants, each with a test:
 //! - E1 a term has one winner: a term is only ever written by compare-and-set on the record before it
@@ -18,12 +19,15 @@
 //! - E6 without a session nothing is changed, whatever happens to the streams
 //! - E7 a candidate is told of a term once per stream, a grant only for the term that the record gives it
 //! - E8 time during which this instance itself stood still counts as nobody's silence
+//! - E9 while a group is paused, nobody is elected except by a promotion, or a handover that was under way
+//! - E10 a drained candidate is not made leader; one that leads hands over to the next that is caught up
 
 mod choose;
 mod failures;
 mod group;
 mod io;
 mod judge;
+mod maintenance;
 mod nodes;
 mod promote;
 mod pulse;
@@ -39,5 +43,6 @@ pub use io::{
     AttachmentId, CandidateRole, Effect, Input, Join, LeaderRecord, Message, NodeData, Note, Probe, Progress, Promoted,
     Refused, RequestId, Seen, SetLeader, Version, Znode,
 };
+pub use maintenance::{DRAINED_MAX, Maintenance, MaintenanceChange, Order};
 pub use timing::{TICK, Timing};
 pub use view::{CandidateView, GroupView};

@@ -37,19 +37,28 @@ impl Group {
         if !self.session.connected {
             return Err(Refused::NoSession);
         }
-        let led = self.led.as_ref().filter(|_| self.deposed.is_none()).ok_or(Refused::NoLeader)?;
-        let (leader, term) = (&led.record.candidate, led.record.term);
         if let Some(under_way) = &self.promotion {
             return Err(Refused::Busy { successor: under_way.successor.clone() });
         }
-        if !led.record.successor.is_empty() {
-            return Err(Refused::Busy { successor: led.record.successor.clone() });
-        }
-        if asked == leader {
-            return Err(Refused::Leads { candidate: asked.to_owned(), term });
+        let led = self.led.as_ref().ok_or(Refused::NoLeader)?;
+        let (leader, term) = (led.record.candidate.as_str(), led.record.term);
+        if let Some(order) = self.drained(asked) {
+            let (by, reason) = (order.by.clone(), order.reason.clone());
+            return Err(Refused::Drained { candidate: asked.to_owned(), by, reason });
         }
         let mut others = self.eligible();
-        others.retain(|candidate| candidate.name != *leader);
+        if self.deposed.is_none() && self.leader().is_some() {
+            // the wish of a drain gives way to that of a person
+            if !led.record.successor.is_empty() && self.relief().is_none() {
+                return Err(Refused::Busy { successor: led.record.successor.clone() });
+            }
+            if asked == leader {
+                return Err(Refused::Leads { candidate: asked.to_owned(), term });
+            }
+            others.retain(|candidate| candidate.name != leader);
+        } else if !self.is_paused() {
+            return Err(Refused::NoLeader); // one is elected without being asked
+        }
         if asked.is_empty() {
             return others.first().map(|next| (next.name.clone(), term)).ok_or(Refused::NobodyElse);
         }
@@ -68,6 +77,7 @@ impl Group {
     /// Brings the wish into the record, takes a stale one out of it, and answers who asked.
     pub(super) fn care_for_promotion(&mut self, effects: &mut Vec<Effect>) {
         let Some(led) = &self.led else { return };
+        let leads = self.leader().is_some();
         let record = led.record.clone();
         let wished_for = self.now.saturating_sub(led.wish_since);
         let mut given_up = false;
@@ -90,12 +100,16 @@ impl Group {
                 self.promotion = None;
             }
         }
-        if !self.session.connected || self.in_flight.is_some() || self.now < self.retry_at || self.deposed.is_some() {
+        let may_write = self.session.connected && self.in_flight.is_none() && self.now >= self.retry_at;
+        if !may_write || self.deposed.is_some() || !leads {
             return;
         }
         let (successor, successor_reason) = match &self.promotion {
             Some(promotion) => (promotion.successor.clone(), promotion.reason.clone()),
-            None if record.successor.is_empty() => return,
+            None if record.successor.is_empty() => match self.relief() {
+                Some(relief) => relief,
+                None => return,
+            },
             // the instance that was asked clears it at once, any other after it has had its time
             None if !given_up && wished_for < self.stale_wish() => return,
             None => (String::new(), String::new()),
@@ -105,6 +119,13 @@ impl Group {
             let record = LeaderRecord { successor, successor_reason, ..record };
             self.write(record, wish, effects);
         }
+    }
+
+    /// In a paused group that nobody leads: who was asked to. Nobody else would be elected.
+    pub(super) fn asked_to_lead(&self) -> Option<&str> {
+        let nobody_leads = self.deposed.is_some() || self.leader().is_none();
+        let promotion = self.promotion.as_ref().filter(|_| nobody_leads && self.is_paused())?;
+        Some(&promotion.successor)
     }
 
     fn stale_wish(&self) -> Duration {

@@ -1,7 +1,7 @@
 //! What others may see of a group.
 
 use super::group::Group;
-use super::{LeaderRecord, Progress};
+use super::{LeaderRecord, Maintenance, Progress};
 use crate::Term;
 
 /// A group.
@@ -11,6 +11,8 @@ pub struct GroupView {
     pub leader: Option<LeaderRecord>,
     /// Why the leader is to be replaced; `None`: all is well.
     pub deposed: Option<String>,
+    /// What is held back.
+    pub maintenance: Maintenance,
     /// Candidates in the order of their nodes; those without a node come last.
     pub candidates: Vec<CandidateView>,
 }
@@ -67,7 +69,8 @@ impl Group {
         }
         candidates.sort_by_key(|(sequence, _)| *sequence);
         GroupView {
-            leader: self.led.as_ref().map(|led| led.record.clone()),
+            leader: self.leader().map(|led| led.record.clone()),
+            maintenance: self.maintenance(),
             deposed: self.deposed.as_ref().map(|deposed| deposed.reason.clone()),
             candidates: candidates.into_iter().map(|(_, view)| view).collect(),
         }
@@ -80,7 +83,7 @@ impl Group {
 
     /// True when nothing of the group is held here: no stream, no request, no write.
     pub fn is_idle(&self) -> bool {
-        self.locals.is_empty() && self.promotion.is_none() && self.in_flight.is_none()
+        self.locals.is_empty() && self.waiting.is_empty() && self.promotion.is_none() && self.in_flight.is_none()
     }
 
     pub(super) fn names(&self) -> Vec<String> {

@@ -63,6 +63,8 @@ impl World {
             Kind::Expire(instance) => self.expire(instance),
             Kind::BreakStream => self.break_stream(victim),
             Kind::Promote => self.promote(victim),
+            Kind::Drain => self.drain(victim),
+            Kind::PauseFailover => self.pause_failover(),
             Kind::CutKafka { .. }
             | Kind::CutElection
             | Kind::CutPublisher
@@ -103,6 +105,8 @@ impl World {
             Kind::CrashInstance(instance) => self.start_instance(instance),
             Kind::PauseInstance(instance) => self.resume(Node::Instance(instance)),
             Kind::Keeper => self.keeper.down = self.keeper.down.saturating_sub(1),
+            Kind::Drain => self.undrain(victim),
+            Kind::PauseFailover => self.resume_failover(),
             _ => {}
         }
         self.look_again();
@@ -227,6 +231,7 @@ impl World {
     /// What is still not well; `None`: nothing.
     pub(crate) fn missing(&mut self) -> Option<String> {
         self.care_for_publishers();
+        self.end_maintenance();
         for index in (0..self.engines.len()).filter(|index| !self.is_lost(*index)).collect::<Vec<_>>() {
             self.start_engine(index); // one that was stopped at the last moment
         }

@@ -1,6 +1,6 @@
 //! Election instances around `Group`, and ZooKeeper: sessions, ephemeral nodes, the leader record by compare-and-set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_replication::Term;
@@ -75,7 +75,9 @@ pub(crate) struct Keeper {
     /// Faults that take its quorum.
     pub down: u32,
     pub attachments: u64,
-    record: Option<(LeaderRecord, Version)>,
+    pub(super) record: Option<(LeaderRecord, Version)>,
+    /// Whom somebody asked to lead, ever.
+    pub(super) promoted: BTreeSet<String>,
     nodes: BTreeMap<i64, (u64, Seen)>,
     next_sequence: i64,
     sessions: u64,
@@ -189,7 +191,7 @@ impl World {
                 }
                 return;
             }
-            Effect::Reply { .. } => return,
+            Effect::Reply { .. } | Effect::Maintained { .. } => return,
             Effect::Note(note) => {
                 if !matches!(note, Note::Stalled { .. }) {
                     tell!(self, "s{index} notes {note:?}");
@@ -361,6 +363,7 @@ impl World {
                 self.violate("election", format!("E1: term {} has two winners", record.term));
             }
             self.check_fit(record);
+            self.check_held_back(record);
         } else if self.keeper.winners.get(&record.term.0) != Some(&winner) || record.term < before {
             self.violate(
                 "election",
@@ -397,12 +400,17 @@ impl World {
 
     /// Somebody asks an instance to promote an engine.
     pub(crate) fn promote(&mut self, engine: usize) {
+        let (candidate, reason) = (self.engines[engine].id.to_string(), "asked".to_owned());
+        self.keeper.promoted.insert(candidate.clone());
+        self.ask(|request| rules::Input::Promote { request, candidate, reason });
+    }
+
+    /// Asks the first instance that runs.
+    pub(super) fn ask(&mut self, question: impl FnOnce(RequestId) -> rules::Input) {
         let up = (0..self.instances.len()).find(|index| self.instances[*index].life.alive);
         if let Some(index) = up {
             self.keeper.requests += 1;
-            let request = RequestId(self.keeper.requests);
-            let (candidate, reason) = (self.engines[engine].id.to_string(), "asked".to_owned());
-            self.tell_instance(index, rules::Input::Promote { request, candidate, reason });
+            self.tell_instance(index, question(RequestId(self.keeper.requests)));
         }
     }
 }

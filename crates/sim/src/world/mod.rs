@@ -6,6 +6,7 @@ mod faults;
 mod feed;
 mod grants;
 mod instances;
+mod maintenance;
 mod publisher;
 mod readers;
 mod store;

@@ -39,9 +39,10 @@ async fn a_deploy_makes_topics_and_a_version_and_engines_hear_of_it() {
     let set = within("third set", watch.message()).await.unwrap().unwrap();
     assert_eq!(set.projects[0].version, 2);
 
-    client.undeploy(UndeployRequest { project: "orders".into() }).await.unwrap();
+    client.undeploy(UndeployRequest { project: "orders".into(), ..UndeployRequest::default() }).await.unwrap();
     assert_eq!(within("fourth set", watch.message()).await.unwrap().unwrap().projects, []);
-    let status = client.undeploy(UndeployRequest { project: "orders".into() }).await.unwrap_err();
+    let status =
+        client.undeploy(UndeployRequest { project: "orders".into(), ..UndeployRequest::default() }).await.unwrap_err();
     assert_eq!(Refusal::from_status("coordinator", &status).kind, Kind::NotFound);
     assert_eq!(host.deploy(PROJECT).await.unwrap().version, 3, "versions go on counting");
     host.stop().await;
@@ -132,8 +133,11 @@ async fn topics_by_hand() {
     let create = CreateTopicRequest { name: "mine".into(), ..CreateTopicRequest::default() };
     assert!(client.create_topic(create.clone()).await.unwrap().into_inner().created);
     assert!(!client.create_topic(create).await.unwrap().into_inner().created);
-    client.delete_topic(DeleteTopicRequest { name: "mine".into() }).await.unwrap();
-    let status = client.delete_topic(DeleteTopicRequest { name: "mine".into() }).await.unwrap_err();
+    client.delete_topic(DeleteTopicRequest { name: "mine".into(), ..DeleteTopicRequest::default() }).await.unwrap();
+    let status = client
+        .delete_topic(DeleteTopicRequest { name: "mine".into(), ..DeleteTopicRequest::default() })
+        .await
+        .unwrap_err();
     assert_eq!(Refusal::from_status("coordinator", &status).kind, Kind::NotFound);
     host.stop().await;
 }

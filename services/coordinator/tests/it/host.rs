@@ -7,8 +7,10 @@ use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_proto::coordinator::{AnnounceRequest, DeployRequest};
 use mesh_proto::election::election_server::{Election, ElectionServer};
 use mesh_proto::election::{
-    CandidateMessage, ElectionMessage, GroupStatus, PromoteRequest, PromoteResponse, StatusRequest, StatusResponse,
+    CandidateMessage, ElectionMessage, GroupStatus, MaintainRequest, MaintainResponse, Maintenance, MaintenanceAction,
+    PromoteRequest, PromoteResponse, StatusRequest, StatusResponse,
 };
+use mesh_proto::engine::TakeoverStatus;
 use mesh_proto::engine::engine_server::{Engine, EngineServer};
 use mesh_service::grpc::{Server, connect};
 use mesh_service::{Base, Failure, Kind, Refusal, Scope, Span};
@@ -144,15 +146,19 @@ impl PlayedElection {
     }
 
     pub fn lead(&self, group: &str, leader: &str, term: u64) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let group = GroupStatus {
             group: group.into(),
             term,
             leader: leader.into(),
             reason: "test".into(),
-            since_us: 1_000_000 + i64::try_from(term).unwrap(),
-            candidates: Vec::new(),
+            since_us: i64::try_from(now.as_micros()).unwrap(),
+            ..GroupStatus::default()
         };
-        self.status.send_modify(|status| status.groups = vec![group]);
+        self.status.send_modify(|status| {
+            let held = status.groups.first().and_then(|known| known.maintenance.clone());
+            status.groups = vec![GroupStatus { maintenance: held, ..group }];
+        });
     }
 }
 
@@ -188,6 +194,37 @@ impl Election for PlayedElection {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
+    /// Does what is asked at once; a leader that is drained is followed by `e2`.
+    async fn maintain(&self, request: Request<MaintainRequest>) -> Result<Response<MaintainResponse>, Status> {
+        let message = request.into_inner();
+        let action = message.action();
+        let mut held = Maintenance::default();
+        self.status.send_modify(|status| {
+            if !status.groups.iter().any(|group| group.group == message.group) {
+                status.groups.push(GroupStatus { group: message.group.clone(), ..GroupStatus::default() });
+            }
+            let group = status.groups.iter_mut().find(|group| group.group == message.group).unwrap();
+            let now = group.maintenance.get_or_insert_default();
+            match action {
+                MaintenanceAction::Pause => now.paused = message.order.clone(),
+                MaintenanceAction::Resume => now.paused = None,
+                MaintenanceAction::Drain => {
+                    now.drained.insert(message.candidate.clone(), message.order.clone().unwrap_or_default());
+                }
+                MaintenanceAction::Undrain => {
+                    now.drained.remove(&message.candidate);
+                }
+                MaintenanceAction::Unspecified => {}
+            }
+            held = now.clone();
+            if held.paused.is_none() && held.drained.contains_key(&group.leader) {
+                group.leader = "e2".into();
+                group.term += 1;
+            }
+        });
+        Ok(Response::new(MaintainResponse { maintenance: Some(held) }))
+    }
+
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
         let message = request.into_inner();
         if message.candidate == "lagging" {
@@ -202,14 +239,27 @@ impl Election for PlayedElection {
     }
 }
 
-/// An engine that says its name.
-pub struct PlayedEngine(pub &'static str);
+/// An engine that says its name, and which takeover it did.
+#[derive(Clone)]
+pub struct PlayedEngine {
+    name: &'static str,
+    takeover: watch::Sender<Option<TakeoverStatus>>,
+    scope: Scope,
+}
 
 impl PlayedEngine {
-    pub async fn start(self) -> (Scope, String) {
-        let scope = Scope::new();
-        let address = serve(Server::new(&Base::default()).add(EngineServer::new(self)), scope.clone()).await;
-        (scope, address)
+    pub fn new(name: &'static str) -> PlayedEngine {
+        PlayedEngine { name, takeover: watch::channel(None).0, scope: Scope::new() }
+    }
+
+    pub async fn start(self) -> (PlayedEngine, String) {
+        let server = Server::new(&Base::default()).add(EngineServer::new(self.clone()));
+        let address = serve(server, self.scope.clone()).await;
+        (self, address)
+    }
+
+    pub fn took_over(&self, takeover: TakeoverStatus) {
+        self.takeover.send_replace(Some(takeover));
     }
 }
 
@@ -219,9 +269,18 @@ impl Engine for PlayedEngine {
         &self,
         _: Request<mesh_proto::engine::StatusRequest>,
     ) -> Result<Response<mesh_proto::engine::StatusResponse>, Status> {
-        let project = |name: &str| mesh_proto::engine::ProjectStatus { project: name.into(), ..Default::default() };
-        let projects = vec![project("orders"), project("other")];
-        Ok(Response::new(mesh_proto::engine::StatusResponse { engine: self.0.into(), projects, ..Default::default() }))
+        let takeovers: Vec<TakeoverStatus> = self.takeover.borrow().clone().into_iter().collect();
+        let project = |name: &str, takeovers| mesh_proto::engine::ProjectStatus {
+            project: name.into(),
+            takeovers,
+            ..Default::default()
+        };
+        let projects = vec![project("orders", takeovers), project("other", Vec::new())];
+        Ok(Response::new(mesh_proto::engine::StatusResponse {
+            engine: self.name.into(),
+            projects,
+            ..Default::default()
+        }))
     }
 
     async fn snapshot(

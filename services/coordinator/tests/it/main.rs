@@ -4,4 +4,6 @@
 mod away;
 mod deploy;
 mod host;
+mod maintenance;
 mod mesh;
+mod two;

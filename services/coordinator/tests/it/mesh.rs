@@ -13,7 +13,7 @@ async fn status(host: &Host, project: &str) -> MeshStatusResponse {
 #[tokio::test]
 async fn one_answer_for_the_whole_mesh_whoever_is_missing() {
     let (election, election_address) = PlayedElection::start().await;
-    let (_engine_scope, engine_address) = PlayedEngine("e1").start().await;
+    let (_engine, engine_address) = PlayedEngine::new("e1").start().await;
     let host = Host::start(&[]).await;
     host.announce("x1", "election", &election_address).await;
     host.announce("e1", "engine", &engine_address).await;
@@ -64,8 +64,12 @@ async fn promotion_goes_through_the_election_and_into_history() {
     let (election, address) = PlayedElection::start().await;
     let host = Host::start(&[&address]).await;
     let mut client = host.client.clone();
-    let promote =
-        |engine: &str| PromoteRequest { project: "orders".into(), engine: engine.into(), reason: "upgrade".into() };
+    let promote = |engine: &str| PromoteRequest {
+        project: "orders".into(),
+        engine: engine.into(),
+        reason: "upgrade".into(),
+        ..PromoteRequest::default()
+    };
 
     let status = client.promote(promote("e2")).await.unwrap_err();
     assert_eq!(Refusal::from_status("coordinator", &status).kind, Kind::NotFound);

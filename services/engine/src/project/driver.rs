@@ -75,6 +75,8 @@ pub(super) struct DriverState {
     pub(super) log_generation: u64,
     pub(super) input_generation: u64,
     pub(super) takeover: Option<Takeover>,
+    /// When a commit was heard last that is not of the takeover under way.
+    pub(super) last_commit: Option<Instant>,
     pub(super) recovery: Option<Recovery>,
     pub(super) extras: Extras,
     pub(super) bus_ready: bool,
@@ -113,6 +115,7 @@ impl Driver {
             log_generation: 0,
             input_generation: 0,
             takeover: None,
+            last_commit: None,
             recovery: Some(Recovery::begun("the engine starts the project")),
             extras: Extras::default(),
             bus_ready: false,

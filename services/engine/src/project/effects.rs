@@ -48,8 +48,9 @@ impl Driver {
             }
             Effect::TakeSnapshot { point } => self.take_snapshot(point),
             Effect::Commit { record } => {
+                let progress = self.progress(record.number.0.saturating_sub(1));
                 if let (CommitKind::Term, Some(takeover)) = (&record.kind, &mut self.state.takeover) {
-                    takeover.read();
+                    takeover.read(progress);
                 }
                 let outputs = self.machine.kept().commit(record.number);
                 self.give(Job::Commit { record, outputs });
@@ -129,13 +130,16 @@ impl Driver {
 
     pub(super) fn became_active(&mut self, term: Term) {
         let Some(takeover) = self.state.takeover.take() else { return };
-        let (status, trace) = takeover.opened(&self.identity.project, self.machine.last_traced());
+        let (status, trace) =
+            takeover.opened(&self.identity.project, self.machine.last_traced(), self.state.last_commit);
         tracing::info!(
             project = self.identity.project,
             term = term.0,
             fence_us = status.fence_us,
             read_us = status.read_us,
             open_us = status.open_us,
+            gap_us = status.gap_us,
+            events_replayed = status.events_replayed,
             reason = status.reason,
             trace_id = trace,
             "became active"

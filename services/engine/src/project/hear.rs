@@ -9,14 +9,15 @@ use mesh_replication::{EngineId, Input};
 
 use crate::project::driver::Driver;
 use crate::project::message::{Control, FromInputs, FromLog, FromWriter, InputNews, LogNews, Probe};
-use crate::project::takeover::Takeover;
+use crate::project::takeover::{Progress, Takeover};
 
 impl Driver {
     pub(super) fn on_control(&mut self, control: Control) {
         match control {
             Control::Joined { znode } => self.lines.joined(&znode),
             Control::Granted { term, reason } => {
-                self.state.takeover = Some(Takeover::granted(term, reason));
+                let commits = self.role.view().number.0;
+                self.state.takeover = Some(Takeover::granted(term, reason, self.progress(commits)));
                 self.state.pending.push_back(Input::Granted { term });
             }
             Control::Leader { term, engine } => self.state.pending.push_back(Input::LeaderIs { term, engine }),
@@ -72,6 +73,9 @@ impl Driver {
             FromWriter::Committed { number, took } => {
                 self.machine.kept().committed(number);
                 self.meters.committed(took);
+                if self.state.takeover.is_none() {
+                    self.state.last_commit = Some(Instant::now());
+                }
                 self.state.pending.push_back(Input::Committed { number });
             }
             FromWriter::CommitFailed { number, failure } => {
@@ -90,13 +94,24 @@ impl Driver {
             return; // read before the rebuild
         }
         match news.what {
-            LogNews::Record { offset, record: Ok(record) } => self.step(Input::LogRecord { offset, record }),
+            LogNews::Record { offset, record: Ok(record) } => {
+                // the record that opens an own term may be read before the writer has said that it is committed
+                if self.state.takeover.as_ref().is_none_or(|takeover| record.term < takeover.term) {
+                    self.state.last_commit = Some(Instant::now());
+                }
+                self.step(Input::LogRecord { offset, record });
+            }
             LogNews::Record { record: Err(reason), .. } => self.fail(reason),
             LogNews::Read { next_offset } => self.step(Input::LogRead { next_offset }),
             LogNews::End { term, offset } => self.step(Input::LogEnd { term, offset }),
             LogNews::Contact => {}
             LogNews::Failed(error) => self.read_failed(error),
         }
+    }
+
+    /// How far the machine is, with this many commits.
+    pub(super) fn progress(&self, commits: u64) -> Progress {
+        Progress { commits, events: self.machine.counts().0 }
     }
 
     pub(super) fn on_inputs(&mut self, news: FromInputs) {

@@ -15,16 +15,37 @@ pub struct Takeover {
     /// The term that was granted.
     pub term: Term,
     reason: String,
+    at_grant: Progress,
+    at_read: Progress,
     granted: Instant,
     fenced: Instant,
     read: Instant,
 }
 
+/// How far an engine was at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Commits applied.
+    pub commits: u64,
+    /// Events applied since the start.
+    pub events: u64,
+}
+
+impl Progress {
+    /// What was applied since an earlier moment; a rebuild in between begins at less.
+    fn since(self, earlier: Progress) -> Progress {
+        Progress {
+            commits: self.commits.saturating_sub(earlier.commits),
+            events: self.events.saturating_sub(earlier.events),
+        }
+    }
+}
+
 impl Takeover {
-    /// A term was granted.
-    pub fn granted(term: Term, reason: String) -> Takeover {
+    /// A term was granted to an engine that is this far.
+    pub fn granted(term: Term, reason: String, at_grant: Progress) -> Takeover {
         let now = Instant::now();
-        Takeover { term, reason, granted: now, fenced: now, read: now }
+        Takeover { term, reason, at_grant, at_read: at_grant, granted: now, fenced: now, read: now }
     }
 
     /// The predecessor is fenced.
@@ -32,13 +53,20 @@ impl Takeover {
         self.fenced = Instant::now();
     }
 
-    /// The log is read to its end and applied.
-    pub fn read(&mut self) {
+    /// The log is read to its end and applied, and with it this much.
+    pub fn read(&mut self, at_read: Progress) {
         self.read = Instant::now();
+        self.at_read = at_read;
     }
 
-    /// The term is open: what it took, step by step, and the ID of its trace if traces are on.
-    pub fn opened(self, project: &str, in_flight: Option<&str>) -> (TakeoverStatus, Option<String>) {
+    /// The term is open: what it took, step by step, and the ID of its trace if traces are on. `last_commit` is when the
+    /// predecessor's last commit was heard.
+    pub fn opened(
+        self,
+        project: &str,
+        in_flight: Option<&str>,
+        last_commit: Option<Instant>,
+    ) -> (TakeoverStatus, Option<String>) {
         let now = Instant::now();
         let steps = [
             ("engine.takeover.fence", self.granted, self.fenced),
@@ -47,7 +75,12 @@ impl Takeover {
         ];
         let trace = self.trace(project, in_flight, &steps, now);
         let [fence_us, read_us, open_us] = steps.map(|(_, from, to)| to.duration_since(from).as_micros() as u64);
-        (TakeoverStatus { term: self.term.0, fence_us, read_us, open_us, reason: self.reason }, trace)
+        let gap_us = last_commit.map_or(0, |heard| now.duration_since(heard).as_micros() as u64);
+        let Progress { commits: commits_replayed, events: events_replayed } = self.at_read.since(self.at_grant);
+        let (term, reason) = (self.term.0, self.reason);
+        let status =
+            TakeoverStatus { term, fence_us, read_us, open_us, reason, gap_us, events_replayed, commits_replayed };
+        (status, trace)
     }
 
     fn trace(
@@ -119,14 +152,17 @@ mod tests {
 
     #[test]
     fn the_steps_of_a_takeover_add_up_to_the_whole() {
-        let mut takeover = Takeover::granted(Term(7), "`engine-1` crashed".to_owned());
+        let at = |commits, events| Progress { commits, events };
+        let mut takeover = Takeover::granted(Term(7), "`engine-1` crashed".to_owned(), at(10, 1000));
         let before = takeover.granted;
         takeover.fenced();
-        takeover.read();
-        let (status, trace) = takeover.opened("weather", None);
+        takeover.read(at(12, 1064));
+        let (status, trace) = takeover.opened("weather", None, Some(before));
         let whole = before.elapsed().as_micros() as u64;
         assert_eq!((status.term, status.reason.as_str()), (7, "`engine-1` crashed"));
         assert!(status.fence_us + status.read_us + status.open_us <= whole);
+        assert!(status.gap_us <= whole && status.gap_us >= status.fence_us + status.read_us + status.open_us);
+        assert_eq!((status.commits_replayed, status.events_replayed), (2, 64));
         assert_eq!(trace, None, "traces are off");
     }
 }

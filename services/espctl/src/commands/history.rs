@@ -1,6 +1,6 @@
 //! `espctl history`: what happened, newest first.
 
-use mesh_proto::coordinator::HistoryRequest;
+use mesh_proto::coordinator::{HistoryRequest, Takeover};
 use serde::Serialize;
 
 use crate::cli::History;
@@ -17,6 +17,37 @@ struct Entry {
     what: String,
     detail: String,
     term: u64,
+    who: String,
+    why: String,
+    candidate: String,
+    previous: String,
+    takeover: Option<Took>,
+}
+
+/// What a takeover did, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Took {
+    took_ms: f64,
+    gap_ms: f64,
+    events_replayed: u64,
+    commits_replayed: u64,
+}
+
+impl Took {
+    fn new(takeover: Takeover) -> Took {
+        Took {
+            took_ms: takeover.took_us as f64 / 1e3,
+            gap_ms: takeover.gap_us as f64 / 1e3,
+            events_replayed: takeover.events_replayed,
+            commits_replayed: takeover.commits_replayed,
+        }
+    }
+
+    fn text(&self) -> String {
+        let Took { took_ms, gap_ms, events_replayed, commits_replayed } = self;
+        let gap = if *gap_ms > 0.0 { format!(", gap {gap_ms:.1} ms") } else { String::new() };
+        format!("; took {took_ms:.1} ms{gap}, replayed {events_replayed} events of {commits_replayed} commits")
+    }
 }
 
 /// Prints the history.
@@ -34,6 +65,11 @@ pub async fn run(arguments: History, mesh: &mut Mesh) -> Result<(), Fail> {
             what: entry.what,
             detail: entry.detail,
             term: entry.term,
+            who: entry.who,
+            why: entry.why,
+            candidate: entry.candidate,
+            previous: entry.previous,
+            takeover: entry.takeover.map(Took::new),
         })
         .collect();
     if arguments.json {
@@ -48,12 +84,15 @@ pub async fn run(arguments: History, mesh: &mut Mesh) -> Result<(), Fail> {
         Column::Text("PROJECT"),
         Column::Text("WHAT"),
         Column::Number("TERM"),
+        Column::Text("WHO"),
         Column::Text("DETAIL"),
     ];
     let rows = entries.into_iter().map(|entry| {
         let term = if entry.term == 0 { "-".to_owned() } else { entry.term.to_string() };
-        let project = if entry.project.is_empty() { "-".to_owned() } else { entry.project };
-        vec![entry.at, project, entry.what, term, entry.detail]
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let took = entry.takeover.map_or_else(String::new, |took| took.text());
+        let detail = format!("{}{took}", entry.detail);
+        vec![entry.at, or_dash(entry.project), entry.what, term, or_dash(entry.who), detail]
     });
     Ok(out::line(&out::table(&columns, rows))?)
 }

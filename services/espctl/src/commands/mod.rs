@@ -4,6 +4,7 @@ mod completions;
 mod decode;
 mod dev;
 mod history;
+mod maintenance;
 mod project;
 mod promote;
 mod recover;
@@ -13,6 +14,7 @@ mod snapshot;
 mod status;
 mod topics;
 mod trace;
+mod versions;
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,10 +26,13 @@ use crate::mesh::Mesh;
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<(), Fail> {
-    let mut mesh = Mesh::new(&cli.coordinator, &cli.access.caller()?);
+    let mut mesh = Mesh::new(&cli.coordinator, &cli.access.caller()?, cli.who());
     match cli.command {
         Command::Status(arguments) => online(status::run(arguments, &mut mesh)),
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),
+        Command::Drain { engine, reason, json } => online(maintenance::drain(&mut mesh, engine, reason, json)),
+        Command::Undrain { engine, reason } => online(maintenance::undrain(&mut mesh, engine, reason)),
+        Command::Failover(what) => online(maintenance::failover(&mut mesh, what)),
         Command::Snapshot(arguments) => online(snapshot::run(arguments, &mut mesh)),
         Command::Skip(arguments) => online(skip::run(arguments, &mut mesh)),
         Command::Recover(arguments) => online(recover::run(arguments, &mut mesh)),

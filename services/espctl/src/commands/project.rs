@@ -1,4 +1,4 @@
-//! `espctl project`: check, deploy, list, undeploy (`run` has a file of its own).
+//! `espctl project`: check, deploy, list, undeploy (`run`, and `versions` with `rollback`, have files of their own).
 
 use mesh_model::{Checked, Diagnostic, Diagnostics, Severity, parse_project};
 use mesh_proto::coordinator::{DeployRequest, ListProjectsRequest, UndeployRequest};
@@ -92,9 +92,17 @@ pub async fn run(what: Project, mesh: &mut Mesh) -> Result<(), Fail> {
     match what {
         Project::Check { file, json } => check(&file, json),
         Project::Run(arguments) => super::run::run(&arguments),
-        Project::Deploy { file, name, url_host_port, json } => deploy(mesh, &file, name, url_host_port, json).await,
+        Project::Deploy { file, name, url_host_port, reason, json } => {
+            let message =
+                DeployRequest { name, url_host_port, change: mesh.change(reason), ..DeployRequest::default() };
+            deploy(mesh, &file, message, json).await
+        }
         Project::List { json } => list(mesh, json).await,
-        Project::Undeploy { project } => undeploy(mesh, project).await,
+        Project::Versions { project, json } => super::versions::list(mesh, project, json).await,
+        Project::Rollback { project, to, reason, json } => {
+            super::versions::rollback(mesh, project, to, reason, json).await
+        }
+        Project::Undeploy { project, reason } => undeploy(mesh, project, reason).await,
     }
 }
 
@@ -191,7 +199,7 @@ fn problem(found: &Diagnostic) -> Problem {
     }
 }
 
-async fn deploy(mesh: &mut Mesh, file: &Path, name: String, url_host_port: String, json: bool) -> Result<(), Fail> {
+async fn deploy(mesh: &mut Mesh, file: &Path, message: DeployRequest, json: bool) -> Result<(), Fail> {
     let xml = read(file)?;
     let shown = file.display().to_string();
     // checked here too: all problems are shown whole, and nothing travels that cannot work
@@ -201,7 +209,7 @@ async fn deploy(mesh: &mut Mesh, file: &Path, name: String, url_host_port: Strin
         return Err(refused(&found));
     }
     let what = format!("deploy `{shown}`");
-    let message = DeployRequest { xml, name, url_host_port, file: shown };
+    let message = DeployRequest { xml, file: shown, ..message };
     let call = |mut client: Client, request| async move { client.deploy(request).await };
     let answer = mesh.call(&what, CHANGE, message, call).await?;
     if json {
@@ -261,9 +269,10 @@ async fn list(mesh: &mut Mesh, json: bool) -> Result<(), Fail> {
     Ok(out::line(&out::table(&columns, rows))?)
 }
 
-async fn undeploy(mesh: &mut Mesh, project: String) -> Result<(), Fail> {
+async fn undeploy(mesh: &mut Mesh, project: String, reason: String) -> Result<(), Fail> {
     let what = format!("undeploy project `{project}`");
     let call = |mut client: Client, request| async move { client.undeploy(request).await };
-    mesh.call(&what, CHANGE, UndeployRequest { project: project.clone() }, call).await?;
+    let message = UndeployRequest { project: project.clone(), change: mesh.change(reason) };
+    mesh.call(&what, CHANGE, message, call).await?;
     Ok(out::line(&format!("{project} stopped on every engine; its topics and history stay"))?)
 }

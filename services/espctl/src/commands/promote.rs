@@ -21,6 +21,7 @@ pub async fn run(arguments: Promote, mesh: &mut Mesh) -> Result<(), Fail> {
     let message = PromoteRequest {
         project: arguments.project.clone(),
         engine: arguments.engine.unwrap_or_default(),
+        change: mesh.change(arguments.reason.clone()),
         reason: arguments.reason,
     };
     let what = format!("promote project `{}`", arguments.project);

@@ -11,7 +11,7 @@ use crate::out;
 pub async fn run(arguments: Skip, mesh: &mut Mesh) -> Result<(), Fail> {
     let Skip { project, position, topic } = arguments;
     let what = format!("skip a block of project `{project}`");
-    let message = SkipRequest { project: project.clone(), topic, position };
+    let message = SkipRequest { project: project.clone(), topic, position, change: mesh.change("espctl skip") };
     let ask = |mut client: crate::mesh::Client, request| async move { client.skip(request).await };
     mesh.call(&what, CHANGE, message, ask).await?;
     Ok(out::line(&format!("{project} goes on behind offset {position}; the skip is recorded in its commit log"))?)

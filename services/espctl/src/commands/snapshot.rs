@@ -28,7 +28,8 @@ struct Taken {
 /// Has it saved.
 pub async fn run(arguments: Snapshot, mesh: &mut Mesh) -> Result<(), Fail> {
     let engine = arguments.engine.unwrap_or_default();
-    let message = SnapshotProjectRequest { project: arguments.project.clone(), engine };
+    let message =
+        SnapshotProjectRequest { project: arguments.project.clone(), engine, change: mesh.change("espctl snapshot") };
     let what = format!("snapshot of project `{}`", arguments.project);
     let ask = |mut client: crate::mesh::Client, request| async move { client.snapshot(request).await };
     let done = mesh.call(&what, WITHIN, message, ask).await?;

@@ -130,8 +130,12 @@ async fn create(
         ))),
     };
     let settings = settings.iter().map(setting).collect::<Result<_, _>>()?;
-    let message =
-        CreateTopicRequest { name: name.clone(), replication_factor: replication_factor.unwrap_or(0), settings };
+    let message = CreateTopicRequest {
+        name: name.clone(),
+        replication_factor: replication_factor.unwrap_or(0),
+        settings,
+        change: mesh.change("espctl topics create"),
+    };
     let what = format!("create topic `{name}`");
     let call = |mut client: Client, request| async move { client.create_topic(request).await };
     let answer = mesh.call(&what, CHANGE, message, call).await?;
@@ -150,6 +154,7 @@ async fn delete(mesh: &mut Mesh, name: String, yes: bool) -> Result<(), Fail> {
     }
     let what = format!("delete topic `{name}`");
     let call = |mut client: Client, request| async move { client.delete_topic(request).await };
-    mesh.call(&what, CHANGE, DeleteTopicRequest { name: name.clone() }, call).await?;
+    let message = DeleteTopicRequest { name: name.clone(), change: mesh.change("espctl topics delete") };
+    mesh.call(&what, CHANGE, message, call).await?;
     Ok(out::line(&format!("{name} deleted"))?)
 }

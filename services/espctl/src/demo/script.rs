@@ -281,7 +281,12 @@ impl<'a> Script<'a> {
         let others: Vec<&str> = ENGINES.into_iter().filter(|engine| *engine != leader).collect();
         let engine = others[self.random.below(others.len() as u64) as usize].to_owned();
         self.say(&format!("asking {leader}, active in term {term}, to hand over to {engine}"));
-        let message = PromoteRequest { project: self.project.name.clone(), engine, reason: "demo".to_owned() };
+        let message = PromoteRequest {
+            project: self.project.name.clone(),
+            engine,
+            reason: "demo".to_owned(),
+            ..PromoteRequest::default()
+        };
         let call = |mut client: Client, request| async move { client.promote(request).await };
         self.local.mesh().call("promote in the demo", CHANGE, message, call).await?;
         self.taken_over(term).await

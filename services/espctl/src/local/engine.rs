@@ -82,3 +82,44 @@ impl Drop for EngineProcess {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::local::Local;
+    use mesh_engine::desired::DesiredFile;
+    use mesh_proto::coordinator::UndeployRequest;
+    use std::time::Duration;
+
+    const XML: &str = r#"<project name="orders" pubsub="auto" threads="1"><contqueries><contquery name="cq"><windows>
+      <window-source name="in"><schema><fields><field name="id" type="int64" key="true"/></fields></schema></window-source>
+      <window-copy name="out"/>
+    </windows><edges><edge source="in" target="out"/></edges></contquery></contqueries></project>"#;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_engine_keeps_what_the_coordinator_says_last() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mesh = Local::start(false).await.expect("a mesh");
+        let file = DesiredFile::open(folder.path(), "engine-a").expect("a file");
+        let kept =
+            || file.load().expect("readable").map(|set| set.into_iter().map(|project| project.version).collect());
+        let engine = mesh.engine_with("engine-a", |config| config.state_dir = folder.path().display().to_string());
+        let engine = engine.expect("an engine");
+        let until = async |wanted: Option<Vec<u64>>| {
+            let waiting = async {
+                while kept() != wanted {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("kept in time");
+        };
+        until(Some(Vec::new())).await;
+        mesh.deploy(XML, "orders.xml").await.expect("deployed");
+        until(Some(vec![1])).await;
+        let undeploy = UndeployRequest { project: "orders".to_owned(), ..UndeployRequest::default() };
+        let call = |mut client: crate::mesh::Client, request| async move { client.undeploy(request).await };
+        mesh.mesh().call("undeploy", crate::mesh::CHANGE, undeploy, call).await.expect("undeployed");
+        until(Some(Vec::new())).await;
+        engine.stop().await.expect("a polite end");
+        mesh.stop();
+    }
+}

@@ -102,13 +102,20 @@ impl Local {
 
     /// Starts an engine.
     pub fn engine(&self, name: &str) -> Result<EngineProcess, Fail> {
-        let config = EngineConfig { base: self.base(), elections: self.elections.clone(), ..EngineConfig::default() };
+        self.engine_with(name, |_| {})
+    }
+
+    /// Starts an engine with further settings.
+    pub fn engine_with(&self, name: &str, set: impl FnOnce(&mut EngineConfig)) -> Result<EngineProcess, Fail> {
+        let mut config =
+            EngineConfig { base: self.base(), elections: self.elections.clone(), ..EngineConfig::default() };
+        set(&mut config);
         EngineProcess::start(name, config, Arc::new(self.bus.clone()))
     }
 
     /// The mesh as the commands call it.
     pub fn mesh(&self) -> Mesh {
-        Mesh::new(std::slice::from_ref(&self.coordinator), &Caller::default())
+        Mesh::new(std::slice::from_ref(&self.coordinator), &Caller::default(), "espctl")
     }
 
     /// Deploys a project.

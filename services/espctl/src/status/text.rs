@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::view::{Engine, Group, Project, View};
+use super::view::{Engine, Group, Order, Project, View};
 use crate::out::{self, Column};
 
 /// An announcement older than this is worth showing: members announce themselves every second or two.
@@ -27,6 +27,10 @@ pub fn render(view: &View) -> String {
     let (served, idle): (Vec<&Group>, Vec<&Group>) = view.groups.iter().partition(|group| !group.candidates.is_empty());
     if !served.is_empty() {
         let _ = write!(text, "\n\n{}", groups(&served));
+    }
+    let held: Vec<String> = served.iter().flat_map(|group| held_back(group)).collect();
+    if !held.is_empty() {
+        let _ = write!(text, "\n\n{}", held.join("\n"));
     }
     if !idle.is_empty() {
         let _ = write!(text, "\n\n{}", idle_groups(&idle));
@@ -119,7 +123,29 @@ fn troubles(engine: &Engine) -> Vec<String> {
             .then(|| format!("{}: {place}: {}", out::styled(out::ERROR, "error"), project.error));
         waits.into_iter().chain(slow).chain(error)
     };
-    engine.projects.iter().flat_map(of).collect()
+    let drained = engine.drained.as_ref().map(|order| {
+        let (name, since) = (&engine.engine, ordered(order));
+        format!("{}: {name} is drained by {since}; espctl undrain {name}", out::styled(out::WARNING, "maintenance"))
+    });
+    drained.into_iter().chain(engine.projects.iter().flat_map(of)).collect()
+}
+
+/// Why nobody leads, or nobody would follow, a line each.
+fn held_back(group: &Group) -> Vec<String> {
+    let project = group.group.rsplit('.').next().unwrap_or(&group.group);
+    let paused = group.paused.as_ref().map(|order| {
+        let label = out::styled(out::WARNING, "maintenance");
+        format!("{label}: failover of {project} is paused by {}; espctl failover resume {project}", ordered(order))
+    });
+    let deposed = (!group.deposed.is_empty())
+        .then(|| format!("{}: {project} needs a leader: {}", out::styled(out::ERROR, "error"), group.deposed));
+    paused.into_iter().chain(deposed).collect()
+}
+
+/// Who, since when, and why.
+fn ordered(order: &Order) -> String {
+    let by = if order.by.is_empty() { "somebody" } else { &order.by };
+    format!("{by} since {}: {}", out::time(order.at_us), order.reason)
 }
 
 /// Groups of projects that ran once, or whose engines are all gone: named, no more.
@@ -166,7 +192,7 @@ mod tests {
     use super::*;
     use expect_test::expect;
     use mesh_proto::coordinator::{AnnounceRequest, Member, MeshStatusResponse, Unavailable};
-    use mesh_proto::election::{CandidateStatus, GroupStatus, Progress, Role};
+    use mesh_proto::election::{CandidateStatus, GroupStatus, Maintenance, Progress, Role};
     use mesh_proto::engine::{ProjectStatus, StatusResponse, TakeoverStatus};
 
     fn engine(name: &str, uptime_ms: u64, project: Option<ProjectStatus>) -> Member {
@@ -178,7 +204,7 @@ mod tests {
         };
         let announced =
             AnnounceRequest { name: name.to_owned(), kind: "engine".to_owned(), ..AnnounceRequest::default() };
-        Member { announced: Some(announced), engine: Some(answer), seen_ms_ago: 300 }
+        Member { announced: Some(announced), engine: Some(answer), seen_ms_ago: 300, drained: None }
     }
 
     fn weather(role: Role, term: u64, events: u64) -> ProjectStatus {
@@ -188,6 +214,7 @@ mod tests {
             read_us: 500,
             open_us: 9_500,
             reason: "engine-b is gone".to_owned(),
+            ..TakeoverStatus::default()
         };
         ProjectStatus {
             project: "weather".to_owned(),
@@ -201,10 +228,15 @@ mod tests {
         }
     }
 
+    fn order(by: &str, reason: &str) -> mesh_proto::election::Order {
+        mesh_proto::election::Order { by: by.to_owned(), reason: reason.to_owned(), at_us: 1_764_000_060_000_000 }
+    }
+
     fn mesh(uptime_ms: u64, events: u64) -> MeshStatusResponse {
         let mut gone = engine("engine-b", 0, None);
         gone.engine = None;
         gone.seen_ms_ago = 12_300;
+        gone.drained = Some(order("ada", "new disk"));
         let mut behind = weather(Role::Recovering, 7, events / 2);
         behind.lag_commits = 3;
         behind.waits_for = "the commit log".to_owned();
@@ -235,6 +267,8 @@ mod tests {
                 reason: "engine-b is gone".to_owned(),
                 since_us: 1_764_000_000_000_000,
                 candidates: vec![candidate("engine-a", true), candidate("engine-c", false)],
+                maintenance: Some(Maintenance { paused: Some(order("bob", "new switch")), ..Maintenance::default() }),
+                deposed: String::new(),
             }]
             .into_iter()
             .chain(
@@ -257,10 +291,13 @@ mod tests {
             engine-b  -        no answer, seen 12.3 s ago     -       -    -     -      -  -
             engine-c  weather  recovering                     7    1234    3  2000   4000  -
 
+            maintenance: engine-b is drained by ada since 2025-11-24T16:01:00.000Z: new disk; espctl undrain engine-b
             engine-c/weather waits for the commit log
 
             GROUP              TERM  LEADER    SINCE                     CANDIDATES                   REASON
             esp_31415.weather     7  engine-a  2025-11-24T16:00:00.000Z  engine-a, engine-c (behind)  engine-b is gone
+
+            maintenance: failover of weather is paused by bob since 2025-11-24T16:01:00.000Z: new switch; espctl failover resume weather
 
             without candidates: a.old, b.old, c.old and 1 more (--json shows all)
 

@@ -35,6 +35,8 @@ pub struct Engine {
     pub seen_ms_ago: u64,
     /// Milliseconds since its process started.
     pub uptime_ms: Option<u64>,
+    /// Who took it out of the lead; `null` when nobody did.
+    pub drained: Option<Order>,
     /// Its projects, in order of name.
     pub projects: Vec<Project>,
 }
@@ -128,6 +130,21 @@ pub struct Group {
     pub since_us: i64,
     /// Candidates in the order in which they would follow.
     pub candidates: Vec<Candidate>,
+    /// Who paused failover; `null` when nobody did.
+    pub paused: Option<Order>,
+    /// Why the leader is to be replaced; empty: all is well.
+    pub deposed: String,
+}
+
+/// Who ordered something, why and when.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Order {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When, microseconds since the Unix epoch.
+    pub at_us: i64,
 }
 
 /// A candidate.
@@ -210,6 +227,7 @@ impl Engine {
             answers: member.engine.is_some(),
             seen_ms_ago: member.seen_ms_ago,
             uptime_ms: member.engine.as_ref().map(|engine| engine.uptime_ms),
+            drained: member.drained.as_ref().map(Order::new),
             projects: member
                 .engine
                 .iter()
@@ -288,7 +306,15 @@ impl Group {
             reason: group.reason.clone(),
             since_us: group.since_us,
             candidates: group.candidates.iter().map(candidate).collect(),
+            paused: group.maintenance.as_ref().and_then(|held| held.paused.as_ref()).map(Order::new),
+            deposed: group.deposed.clone(),
         }
+    }
+}
+
+impl Order {
+    fn new(order: &mesh_proto::election::Order) -> Order {
+        Order { by: order.by.clone(), reason: order.reason.clone(), at_us: order.at_us }
     }
 }
 

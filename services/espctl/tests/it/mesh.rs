@@ -79,13 +79,65 @@ fn a_project_is_deployed_listed_and_stopped() {
     assert_eq!(cells[..3], ["orders", "1", "esp_31415.orders.*"]);
 
     let ran = host.run(&["history", "orders"]);
-    assert!(ran.out.contains("  orders   deploy     -  version 1, topics `esp_31415.orders.*`"), "{}", ran.out);
+    assert!(ran.out.contains("  orders   deploy     -  tester  version 1, topics `esp_31415.orders.*`"), "{}", ran.out);
+    let ran = host.run(&["history", "--json"]);
+    let entries: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&entries[0]["who"], &entries[0]["why"]), (&"tester".into(), &"espctl project deploy".into()));
 
     let ran = host.run(&["project", "undeploy", "orders"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "orders stopped on every engine; its topics and history stay\n"));
     let ran = host.run(&["project", "undeploy", "orders"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("`espctl project list` names them"), "{}", ran.err);
+}
+
+#[test]
+fn a_project_goes_back_to_an_older_version() {
+    let host = Host::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "orders.xml", ORDERS);
+    let path = path.to_str().unwrap();
+    let ran = host.run(&["project", "rollback", "orders"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("`espctl project list` names them"), "{}", ran.err);
+    assert_eq!(host.run(&["project", "deploy", path]).code, 0);
+    file(folder.path(), "orders.xml", ORDERS.replace("double", "int32"));
+    assert_eq!(host.run(&["project", "deploy", path, "--reason", "smaller", "--who", "ada"]).code, 0);
+    let ran = host.run(&["project", "rollback", "orders"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "orders runs version 3 with the content of version 1\n"),
+        "{}",
+        ran.err
+    );
+    let ran = host.run(&["project", "versions", "orders"]);
+    let rows: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1][3..].join(" "), "tester runs now, content of version 1, espctl project rollback");
+    assert_eq!((rows[2][0], rows[2][3..].join(" ").as_str()), ("2", "ada smaller"));
+    assert_eq!(rows.len(), 4, "{}", ran.out);
+    let ran = host.run(&["project", "rollback", "orders", "9"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("one of the versions that are kept: 1, 2, 3"), "{}", ran.err);
+}
+
+#[test]
+fn maintenance_names_who_is_meant_and_what_is_missing() {
+    let host = Host::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "orders.xml", ORDERS);
+    for (arguments, part) in [
+        (&["drain", "e1"][..], "no engine has announced itself"),
+        (&["undrain", "e1"], "none is drained"),
+        (&["failover", "pause", "orders"], "espctl project deploy FILE"),
+    ] {
+        let ran = host.run(arguments);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(ran.err.contains(part), "{arguments:?}: {}", ran.err);
+    }
+    assert_eq!(host.run(&["project", "deploy", path.to_str().unwrap()]).code, 0);
+    let ran = host.run(&["failover", "resume", "orders"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("no election instance is known"), "{}", ran.err);
 }
 
 #[test]

@@ -15,7 +15,12 @@ pub struct Ran {
 /// A command line of the program, with nothing of the caller's environment that it listens to.
 pub fn espctl(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_espctl"));
-    command.args(arguments).env_remove("ESP_COORDINATOR").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+        .args(arguments)
+        .env_remove("ESP_COORDINATOR")
+        .env("ESP_WHO", "tester")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE");
     command
 }
 

@@ -1,5 +1,6 @@
 //! The rules one by one, and all of them in seeded random runs.
 
+mod maintenance;
 mod random;
 mod rules;
 mod world;

@@ -1,7 +1,7 @@
 //! Seeded runs with every fault there is; then quiet, in which one healthy leader must emerge and stay.
 
 use super::world::World;
-use crate::election::CandidateRole;
+use crate::election::{CandidateRole, MaintenanceChange};
 
 /// Runs; each prints its seed when it fails.
 const SEEDS: u64 = 40;
@@ -62,7 +62,7 @@ fn one_run(seed: u64) {
 fn fault(world: &mut World) {
     let instance = usize::try_from(world.random.below(3)).expect("small");
     let candidate = usize::try_from(world.random.below(4)).expect("small");
-    match world.random.below(13) {
+    match world.random.below(17) {
         0 | 1 if world.candidates[candidate].alive => world.crash(candidate),
         0..=2 if !world.candidates[candidate].alive => world.restart(candidate),
         3 => world.candidates[candidate].frozen = !world.candidates[candidate].frozen,
@@ -84,6 +84,19 @@ fn fault(world: &mut World) {
             world.promote(instance, &name);
         }
         11 if world.candidates[candidate].alive => world.step_down(candidate, ""),
+        13 | 14 if world.instances[instance].alive => {
+            let name = world.candidates[candidate].name.clone();
+            let undrain = MaintenanceChange::Undrain { candidate: name.clone() };
+            let drain = MaintenanceChange::Drain { candidate: name, order: world.order() };
+            let change = if world.random.chance(2) { drain } else { undrain };
+            world.maintain(instance, change);
+        }
+        15 if world.instances[instance].alive => {
+            world.pause(instance);
+        }
+        16 if world.instances[instance].alive => {
+            world.maintain(instance, MaintenanceChange::Resume);
+        }
         _ => {}
     }
 }
@@ -101,6 +114,11 @@ fn quiet(world: &mut World) {
         world.set_server_down(false, false);
     }
     world.unknown_one_in = 0;
+    world.run_ms(2_000);
+    for name in ["a", "b", "c", "d"] {
+        world.maintain(0, MaintenanceChange::Undrain { candidate: name.into() });
+    }
+    world.maintain(0, MaintenanceChange::Resume);
     for candidate in 0..world.candidates.len() {
         if !world.candidates[candidate].alive {
             world.restart(candidate);

@@ -1,14 +1,15 @@
 //! Election instances, candidates and the server of nodes and records, simulated in virtual time.
 //!
-//! Every run checks E1, E2, E4 and E7 at each write and each grant; what else must hold is up to the test.
+//! Every run checks E1, E2, E4, E7, E9 and E10 at each write and each grant; what else must hold is up to the test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::Term;
 use crate::election::{
-    AttachmentId, CandidateRole, Effect, Group, Input, Join, LeaderRecord, Message, NodeData, Note, Probe, Progress,
-    Promoted, Refused, RequestId, Seen, SetLeader, TICK, Timing, Version, Znode,
+    AttachmentId, CandidateRole, Effect, Group, Input, Join, LeaderRecord, Maintenance, MaintenanceChange, Message,
+    NodeData, Note, Order, Probe, Progress, Promoted, Refused, RequestId, Seen, SetLeader, TICK, Timing, Version,
+    Znode,
 };
 
 /// Way of a message or a call, one way.
@@ -110,6 +111,9 @@ pub struct World {
     pub winners: BTreeMap<u64, (String, u64, Duration)>,
     pub notes: Vec<Note>,
     pub replies: Vec<(RequestId, Result<Promoted, Refused>)>,
+    pub maintained: Vec<(RequestId, Result<Maintenance, Refused>)>,
+    /// Whom somebody asked to lead, ever.
+    promoted: BTreeSet<String>,
     timing: Timing,
 }
 
@@ -136,6 +140,8 @@ impl World {
             winners: BTreeMap::new(),
             notes: Vec::new(),
             replies: Vec::new(),
+            maintained: Vec::new(),
+            promoted: BTreeSet::new(),
             timing,
         };
         for number in 0..instances {
@@ -282,8 +288,31 @@ impl World {
     pub fn promote(&mut self, instance: usize, candidate: &str) -> RequestId {
         self.attachments += 1;
         let request = RequestId(self.attachments);
+        self.promoted.insert(candidate.into());
         self.send(instance, Input::Promote { request, candidate: candidate.into(), reason: "asked".into() });
         request
+    }
+
+    pub fn maintain(&mut self, instance: usize, change: MaintenanceChange) -> RequestId {
+        self.attachments += 1;
+        let request = RequestId(self.attachments);
+        self.send(instance, Input::Maintain { request, change });
+        request
+    }
+
+    pub fn order(&self) -> Order {
+        let at_us = i64::try_from(self.now.as_micros()).expect("a test is short");
+        Order { by: "ada".into(), reason: "maintenance".into(), at_us }
+    }
+
+    pub fn pause(&mut self, instance: usize) -> RequestId {
+        let order = self.order();
+        self.maintain(instance, MaintenanceChange::Pause(order))
+    }
+
+    pub fn drain(&mut self, instance: usize, candidate: &str) -> RequestId {
+        let order = self.order();
+        self.maintain(instance, MaintenanceChange::Drain { candidate: candidate.into(), order })
     }
 
     pub fn step_down(&mut self, candidate: usize, successor: &str) {
@@ -325,7 +354,8 @@ impl World {
     }
 
     pub fn leader(&self) -> Option<(&str, u64)> {
-        self.record.as_ref().map(|(record, _)| (record.candidate.as_str(), record.term.0))
+        let led = self.record.as_ref().filter(|(record, _)| record.term > Term(0));
+        led.map(|(record, _)| (record.candidate.as_str(), record.term.0))
     }
 
     /// Candidates by name as the server has them.
@@ -506,6 +536,10 @@ impl World {
                     self.replies.push((request, outcome));
                     continue;
                 }
+                Effect::Maintained { request, outcome } => {
+                    self.maintained.push((request, outcome));
+                    continue;
+                }
                 Effect::Note(note) => {
                     self.notes.push(note);
                     continue;
@@ -584,19 +618,31 @@ impl World {
         }
         let before = self.record.as_ref().map_or(Term(0), |(old, _)| old.term);
         if record.term == before {
-            let old = self.record.as_ref().map(|(old, _)| (&old.candidate, old.incarnation));
-            assert_eq!(old, Some((&record.candidate, record.incarnation)), "E1: the same term, another winner");
+            let old = self.record.as_ref().map_or(("", 0), |(old, _)| (old.candidate.as_str(), old.incarnation));
+            assert_eq!(old, (record.candidate.as_str(), record.incarnation), "E1: the same term, another winner");
         } else {
             assert!(record.term > before, "E2: {} after {before}", record.term);
             let it = self.candidates.iter().find(|it| it.name == record.candidate).expect("a candidate is elected");
             let lag = self.now - it.caught_up_last;
             assert!(lag < Duration::from_secs(3), "E4: not caught up for {lag:?}");
+            self.check_held_back(record);
             let winner = (record.candidate.clone(), record.incarnation, self.now);
             assert!(self.winners.insert(record.term.0, winner).is_none(), "E1: two winners of {}", record.term);
         }
         let version = Version(found.map_or(0, |version| version.0 + 1));
         self.record = Some((record.clone(), version));
         SetLeader::Won(version)
+    }
+
+    /// E9 and E10, and that a new term takes over what is held back.
+    fn check_held_back(&self, record: &LeaderRecord) {
+        let Some((old, _)) = &self.record else { return };
+        let (who, held) = (&record.candidate, &old.maintenance);
+        assert_eq!(record.maintenance, *held, "a term changes nothing of what is held back");
+        assert!(!held.drained.contains_key(who), "E10: `{who}` is drained");
+        let again = old.candidate == *who && old.incarnation == record.incarnation && !old.successor.is_empty();
+        let allowed = self.promoted.contains(who) || old.successor == *who || again;
+        assert!(held.paused.is_none() || allowed, "E9: `{who}` is elected in a paused group: {}", record.reason);
     }
 
     fn state(&self) -> Input {

@@ -1,0 +1,66 @@
+//! Who asks for a change, and why: for the history, and for the versions of projects.
+
+use mesh_proto::admin::Change;
+use mesh_service::Refusal;
+use std::net::SocketAddr;
+
+/// Longest name of who asks, in bytes.
+const WHO_BYTES_MAX: usize = 256;
+
+/// Longest reason, in bytes; it may become part of a leader record.
+const WHY_BYTES_MAX: usize = 1024;
+
+/// Who asks for a change, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Author {
+    pub(crate) who: String,
+    pub(crate) why: String,
+}
+
+impl Author {
+    /// What the caller says of itself; one that gives no name is known by its address.
+    pub(crate) fn new(change: Option<Change>, caller: Option<SocketAddr>) -> Result<Author, Refusal> {
+        let Change { who, why } = change.unwrap_or_default();
+        check("change.who", &who, WHO_BYTES_MAX)?;
+        check("change.why", &why, WHY_BYTES_MAX)?;
+        let who =
+            if who.is_empty() { caller.map_or_else(String::new, |address| address.ip().to_string()) } else { who };
+        Ok(Author { who, why })
+    }
+
+    /// With a reason from elsewhere, when the change names none.
+    pub(crate) fn or_why(mut self, reason: &str) -> Result<Author, Refusal> {
+        check("reason", reason, WHY_BYTES_MAX)?;
+        if self.why.is_empty() {
+            reason.clone_into(&mut self.why);
+        }
+        Ok(self)
+    }
+}
+
+fn check(field: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
+    if text.len() <= bytes_max && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("field `{field}`"))
+        .expected(format!("at most {bytes_max} bytes without control characters"))
+        .found(format!("{} bytes: `{:.64}`", text.len(), text.escape_debug().to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_gives_no_name_is_known_by_the_address() {
+        let caller = "192.0.2.7:4711".parse().ok();
+        let named = Change { who: "ada".into(), why: "upgrade".into() };
+        assert_eq!(Author::new(Some(named), caller).unwrap(), Author { who: "ada".into(), why: "upgrade".into() });
+        assert_eq!(Author::new(None, caller).unwrap().or_why("asked").unwrap().why, "asked");
+        assert_eq!(Author::new(None, caller).unwrap().who, "192.0.2.7");
+        let long = Change { who: "x".repeat(WHO_BYTES_MAX + 1), why: String::new() };
+        let refusal = Author::new(Some(long), caller).unwrap_err();
+        assert!(refusal.to_string().contains("`change.who`") && refusal.found.starts_with("257 bytes"), "{refusal}");
+        assert!(Author::new(None, None).unwrap().or_why("two\nlines").is_err());
+    }
+}
