@@ -33,14 +33,22 @@ const CALLS: [(Role, &str, &[&str]); 9] = [
     (
         Role::View,
         "mesh.coordinator.v1.Coordinator",
-        &["ListProjects", "WatchProjects", "Status", "WatchStatus", "History", "ListTopics"],
+        &["ListProjects", "ListVersions", "WatchProjects", "Status", "WatchStatus", "History", "ListTopics"],
     ),
-    (Role::Operate, "mesh.coordinator.v1.Coordinator", &["Promote", "Snapshot", "Skip"]),
-    (Role::Deploy, "mesh.coordinator.v1.Coordinator", &["Deploy", "Undeploy", "CreateTopic", "DeleteTopic"]),
+    (
+        Role::Operate,
+        "mesh.coordinator.v1.Coordinator",
+        &["Promote", "Drain", "Undrain", "PauseFailover", "ResumeFailover", "Snapshot", "Skip"],
+    ),
+    (
+        Role::Deploy,
+        "mesh.coordinator.v1.Coordinator",
+        &["Deploy", "Undeploy", "Rollback", "CreateTopic", "DeleteTopic"],
+    ),
     (Role::View, "mesh.engine.v1.Engine", &["Status", "Watch"]),
     (Role::Operate, "mesh.engine.v1.Engine", &["Snapshot", "Skip"]),
     (Role::View, "mesh.election.v1.Election", &["Status", "Watch"]),
-    (Role::Operate, "mesh.election.v1.Election", &["Promote"]),
+    (Role::Operate, "mesh.election.v1.Election", &["Promote", "Maintain"]),
     (Role::View, "mesh.adapter.v1.Adapter", &["Status", "Watch"]),
     (Role::View, "grpc.reflection.v1.ServerReflection", &["ServerReflectionInfo"]),
 ];
