@@ -9,6 +9,7 @@ use crate::kinds::{Join, JoinField, OutputRule};
 use crate::pattern::{Pattern, PatternField};
 use crate::project::{FunctionalField, Project, Window, WindowKind};
 use crate::script::LuaWindow;
+use crate::windows::summary::DEFAULT_ALPHA;
 
 /// Hash of the canonical text.
 pub(crate) fn of(project: &Project) -> u64 {
@@ -74,8 +75,11 @@ fn canonical_window(text: &mut String, window: &Window) {
                 }
             }
         }
-        WindowKind::Summary { window_length, input, fields } => {
+        WindowKind::Summary { window_length, input, alpha, fields } => {
             line(text, format_args!("summary {window_length} {input} {fields:?}"));
+            if *alpha != DEFAULT_ALPHA {
+                line(text, format_args!("alpha {alpha:?}"));
+            }
         }
         WindowKind::Calculate(calculate) => {
             line(text, format_args!("calculate {} {:?}", calculate.run.canonical(), calculate.fields));

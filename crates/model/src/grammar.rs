@@ -181,7 +181,7 @@ pub(crate) const KINDS: &[Kind] = &[
         attributes: &[],
         parts: &[
             ("output", "one field-expr for each non-key field, in schema order; field-plug is refused"),
-            ("expr-initialize", "refused when filled"),
+            ("expr-initialize", "see the expression language"),
         ],
     },
     Kind {
@@ -197,7 +197,7 @@ pub(crate) const KINDS: &[Kind] = &[
                  use-secondary-index is always on",
             ),
             ("output", "field-selection, field-expr with l_ and r_, left-select, right-select; field-plug is refused"),
-            ("expr-initialize", "refused when filled"),
+            ("expr-initialize", "see the expression language"),
         ],
     },
     Kind {

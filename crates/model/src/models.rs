@@ -28,7 +28,10 @@ const AROUND: [Known; 22] = [
     ("http-servers", "read, without effect: the gateway serves REST"),
     ("splitter-expr, splitter-lua", "on every window; the slot of each event"),
     ("splitter-plug, plugin, field-plug, context-plugin", "refused: plug-ins are binary parts of the original engine"),
-    ("expr-initialize, initializer, udfs, udf", "filter, compute, splitter; refused in join and aggregate when filled"),
+    (
+        "expr-initialize, initializer, udfs, udf",
+        "filter, compute, join, aggregate, splitter; in an aggregate the arguments of functions have variables of their own",
+    ),
     ("retention", "source and copy, all five types, by the recorded clock or a field"),
     ("description, metadata, meta, layout", "read, without effect"),
 ];

@@ -147,6 +147,8 @@ pub enum WindowKind {
         window_length: usize,
         /// Input field with the values (int32, int64, double or money).
         input: usize,
+        /// One less the level of the confidence interval; between 0 and 1.
+        alpha: f64,
         /// One entry per field of the window's schema.
         fields: Vec<SummaryField>,
     },
@@ -257,11 +259,23 @@ pub enum SummaryStat {
     StdErr,
     /// Coefficient of variation: 100 * std / mean.
     Cv,
+    /// Lower end of the confidence interval of the mean.
+    LclM,
+    /// Upper end of the confidence interval of the mean.
+    UclM,
+    /// Skewness, corrected for bias.
+    Skewness,
+    /// Kurtosis beyond that of a normal distribution, corrected for bias.
+    Kurtosis,
+    /// Student's t of the mean: mean / stderr.
+    TValue,
+    /// Probability of a t at least as far from 0 when the true mean is 0.
+    ProbT,
 }
 
 impl SummaryStat {
     /// Every statistic with its name in an output map.
-    pub const ALL: [(&'static str, SummaryStat); 12] = [
+    pub const ALL: [(&'static str, SummaryStat); 18] = [
         ("nOut", SummaryStat::N),
         ("nmissOut", SummaryStat::NMiss),
         ("minOut", SummaryStat::Min),
@@ -274,6 +288,12 @@ impl SummaryStat {
         ("ussOut", SummaryStat::Uss),
         ("stderrOut", SummaryStat::StdErr),
         ("cvOut", SummaryStat::Cv),
+        ("lclmOut", SummaryStat::LclM),
+        ("uclmOut", SummaryStat::UclM),
+        ("skewnessOut", SummaryStat::Skewness),
+        ("kurtosisOut", SummaryStat::Kurtosis),
+        ("tValueOut", SummaryStat::TValue),
+        ("probtOut", SummaryStat::ProbT),
     ];
 }
 

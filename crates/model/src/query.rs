@@ -1,7 +1,7 @@
 //! A continuous query: its windows and edges, in topological order.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roxmltree::Node;
 
@@ -24,6 +24,26 @@ struct RawEdge<'n, 'i> {
     node: Node<'n, 'i>,
     source: Text,
     target: Text,
+}
+
+/// Edges with names that are no windows, and that resemble none: what they might have led to.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    /// Windows that an edge leads to whose source is not known.
+    targets: BTreeSet<usize>,
+    /// An edge has an unknown source.
+    source: bool,
+    /// Windows that an edge starts at whose target is not known.
+    sources: BTreeSet<usize>,
+    /// An edge has an unknown target: it may have meant any window.
+    target: bool,
+}
+
+impl Lost {
+    /// True when a lost edge may be the one that a window lacks; then only the edge is reported.
+    pub fn may_feed(&self, window: usize) -> bool {
+        self.target || self.targets.contains(&window)
+    }
 }
 
 /// Reads a query; `None` when nothing useful can be said about it.
@@ -54,8 +74,8 @@ pub(crate) fn read(
         }
     }
     let windows = raw_windows(node, reader);
-    let (mut edges, complete) = raw_edges(node, &windows, reader);
-    check_ends(&windows, &edges, complete, node, reader);
+    let (mut edges, lost) = raw_edges(node, &windows, reader);
+    check_ends(&windows, &edges, &lost, node, reader);
     // Reported; they must not make a cycle too.
     edges.retain(|edge| !windows[edge.edge.target].node.has_tag_name("window-source"));
     let order = topological(&windows, &mut edges, reader);
@@ -64,7 +84,7 @@ pub(crate) fn read(
     let place = Place {
         windows: &windows,
         edges: edges.iter().map(|edge| edge.edge).collect(),
-        complete,
+        lost,
         index: own_index.or(index).unwrap_or(Index::Ordered),
         pubsub,
         heartbeat_us,
@@ -115,13 +135,14 @@ fn raw_windows<'n, 'i>(node: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<RawWindow
     windows
 }
 
-/// The edges, and whether every name in them is known.
+/// The edges, and what is lost of them.
 fn raw_edges<'n, 'i>(
     node: Node<'n, 'i>,
     windows: &[RawWindow<'_, '_>],
     reader: &Reader<'_>,
-) -> (Vec<RawEdge<'n, 'i>>, bool) {
-    let complete = Cell::new(true);
+) -> (Vec<RawEdge<'n, 'i>>, Lost) {
+    let guessed = Cell::new(false);
+    let mut lost = Lost::default();
     let mut edges: Vec<RawEdge<'n, 'i>> = Vec::new();
     let query = node.attribute("name").unwrap_or_default();
     // A window without a name was reported; the edges that mean it are no second mistake.
@@ -141,14 +162,15 @@ fn raw_edges<'n, 'i>(
         reader.check_attributes(element, &[&["source", "target", "role", "slot"]]);
         let role = edge_role(element, reader);
         let slot = edge_slot(element, reader);
-        let ends = |attribute: &str| -> Vec<(Text, usize)> {
-            let names = reader.required(element, attribute).map(|text| text.words()).unwrap_or_default();
+        let ends = |attribute: &str| -> (Vec<(Text, usize)>, bool) {
+            let names = reader.required(element, attribute).map(|text| text.words());
+            let missing = names.is_none();
+            let names = names.unwrap_or_default();
+            let count = names.len();
             let known = |name: Text| {
                 let found = windows.iter().position(|window| window.name.as_str() == name.as_str());
-                if found.is_none() {
-                    complete.set(false);
-                }
                 if found.is_none() && !nameless {
+                    guessed.set(true);
                     let draft = unknown_window(attribute, &name, query, windows, reader);
                     // What was probably meant is good enough to find the mistakes of the windows behind it.
                     let meant = draft.suggestion.clone();
@@ -158,14 +180,24 @@ fn raw_edges<'n, 'i>(
                 }
                 found.map(|found| (name, found))
             };
-            names.into_iter().filter_map(known).collect()
+            let found: Vec<_> = names.into_iter().filter_map(known).collect();
+            let all = !missing && found.len() == count;
+            (found, all)
         };
-        let (sources, targets) = (ends("source"), ends("target"));
+        let ((sources, all_sources), (targets, all_targets)) = (ends("source"), ends("target"));
+        if !all_targets {
+            lost.target = true;
+            lost.sources.extend(sources.iter().map(|(_, source)| *source));
+        }
+        if !all_sources {
+            lost.source = true;
+            lost.targets.extend(targets.iter().map(|(_, target)| *target));
+        }
         for (source_name, source) in &sources {
             for (target_name, target) in &targets {
                 let edge = Edge { source: *source, target: *target, role, slot };
                 let twice = edges.iter().any(|other| other.edge == edge);
-                if twice && complete.get() {
+                if twice && !guessed.get() {
                     let headline =
                         format!("the edge from `{}` to `{}` stands twice", source_name.as_str(), target_name.as_str());
                     let draft = Draft::error("duplicate-edge", target_name.full_span(), headline)
@@ -178,7 +210,7 @@ fn raw_edges<'n, 'i>(
             }
         }
     }
-    (edges, complete.get())
+    (edges, lost)
 }
 
 fn unknown_window(
@@ -229,11 +261,10 @@ fn edge_slot(element: Node<'_, '_>, reader: &Reader<'_>) -> Option<u32> {
 fn check_ends(
     windows: &[RawWindow<'_, '_>],
     edges: &[RawEdge<'_, '_>],
-    complete: bool,
+    lost: &Lost,
     query: Node<'_, '_>,
     reader: &Reader<'_>,
 ) {
-    // An edge with an unknown name may be the missing one: then only its name is reported.
     for (at, window) in windows.iter().enumerate() {
         let source = window.node.has_tag_name("window-source");
         let fed = edges.iter().find(|edge| edge.edge.target == at);
@@ -244,7 +275,7 @@ fn check_ends(
                     .help("use a copy window to pass events on");
                 reader.report.add(edge.node, draft);
             }
-            None if !source && complete => {
+            None if !source && !lost.may_feed(at) => {
                 let headline = format!("no edge leads to window `{}`", window.name.as_str());
                 let draft = Draft::error("no-input", window.name.full_span(), headline)
                     .help(format!("add <edge source=\"...\" target=\"{}\"/> to <edges>", window.name.as_str()));
@@ -252,8 +283,8 @@ fn check_ends(
             }
             _ => {}
         }
-        let used = edges.iter().any(|edge| edge.edge.source == at);
-        if source && !used && complete && windows.len() > 1 {
+        let used = lost.sources.contains(&at) || edges.iter().any(|edge| edge.edge.source == at);
+        if source && !used && !lost.source && windows.len() > 1 {
             let headline = format!("no edge starts at source window `{}`", window.name.as_str());
             let draft = Draft::warning("no-output", window.name.full_span(), headline)
                 .help("its events go nowhere but to its own subscribers");

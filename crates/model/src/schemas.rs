@@ -6,7 +6,7 @@ use mesh_event::{Field, FieldType, Schema};
 use roxmltree::Node;
 
 use crate::reader::{IGNORED, Reader};
-use crate::report::{Draft, bad_value, duplicate, missing_attribute, not_supported, tag_span};
+use crate::report::{Draft, bad_value, duplicate, missing_attribute, tag_span};
 use crate::text::Text;
 use crate::window::Place;
 use crate::windows::{geofence, join, learn, shape, transpose};
@@ -231,30 +231,6 @@ fn string_field(part: &Text) -> Result<Field, Box<Draft>> {
             let draft =
                 bad_value(&format!("the type of field `{name}`"), &found, "a field type").known(found.as_str(), known);
             Err(Box::new(draft))
-        }
-    }
-}
-
-/// An expression window's schema with `copy` but without own fields would leave nothing to compute.
-pub(crate) fn refuse_initializer(node: Node<'_, '_>, reader: &Reader<'_>) {
-    let Some(element) = reader.child(node, "expr-initialize") else { return };
-    for child in element.children().filter(Node::is_element) {
-        let filled = match child.tag_name().name() {
-            // Empty initializers stand in public models.
-            "initializer" => !reader.text(child).is_empty(),
-            "udfs" => child.children().any(|child| child.is_element()),
-            name if IGNORED.contains(&name) => false,
-            _ => {
-                reader.unknown_element(child, &["initializer", "udfs"]);
-                false
-            }
-        };
-        if filled {
-            let what = format!("`{}` in `expr-initialize`", child.tag_name().name());
-            let because = "expressions keep nothing from one event to the next yet";
-            let way_out =
-                "declare the variables inside the expressions; count with eventCounter() in a functional window";
-            reader.report.add(child, not_supported(tag_span(child), &what, because, way_out));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::connectors;
 use crate::grammar::{COMMON, KINDS, Known, MISSING, PARTS, kind_of};
 use crate::kinds::OutputRule;
 use crate::project::{Edge, Index, PubSub, Window, WindowKind};
-use crate::query::RawWindow;
+use crate::query::{Lost, RawWindow};
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
 use crate::role::EdgeRole;
@@ -27,8 +27,8 @@ pub(crate) struct Place<'q, 'n, 'i> {
     pub windows: &'q [RawWindow<'n, 'i>],
     /// Edges between positions of `windows`.
     pub edges: Vec<Edge>,
-    /// False when an edge names what is not there.
-    pub complete: bool,
+    /// Edges that name what is not there.
+    pub lost: Lost,
     /// Index of windows without their own.
     pub index: Index,
     pub pubsub: PubSub,

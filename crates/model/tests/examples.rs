@@ -66,7 +66,7 @@ fn weather_is_the_project_that_its_comment_describes() {
     let WindowKind::Functional { fields, .. } = &query.windows[2].kind else { panic!("`numbered` is functional") };
     assert!(matches!(fields[0], FunctionalField::Copy(0)));
     assert!(matches!(fields[1], FunctionalField::EventCounter));
-    let WindowKind::Summary { window_length: 20, input: 3, fields } = &query.windows[3].kind else {
+    let WindowKind::Summary { window_length: 20, input: 3, fields, .. } = &query.windows[3].kind else {
         panic!("`summary` looks at 20 temperatures");
     };
     assert_eq!(fields[0], SummaryField::Copy(0));

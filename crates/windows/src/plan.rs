@@ -251,8 +251,8 @@ fn plan_window(
             let keeps = keeps_keys(schema, |key| matches!(fields[key], mesh_model::FunctionalField::Copy(_)));
             (Box::new(functional), coverage, input.numbered(keeps))
         }
-        WindowKind::Summary { window_length, input: field, fields } => {
-            let summary = Summary::new(schema, *window_length, *field, fields);
+        WindowKind::Summary { window_length, input: field, alpha, fields } => {
+            let summary = Summary::new(schema, (*window_length, *alpha), *field, fields);
             let coverage = Coverage { opcodes: false, columns: summary.made() };
             let keeps = keeps_keys(schema, |key| matches!(fields[key], mesh_model::SummaryField::Copy(_)));
             (Box::new(summary), coverage, input.numbered(keeps))
@@ -297,7 +297,7 @@ fn plan_window(
                 (place.input_schema(side), stream.exact || stream.insert_only)
             };
             let inputs = [exact(LEFT), exact(RIGHT)];
-            let join = Join::new(schema, spec, inputs, window.index == Index::None);
+            let join = Join::new(schema, spec, inputs, window.index == Index::None, place.seed);
             (Box::new(join), all(), Stream { insert_only: false, unique: false, exact: false })
         }
         WindowKind::Pattern(patterns) => {

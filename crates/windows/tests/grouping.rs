@@ -46,7 +46,12 @@ fn windows(entry: u8, retention: Retention) -> Arc<mesh_model::Project> {
         SummaryField::Stat(SummaryStat::Mean),
         SummaryField::Stat(SummaryStat::Std),
     ];
-    let summary = window("stats", Index::Ordered, &stats, WindowKind::Summary { window_length: 3, input: 3, fields });
+    let summary = window(
+        "stats",
+        Index::Ordered,
+        &stats,
+        WindowKind::Summary { window_length: 3, input: 3, alpha: 0.05, fields },
+    );
     let few = copy("few", &numbered, RetentionKind::ByCountSliding { n: 3 });
     let edge = |source, target| Edge { source, target, role: EdgeRole::Data, slot: None };
     project(vec![entry, keep, count, summary, few], vec![edge(0, 1), edge(1, 2), edge(2, 3), edge(2, 4)])

@@ -12,7 +12,7 @@ use support::scenario::{invariant, project, run, steps_of_two};
 use support::{block_of, schema};
 
 /// Name, attributes of the sources, windows, edges.
-const CASES: [(&str, &str, &str, &str); 29] = [
+const CASES: [(&str, &str, &str, &str); 31] = [
     ("union", "", "<window-union name='u'/>", "<edge source='a b' target='u'/>"),
     ("lenient union", "", "<window-union name='u' strict='false'/>", "<edge source='a b' target='u'/>"),
     ("passing union", "index='pi_EMPTY'", "<window-union name='u' index='pi_EMPTY'/>", "<edge source='a b' target='u'/>"),
@@ -32,6 +32,17 @@ const CASES: [(&str, &str, &str, &str); 29] = [
         </join><output><field-selection name='x' source='l_x'/><field-selection name='y' source='r_x'/>
         <field-expr name='sum' type='double'>l_x + r_x</field-expr></output></window-join>",
         "<edge source='a b' target='j'/>"),
+    ("join that remembers", "", "<window-join name='j'><expr-initialize><initializer type='integer'>integer n n=0
+        </initializer><udfs><udf name='twice' type='double'>return parameter(1) * 2</udf></udfs></expr-initialize>
+        <join type='leftouter'><conditions><fields left='name' right='name'/></conditions></join><output>
+        <field-expr name='number' type='int64'>n = n + 1 return n</field-expr>
+        <field-expr name='two' type='double'>twice(l_x)</field-expr></output></window-join>",
+        "<edge source='a b' target='j'/>"),
+    ("aggregate that remembers", "", "<window-aggregate name='g'><expr-initialize><initializer type='integer'>
+        integer n n=0</initializer><udfs><udf name='twice' type='double'>return parameter(1) * 2</udf></udfs>
+        </expr-initialize><schema-string>name*:string,number:int64,sum:double,seen:int64</schema-string><output>
+        <field-expr>n = n + 1 return n</field-expr><field-expr>ESP_aSum(twice(x))</field-expr>
+        <field-expr>ESP_aMax(n = n + 1)</field-expr></output></window-aggregate>", "<edge source='a' target='g'/>"),
     ("full join", "", "<window-join name='j'><join type='fullouter'><conditions><fields left='id' right='id'/></conditions>
         </join><output><left-select>x,name</left-select></output></window-join>", "<edge source='a b' target='j'/>"),
     ("facts that pass", "index='pi_EMPTY'", "<window-join name='j'><join type='leftouter' no-regenerates='true'><conditions>

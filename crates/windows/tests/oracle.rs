@@ -206,7 +206,7 @@ proptest! {
         use SummaryStat::{Css, Cv, Max, Mean, Min, N, NMiss, Std, StdErr, Sum, Uss, Var};
         let mut fields = vec![SummaryField::Copy(0)];
         fields.extend([N, NMiss, Min, Max, Sum, Mean, Uss, Css, Var, Std, StdErr, Cv].map(SummaryField::Stat));
-        let kind = WindowKind::Summary { window_length: length, input: 1, fields };
+        let kind = WindowKind::Summary { window_length: length, input: 1, alpha: 0.05, fields };
         let windows = vec![autogen_source(&input), window("stats", Index::None, &output, kind)];
         let mut executor = Executor::new(chain(windows));
         let mut past: Vec<Option<f64>> = Vec::new();

@@ -42,7 +42,12 @@ fn project(entry: u8, keep: Retention) -> Arc<Project> {
         entry,
         keep,
         filter("positive", Index::Hash, &schema, "x > 0"),
-        window("last", Index::Hash, &stats, WindowKind::Summary { window_length: 3, input: 3, fields: fields.clone() }),
+        window(
+            "last",
+            Index::Hash,
+            &stats,
+            WindowKind::Summary { window_length: 3, input: 3, alpha: 0.05, fields: fields.clone() },
+        ),
     ])
 }
 
@@ -159,8 +164,8 @@ fn a_state_of_something_else_is_refused_with_the_reason() {
     *window_length = 0;
     assert_eq!(
         refused(&Arc::new(other), &state),
-        "section 4 of the state is `cq/last` (summary-of-last, version 1), expected `cq/last` (summary-of-all, \
-         version 1); restore with the version that saved it, or replay the input from its beginning"
+        "section 4 of the state is `cq/last` (summary-of-last, version 2), expected `cq/last` (summary-of-all, \
+         version 2); restore with the version that saved it, or replay the input from its beginning"
     );
     assert!(refused(&this, b"nothing of the kind").starts_with("this is no state of an executor"));
     let mut newer = state.clone();

@@ -278,7 +278,7 @@ fn summary(input: &str, window_length: usize, output: &str, stats: &[SummaryStat
     let (input, output) = (schema(input), schema(output));
     let mut fields = vec![SummaryField::Copy(0)];
     fields.extend(stats.iter().map(|&stat| SummaryField::Stat(stat)));
-    let kind = WindowKind::Summary { window_length, input: 1, fields };
+    let kind = WindowKind::Summary { window_length, input: 1, alpha: 0.05, fields };
     Bench::new(vec![source(Index::Hash, &input), window("stats", Index::Ordered, &output, kind)])
 }
 

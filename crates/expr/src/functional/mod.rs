@@ -226,6 +226,16 @@ impl FunctionCompiler {
         Ok(())
     }
 
+    /// Begins the loop in the place of one that is wrong, so that its functions can be checked all the same.
+    pub fn begin_any_loop(&mut self, data: Option<&str>) {
+        self.code.names.items.push(data.unwrap_or(DEFAULT_DATA).to_owned());
+        let (source, select) =
+            (Func::Constant(crate::scalar::Scalar::Null), Func::Constant(crate::scalar::Scalar::Null));
+        let nothing = EventLoop { kind: LoopKind::Regex, source, select, group: 0, functions: Vec::new() };
+        self.code.loops.push(nothing);
+        self.in_loop = true;
+    }
+
     /// Ends the loop that was begun last.
     pub fn end_loop(&mut self) {
         self.code.names.items.pop();
@@ -273,13 +283,22 @@ impl FunctionalCode {
 
     /// True when the recorded clock can change what it computes.
     pub fn reads_clock(&self) -> bool {
+        self.any(library::reads_clock)
+    }
+
+    /// True when it asks for the window that an event comes from.
+    pub fn names_input(&self) -> bool {
+        self.any(library::names_input)
+    }
+
+    fn any(&self, of: fn(&Func) -> bool) -> bool {
         let code = &*self.0;
         let loops = code.loops.iter();
         let of_loops = loops.clone().flat_map(|each| each.functions.iter().map(|(_, func)| func));
         let own = code.functions.iter().map(|(_, func)| func);
         let sources = loops.flat_map(|each| [&each.source, &each.select]);
         let mut all = own.chain(of_loops).chain(sources).chain(&code.generate).chain(&code.opcode);
-        all.any(library::reads_clock)
+        all.any(of)
     }
 
     /// Output fields that functions fill.

@@ -10,11 +10,11 @@ use crate::kinds::{Aggregate, AggregateCall, AggregateFunction};
 use crate::project::WindowKind;
 use crate::reader::IGNORED;
 use crate::report::{Draft, not_supported, tag_span};
-use crate::schemas::refuse_initializer;
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::calls::{Call, calls};
 use crate::windows::compute::{fits, key_source, report_expression};
+use crate::windows::initialize::{initialize, initialize_text};
 
 /// Names of the functions behind `ESP_a`.
 const FUNCTIONS: [&str; 23] = [
@@ -60,17 +60,25 @@ struct Found<'a, 'n, 'i> {
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, schema, .. } = *reading;
     let input = reading.input?;
-    refuse_initializer(node, reader);
     let keys: Vec<Option<usize>> =
         schema.keys().iter().map(|&key| key_source(node, &schema.fields()[key], input, reader)).collect();
     let keys: Option<Vec<usize>> = keys.into_iter().collect();
     let wanted: Vec<&Field> = schema.fields().iter().filter(|field| !field.key).collect();
     let elements = expressions(reading, &wanted)?;
-    let mut found = Found { reading, input, scope: Scope::new(input), arguments: Vec::new(), calls: Vec::new() };
+    // Arguments see one row of the input, the expressions around them what became of its group: each has its own
+    // variables. What is wrong with both is reported once, by the first.
+    let mut scope_of_arguments = Scope::new(input);
+    if !initialize(node, &mut scope_of_arguments, reader) {
+        return None;
+    }
+    let mut found = Found { reading, input, scope: scope_of_arguments, arguments: Vec::new(), calls: Vec::new() };
     // Every call gets a name of its own in the scope; texts keep their length, so that errors keep their places.
     let texts: Vec<Option<(Text, String)>> = elements.iter().map(|&element| found.replaced(element)).collect();
     let Found { arguments, calls, .. } = found;
-    let used = |field: &Field| texts.iter().flatten().any(|(_, text)| has_word(text, &field.name));
+    let shared = initialize_text(node, reader);
+    let used = |field: &Field| {
+        has_word(&shared, &field.name) || texts.iter().flatten().any(|(_, text)| has_word(text, &field.name))
+    };
     let uses: Vec<usize> = (0..input.fields().len()).filter(|&at| used(&input.fields()[at])).collect();
     let fields = uses.iter().map(|&at| Field { key: false, ..input.fields()[at].clone() });
     let results = calls.iter().enumerate().map(|(at, call)| Field { name: name_of(at), ty: call.ty, key: false });
@@ -81,8 +89,12 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
         all.push(none);
     }
     let scope = Arc::new(Schema::new(all).ok()?);
+    let mut around = Scope::new(&scope);
+    if !initialize(node, &mut around, reader) {
+        return None;
+    }
     let programs: Vec<Option<Program>> = (texts.into_iter().zip(&wanted).zip(&elements))
-        .map(|((text, field), element)| compiled(text?, field, *element, &Scope::new(&scope), reading))
+        .map(|((text, field), element)| compiled(text?, field, *element, &around, reading))
         .collect();
     let fields: Option<Vec<Program>> = programs.into_iter().collect();
     Some(WindowKind::Aggregate(Box::new(Aggregate { keys: keys?, arguments, calls, uses, scope, fields: fields? })))

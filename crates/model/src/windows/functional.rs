@@ -6,17 +6,18 @@ use mesh_event::{Field, FieldType};
 use mesh_expr::{ExprError, FunctionCompiler, LoopKind, LoopPart, PropertyKind};
 use roxmltree::Node;
 
-use crate::project::{EVENT_COUNTER_START, FunctionalField, WindowKind};
-use crate::reader::IGNORED;
-use crate::report::{Draft, bad_value, duplicate, tag_span, unknown_field};
+use crate::project::{EVENT_COUNTER_START, Edge, FunctionalField, WindowKind};
+use crate::reader::{IGNORED, Reader};
+use crate::report::{Draft, bad_value, duplicate, not_supported, tag_span, unknown_field};
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::compute::{key_source, report_expression, schema_span};
 
 /// Reads a functional window.
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
-    let Reading { node, reader, schema, .. } = *reading;
+    let Reading { node, reader, schema, place, at, .. } = *reading;
     let input = reading.input?;
+    let name_of_source = |edge: &Edge| place.windows[edge.source].name.as_str();
     let mut compiler = FunctionCompiler::new(input, schema, EVENT_COUNTER_START);
     if reader.flag(node, "produces-only-inserts") == Some(true) {
         compiler.only_inserts();
@@ -54,7 +55,15 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
             complete &= event_loop(reading, element, &mut lines, &mut compiler);
         }
     }
+    let inputs: Vec<&str> = place.edges.iter().filter(|edge| edge.target == at).map(name_of_source).collect();
+    compiler.input_name(inputs.first().copied().unwrap_or_default());
     let code = compiler.finish();
+    if code.names_input() && inputs.len() > 1 {
+        let because = format!("events of {} are one stream in this window", inputs.join(", "));
+        let way_out = "put a functional window with input() behind each, and a union behind those";
+        reader.report.add(node, not_supported(tag_span(node), "`input()` behind several edges", &because, way_out));
+        complete = false;
+    }
     let computed = code.computed();
     let mut fields = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
@@ -240,29 +249,10 @@ fn event_loop(
         }
         found
     };
-    let (Some(source_element), Some(select_element)) = (part(source_tag), part(select_tag)) else { return false };
-    let (source, select) = (reader.text(source_element), reader.text(select_element));
-    let mut group = 0;
-    if let Some(text) = reader.attribute(select_element, "group") {
-        match text.as_str().parse() {
-            Ok(number) => group = number,
-            Err(_) => {
-                reader.report.add(select_element, bad_value("`group`", &text, "the number of a group, from 0"));
-                return false;
-            }
-        }
-    }
     let data = reader.attribute(element, "data");
-    let begun = compiler.begin_loop(*kind, data.as_ref().map(Text::as_str), (source.as_str(), select.as_str(), group));
-    if let Err((part, error)) = begun {
-        let (element, text) = match part {
-            LoopPart::Source => (source_element, &source),
-            LoopPart::Select => (select_element, &select),
-        };
-        report_expression(element, text, &error, reader);
-        return false;
-    }
-    let mut complete = true;
+    let data = data.as_ref().map(Text::as_str);
+    let parts = (part(source_tag), part(select_tag));
+    let mut complete = begin_loop(reader, *kind, data, parts, compiler);
     for context in contexts(element) {
         complete &= properties(reading, context, compiler);
         let mut own = BTreeMap::new();
@@ -278,4 +268,43 @@ fn event_loop(
     }
     compiler.end_loop();
     complete
+}
+
+/// Begins a loop; false after a report, and then it is a loop over nothing.
+fn begin_loop(
+    reader: &Reader<'_>,
+    kind: LoopKind,
+    data: Option<&str>,
+    parts: (Option<Node<'_, '_>>, Option<Node<'_, '_>>),
+    compiler: &mut FunctionCompiler,
+) -> bool {
+    let (Some(source_element), Some(select_element)) = parts else {
+        compiler.begin_any_loop(data);
+        return false;
+    };
+    let (source, select) = (reader.text(source_element), reader.text(select_element));
+    let (mut group, mut complete) = (0, true);
+    if let Some(text) = reader.attribute(select_element, "group") {
+        match text.as_str().parse() {
+            Ok(number) => group = number,
+            Err(_) => {
+                reader.report.add(select_element, bad_value("`group`", &text, "the number of a group, from 0"));
+                complete = false;
+            }
+        }
+    }
+    // The second time without the source, so that what selects is checked too.
+    for source_text in [source.as_str(), "''"] {
+        let Err((part, error)) = compiler.begin_loop(kind, data, (source_text, select.as_str(), group)) else {
+            return complete;
+        };
+        complete = false;
+        if matches!(part, LoopPart::Select) {
+            report_expression(select_element, &select, &error, reader);
+            break;
+        }
+        report_expression(source_element, &source, &error, reader);
+    }
+    compiler.begin_any_loop(data);
+    false
 }

@@ -25,7 +25,7 @@ fn inputs(place: &Place<'_, '_, '_>, at: usize) -> Option<Inputs> {
     let (node, reader, name) = (place.windows[at].node, place.reader, &place.windows[at].name);
     let edges: Vec<_> = place.edges.iter().filter(|edge| edge.target == at).collect();
     let [one, other] = edges.as_slice() else {
-        if place.complete {
+        if !place.lost.may_feed(at) {
             let headline = format!("geofence window `{}` takes two edges: positions and geometries", name.as_str());
             let draft = Draft::error("geofence-inputs", name.full_span(), headline)
                 .help("the first edge leads positions, the second geometries, unless role says otherwise");

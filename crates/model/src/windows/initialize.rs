@@ -58,3 +58,10 @@ pub(crate) fn initialize(node: Node<'_, '_>, scope: &mut Scope, reader: &Reader<
     }
     complete
 }
+
+/// All that stands in the `expr-initialize` below `node`: where the names of fields are looked for.
+pub(crate) fn initialize_text(node: Node<'_, '_>, reader: &Reader<'_>) -> String {
+    let element = reader.child(node, "expr-initialize");
+    let texts = element.into_iter().flat_map(|element| element.descendants()).filter(Node::is_text);
+    texts.filter_map(|text| text.text()).collect::<Vec<_>>().join(" ")
+}

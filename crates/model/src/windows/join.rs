@@ -12,10 +12,10 @@ use crate::project::{Index, WindowKind};
 use crate::reader::IGNORED;
 use crate::report::{Draft, bad_value, duplicate, not_supported, tag_span, unknown_field};
 use crate::role::EdgeRole;
-use crate::schemas::refuse_initializer;
 use crate::text::Text;
 use crate::window::{Place, Reading};
 use crate::windows::compute::{fits, report_expression};
+use crate::windows::initialize::{initialize, initialize_text};
 
 const KINDS: [(&str, JoinKind); 4] = [
     ("inner", JoinKind::Inner),
@@ -53,7 +53,6 @@ pub(crate) fn schema(place: &Place<'_, '_, '_>, at: usize) -> Option<Arc<Schema>
 /// Reads a join window.
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, schema, place, at, .. } = *reading;
-    refuse_initializer(node, reader);
     let shape = shape(place, at)?;
     let join = reader.child(node, "join").expect("a join without the element has no shape");
     let own = |name: &str| reader.attribute(join, name).and_then(|text| index_of(&text, join, reader));
@@ -73,14 +72,21 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
         Origin::Field(_) => None,
     });
     let texts: Vec<&str> = texts.collect();
-    let mut used: Vec<Named> =
-        names.iter().filter(|(name, ..)| texts.iter().any(|text| text.contains(name.as_str()))).cloned().collect();
+    let shared = initialize_text(node, reader);
+    let mut used: Vec<Named> = names
+        .iter()
+        .filter(|(name, ..)| texts.iter().chain([&&*shared]).any(|text| text.contains(name.as_str())))
+        .cloned()
+        .collect();
     if used.is_empty() {
         used.extend(names.into_iter().take(1));
     }
     let field = |(name, _, ty): &Named| Field { name: name.clone(), ty: *ty, key: false };
     let scope = Arc::new(Schema::new(used.iter().map(field).collect()).ok()?);
-    let compile = Scope::new(&scope);
+    let mut compile = Scope::new(&scope);
+    if !initialize(node, &mut compile, reader) {
+        return None;
+    }
     let mut fields = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let found = shape.fields.iter().find(|(made, _)| made.name == field.name);
@@ -205,7 +211,7 @@ fn sides(place: &Place<'_, '_, '_>, at: usize) -> Option<[usize; 2]> {
         return Some([left.source, right.source]);
     }
     // Without an edge, or behind one that is wrong, the missing edge was reported.
-    if edges.len() > 2 || edges.len() == 1 && place.complete {
+    if edges.len() > 2 || edges.len() == 1 && !place.lost.may_feed(at) {
         let found = if edges.len() == 1 { "one edge".to_owned() } else { format!("{} edges", edges.len()) };
         let headline = format!("{found} to join window `{}`, expected two", name.as_str());
         let draft = Draft::error("join-inputs", name.full_span(), headline)

@@ -128,7 +128,7 @@ pub(crate) fn score(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
 fn check_models(reading: &Reading<'_, '_, '_>, runs: &[AlgorithmRun]) -> bool {
     let Reading { node, reader, place, at, name, .. } = *reading;
     let mut edges = place.edges.iter().filter(|edge| edge.target == at && brings_models(place, edge)).peekable();
-    if edges.peek().is_none() && place.complete {
+    if edges.peek().is_none() && !place.lost.may_feed(at) {
         let headline = format!("no edge brings models to score window `{}`", name.as_str());
         let draft = Draft::error("no-model-edge", name.full_span(), headline)
             .help("add <edge source=\"...\" target=\"...\" role=\"model\"/> from a train window");

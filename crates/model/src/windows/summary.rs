@@ -6,7 +6,7 @@ use mesh_event::FieldType;
 use roxmltree::Node;
 
 use crate::project::{SummaryField, SummaryStat, WindowKind};
-use crate::report::{Draft, bad_value, duplicate, not_supported, tag_span, unknown_field};
+use crate::report::{Draft, bad_value, duplicate, tag_span, unknown_field};
 use crate::schemas::missing_property;
 use crate::text::Text;
 use crate::window::Reading;
@@ -16,13 +16,13 @@ use crate::windows::functional::copied;
 /// Largest `windowLength`: the values are kept in memory.
 const MAX_WINDOW_LENGTH: usize = 10_000_000;
 
-/// Statistics of Summary that are not computed yet.
-const LATER: [&str; 6] = ["lclmOut", "uclmOut", "skewnessOut", "kurtosisOut", "tValueOut", "probtOut"];
+/// Confidence intervals are of 95 % unless `alpha` says otherwise.
+pub(crate) const DEFAULT_ALPHA: f64 = 0.05;
 
 /// Reads a calculate window whose algorithm is Summary.
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, schema, .. } = *reading;
-    let window_length = window_length(reading);
+    let (window_length, alpha) = parameters(reading);
     let input = input_field(reading);
     let (stats, mut complete) = output_map(reading);
     let mut fields = Vec::with_capacity(schema.fields().len());
@@ -41,13 +41,14 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
             }
         }
     }
-    let (window_length, input) = (window_length?, input?);
-    if complete { Some(WindowKind::Summary { window_length, input, fields }) } else { None }
+    let (window_length, alpha, input) = (window_length?, alpha?, input?);
+    if complete { Some(WindowKind::Summary { window_length, input, alpha, fields }) } else { None }
 }
 
-fn window_length(reading: &Reading<'_, '_, '_>) -> Option<usize> {
+/// The length of the window, and alpha.
+fn parameters(reading: &Reading<'_, '_, '_>) -> (Option<usize>, Option<f64>) {
     let Reading { node, reader, .. } = *reading;
-    let mut length = Some(0);
+    let (mut length, mut alpha) = (Some(0), Some(DEFAULT_ALPHA));
     let lists = node.children().filter(|child| child.has_tag_name("parameters"));
     for (name, value, element) in lists.flat_map(|list| reader.property_list(list)) {
         match name.as_str() {
@@ -58,8 +59,15 @@ fn window_length(reading: &Reading<'_, '_, '_>) -> Option<usize> {
                     reader.report.add(element, bad_value("`windowLength`", &value, &expected));
                 }
             }
-            // They shape statistics that are refused when they are mapped.
-            "alpha" | "sampleEntropyTolerance" | "sampleEntropyNormalize" | "sampleEntropyTemplateLength" => {}
+            "alpha" => {
+                alpha = value.as_str().parse().ok().filter(|alpha| *alpha > 0.0 && *alpha < 1.0);
+                if alpha.is_none() {
+                    let expected = "a number between 0 and 1, for example 0.05 for intervals of 95 %";
+                    reader.report.add(element, bad_value("`alpha`", &value, expected));
+                }
+            }
+            // They shape an output that Summary does not have here.
+            "sampleEntropyTolerance" | "sampleEntropyNormalize" | "sampleEntropyTemplateLength" => {}
             other => {
                 let headline = format!("Summary has no parameter `{other}`, it is ignored");
                 let draft = Draft::warning("unknown-parameter", name.full_span(), headline)
@@ -68,7 +76,7 @@ fn window_length(reading: &Reading<'_, '_, '_>) -> Option<usize> {
             }
         }
     }
-    length
+    (length, alpha)
 }
 
 fn input_field(reading: &Reading<'_, '_, '_>) -> Option<usize> {
@@ -153,15 +161,9 @@ fn stat_of(name: &Text, element: Node<'_, '_>, reading: &Reading<'_, '_, '_>) ->
     if let Some((_, stat)) = SummaryStat::ALL.into_iter().find(|(known, _)| *known == name.as_str()) {
         return Some(stat);
     }
-    let draft = if LATER.contains(&name.as_str()) {
-        let because = "it comes with a later version";
-        let way_out = "map another statistic, for example meanOut and stderrOut";
-        not_supported(name.full_span(), &format!("statistic `{}`", name.as_str()), because, way_out)
-    } else {
-        let headline = format!("Summary has no output `{}`", name.as_str());
-        Draft::error("unknown-statistic", name.full_span(), headline)
-            .known(name.as_str(), SummaryStat::ALL.map(|(known, _)| known))
-    };
+    let headline = format!("Summary has no output `{}`", name.as_str());
+    let draft = Draft::error("unknown-statistic", name.full_span(), headline)
+        .known(name.as_str(), SummaryStat::ALL.map(|(known, _)| known));
     reading.reader.report.add(element, draft);
     None
 }

@@ -53,6 +53,27 @@ def case(algorithm, parameters, inputs, outputs, rows, stream=None, schema="id*:
     })
 
 
+def summary(values, alpha):
+    """lclm, uclm, skewness, kurtosis, t, its probability."""
+    values = [v for v in values if v is not None]
+    n = len(values)
+    if n < 2 or np.var(values) == 0:
+        return [None] * 6
+    mean, error = np.mean(values), scipy.stats.sem(values)
+    low, high = scipy.stats.t.interval(1 - alpha, n - 1, loc=mean, scale=error)
+    t, p = scipy.stats.ttest_1samp(values, 0)
+    skewness = scipy.stats.skew(values, bias=False) if n >= 3 else None
+    kurtosis = scipy.stats.kurtosis(values, bias=False) if n >= 4 else None
+    return [low, high, skewness, kurtosis, t, p]
+
+
+for length, alpha in ((20, 0.05), (4, 0.2), (0, 0.01)):
+    case("Summary", {"windowLength": length, "alpha": alpha}, {"input": "x"},
+         {"lclmOut": "a:double", "uclmOut": "b:double", "skewnessOut": "c:double", "kurtosisOut": "d:double",
+          "tValueOut": "e:double", "probtOut": "f:double"},
+         [[i] + summary(x[max(0, i + 1 - length) if length else 0:i + 1], alpha) for i in range(N)])
+
+
 def correlation(pairs):
     pairs = [p for p in pairs if None not in p]
     if len(pairs) < 2:

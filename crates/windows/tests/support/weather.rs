@@ -43,7 +43,7 @@ pub fn project() -> Arc<Project> {
     let mut fields: Vec<SummaryField> = [0, 1, 16, 6, 15].into_iter().map(SummaryField::Copy).collect();
     use SummaryStat::{Max, Mean, Min, N, NMiss, Std, Sum};
     fields.extend([N, NMiss, Min, Max, Sum, Mean, Std].map(SummaryField::Stat));
-    let kind = WindowKind::Summary { window_length: WINDOW_LENGTH, input: 6, fields };
+    let kind = WindowKind::Summary { window_length: WINDOW_LENGTH, input: 6, alpha: 0.05, fields };
     let stats = window("stats", Index::Ordered, &with_stats, kind);
     let result = schema(
         "id*:int64,origin:string,n:int64,temp:double,time_hour:string,nOut:int64,minOut:double,maxOut:double,\

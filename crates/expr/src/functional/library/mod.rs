@@ -144,6 +144,14 @@ pub(crate) fn reads_clock(func: &Func) -> bool {
     }
 }
 
+/// True when the value depends on the window that the event comes from.
+pub(crate) fn names_input(func: &Func) -> bool {
+    match func {
+        Func::Call { entry, args, .. } => matches!(entry.code, Code::Input) || args.iter().any(names_input),
+        _ => false,
+    }
+}
+
 const MANY: usize = MAX_ARGS;
 
 /// Checks constant arguments, and puts those of regular expressions in order: text first.

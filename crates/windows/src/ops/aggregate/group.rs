@@ -103,7 +103,8 @@ pub(crate) struct Group {
 
 impl Group {
     pub(crate) fn new(key: Vec<Value>, number: u64, calls: &Calls) -> Group {
-        let kept = calls.call_of.iter().map(|&call| Kept { fold: calls.fold(call, calls.grows), start: None }).collect();
+        let kept =
+            calls.call_of.iter().map(|&call| Kept { fold: calls.fold(call, calls.grows), start: None }).collect();
         Group { key, number, rows: 0, outputs: 0, kept, ordered: BTreeMap::new() }
     }
 
@@ -174,11 +175,7 @@ impl Group {
         to.put(&self.ordered);
     }
 
-    pub(crate) fn restore(
-        from: &mut Reader<'_>,
-        number: u64,
-        calls: &Calls,
-    ) -> Result<Group, Damage> {
+    pub(crate) fn restore(from: &mut Reader<'_>, number: u64, calls: &Calls) -> Result<Group, Damage> {
         let mut group = Group::new(from.get()?, number, calls);
         (group.rows, group.outputs) = from.get()?;
         for kept in &mut group.kept {

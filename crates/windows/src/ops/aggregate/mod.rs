@@ -16,11 +16,12 @@ use std::sync::Arc;
 // order-free: found by key only; groups are saved by the number of their creation.
 use hashbrown::{HashMap, HashTable};
 use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Flags, Opcode, Schema};
+use mesh_expr::{Program, State};
 use mesh_model::{Aggregate as Spec, AggregateFunction};
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
 
 use super::source::write_guid;
-use super::{Clock, Held, Operator};
+use super::{Clock, Held, Operator, restore_memory, seed_of};
 use crate::run::{Emitter, Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
 use crate::store::{Rows, Table, keys};
@@ -53,6 +54,8 @@ pub(crate) struct Aggregate {
     depth: Option<usize>,
     seed: String,
     out: Rows,
+    /// Variables of the arguments' programs, and of those around the functions.
+    memories: [State; 2],
     errors: u64,
 }
 
@@ -104,6 +107,7 @@ impl Aggregate {
             next_order: 0,
             ordered,
             depth,
+            memories: [State::new(seed_of(&format!("{seed}arguments"))), State::new(seed_of(&seed))],
             seed,
             out: Rows::new(schema),
             errors: 0,
@@ -232,14 +236,16 @@ impl Aggregate {
             flags: flags.clone(),
             columns,
         };
-        let (mut keys, mut programs) = (self.spec.keys.iter(), self.spec.fields.iter());
+        let types = self.schema.fields().iter().filter(|field| !field.key).map(|field| field.ty);
+        let programs: Vec<_> = self.spec.fields.iter().zip(types).collect();
+        let mut made = Program::eval_all(&programs, &scope, &mut self.memories[1]).into_iter();
+        let mut keys = self.spec.keys.iter();
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {
             columns.push(if field.key {
                 gathered(*keys.next().expect("the model has an input field for each key"))
             } else {
-                let program = programs.next().expect("the model has a program for each other field");
-                let evaluated = program.eval(&scope, field.ty);
+                let evaluated = made.next().expect("the model has a program for each other field");
                 self.errors += evaluated.errors.count;
                 evaluated.column
             });
@@ -305,12 +311,11 @@ impl Operator for Aggregate {
             None => run,
         };
         let block = &run.block;
-        let mut arguments = Vec::with_capacity(self.spec.arguments.len());
-        for (program, ty) in &self.spec.arguments {
-            let evaluated = program.eval(block, *ty);
-            self.errors += evaluated.errors.count;
-            arguments.push(evaluated.column);
-        }
+        self.memories.iter_mut().for_each(|memory| memory.set_clock(clock.get()));
+        let programs: Vec<_> = self.spec.arguments.iter().map(|(program, ty)| (program, *ty)).collect();
+        let evaluated = Program::eval_all(&programs, block, &mut self.memories[0]);
+        self.errors += evaluated.iter().map(|evaluated| evaluated.errors.count).sum::<u64>();
+        let arguments = evaluated.into_iter().map(|evaluated| evaluated.column).collect();
         let calls = self.spec.calls.iter();
         let mut changes = Changes {
             arguments,
@@ -370,6 +375,10 @@ impl Operator for Aggregate {
         }
     }
 
+    fn take_messages(&mut self) -> Vec<String> {
+        self.memories.iter_mut().flat_map(State::take_messages).collect()
+    }
+
     fn version(&self) -> u16 {
         2
     }
@@ -386,6 +395,7 @@ impl Operator for Aggregate {
             group.save(to);
         }
         to.put(&(self.next_group, self.next_order, self.errors));
+        self.memories.iter().for_each(|memory| to.put(&memory.save()));
         self.out.save(to);
     }
 
@@ -411,6 +421,9 @@ impl Operator for Aggregate {
             self.put(keys::hash_of_values(&group.key), group);
         }
         (self.next_group, self.next_order, self.errors) = from.get()?;
+        for memory in &mut self.memories {
+            restore_memory(memory, &from.get::<Vec<u8>>()?)?;
+        }
         self.out.load(from)?;
         for (slot, group) in self.slots.iter_mut().zip(&self.groups) {
             let Some(group) = group else { continue };

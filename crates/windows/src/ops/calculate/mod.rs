@@ -22,6 +22,7 @@ mod range;
 mod recent;
 mod roc;
 mod spectrum;
+mod student;
 mod subspace;
 pub(crate) mod summary;
 mod taper;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mesh_event::{Column, ColumnData, FieldType, MONEY_SCALE, NullMask, Opcode, Schema};
 use mesh_model::{SummaryField, SummaryStat};
 
+use super::student;
 use crate::ops::functional::nulls;
 use crate::ops::{Clock, Operator};
 use crate::run::Run;
@@ -15,7 +16,8 @@ use crate::state::{Damage, Reader, Writer};
 ///   carry those of the last event looked at (null before the first).
 /// - A missing value (null, or not a number) takes a place in the window and counts in `nmissOut`.
 /// - Without any value everything but the two counts is null; with one, `varOut stdOut stderrOut cvOut` are null;
-///   `cvOut` is null for a mean of 0. A result that is not a number, or does not fit its field's type, is null;
+///   `cvOut` is null for a mean of 0. Skewness takes three values, kurtosis four; both, and `tValueOut` and `probtOut`, are
+///   null where the values do not vary. A result that is not a number, or does not fit its field's type, is null;
 ///   fractions are cut off for int fields.
 ///
 /// Sums are added up anew for each event, oldest value first. That is exact to the bit whatever happened before, so
@@ -24,6 +26,7 @@ pub(crate) struct Summary {
     schema: Arc<Schema>,
     input: usize,
     fields: Vec<SummaryField>,
+    alpha: f64,
     moments: Moments,
     needs: Needs,
     /// Of the last event looked at.
@@ -31,10 +34,10 @@ pub(crate) struct Summary {
 }
 
 /// What is added up for an event; the statistics follow from it.
-const MEASURES: usize = 7;
+const MEASURES: usize = 9;
 
 /// One value per event for each of: number of values, number of values and missing ones, sum, smallest, largest, sum
-/// of squares, sum of squared distances from the mean.
+/// of squares, sums of squared, cubed and fourth powers of distances from the mean.
 type Measures = [Vec<f64>; MEASURES];
 
 enum Moments {
@@ -49,11 +52,19 @@ struct Needs {
     extremes: bool,
     uss: bool,
     css: bool,
+    /// Third and fourth powers.
+    powers: bool,
 }
 
 impl Summary {
-    /// `window_length` 0: all events since the start. `input`: the input field with the values.
-    pub(crate) fn new(schema: &Arc<Schema>, window_length: usize, input: usize, fields: &[SummaryField]) -> Summary {
+    /// `window_length` 0: all events since the start. `alpha`: one less the level of confidence. `input`: the input field
+    /// with the values.
+    pub(crate) fn new(
+        schema: &Arc<Schema>,
+        (window_length, alpha): (usize, f64),
+        input: usize,
+        fields: &[SummaryField],
+    ) -> Summary {
         let wants = |stats: &[SummaryStat]| {
             fields.iter().any(|field| matches!(field, SummaryField::Stat(stat) if stats.contains(stat)))
         };
@@ -61,6 +72,7 @@ impl Summary {
             schema: Arc::clone(schema),
             input,
             fields: fields.to_vec(),
+            alpha,
             moments: match window_length {
                 0 => Moments::All(Box::default()),
                 length => Moments::Window(Window { length, values: Vec::new() }),
@@ -74,7 +86,14 @@ impl Summary {
                     SummaryStat::Std,
                     SummaryStat::StdErr,
                     SummaryStat::Cv,
+                    SummaryStat::LclM,
+                    SummaryStat::UclM,
+                    SummaryStat::Skewness,
+                    SummaryStat::Kurtosis,
+                    SummaryStat::TValue,
+                    SummaryStat::ProbT,
                 ]),
+                powers: wants(&[SummaryStat::Skewness, SummaryStat::Kurtosis]),
             },
             last: None,
         }
@@ -132,7 +151,7 @@ impl Operator for Summary {
         let fields = self.fields.iter().zip(self.schema.fields());
         let columns = fields.map(|(field, shape)| match field {
             SummaryField::Copy(position) => Arc::clone(&run.block.columns[*position]),
-            SummaryField::Stat(stat) => Arc::new(column_of(statistic(*stat, &measures, rows), shape.ty)),
+            SummaryField::Stat(stat) => Arc::new(column_of(statistic(*stat, &measures, rows, self.alpha), shape.ty)),
             SummaryField::Null => Arc::new(nulls(shape.ty, rows)),
         });
         let columns = columns.collect();
@@ -144,6 +163,10 @@ impl Operator for Summary {
             Moments::Window(_) => "summary-of-last",
             Moments::All(_) => "summary-of-all",
         }
+    }
+
+    fn version(&self) -> u16 {
+        2
     }
 
     fn save(&self, to: &mut Writer<'_>) {
@@ -187,13 +210,26 @@ fn numbers(column: &Column) -> Vec<f64> {
 }
 
 /// The value of a statistic for each event; NaN where it has none.
-fn statistic(stat: SummaryStat, measures: &Measures, rows: usize) -> Vec<f64> {
-    let [n, total, sum, min, max, uss, css] = measures.each_ref().map(Vec::as_slice);
+fn statistic(stat: SummaryStat, measures: &Measures, rows: usize, alpha: f64) -> Vec<f64> {
+    let [n, total, sum, min, max, uss, css, cubes, fourths] = measures.each_ref().map(Vec::as_slice);
     let for_each = |value: &dyn Fn(usize) -> f64| (0..rows).map(value).collect::<Vec<f64>>();
     // Division by zero makes NaN (0/0) where a mean, variance or deviation has too few values.
     let at_least = |least: f64, row: usize, value: f64| if n[row] >= least { value } else { f64::NAN };
     let variance = |row: usize| at_least(2.0, row, css[row] / (n[row] - 1.0));
     let mean = |row: usize| sum[row] / n[row];
+    let error = |row: usize| variance(row).sqrt() / n[row].sqrt();
+    let t = |row: usize| if css[row] > 0.0 { mean(row) / error(row) } else { f64::NAN };
+    // The number of values changes seldom, and the quantile is dear.
+    let interval = |sign: f64| {
+        let mut known = (f64::NAN, f64::NAN);
+        let value = |row: usize| {
+            if known.0 != n[row] {
+                known = (n[row], student::quantile(alpha, n[row] - 1.0));
+            }
+            mean(row) + sign * known.1 * error(row)
+        };
+        (0..rows).map(value).collect()
+    };
     match stat {
         SummaryStat::N => n.to_vec(),
         SummaryStat::NMiss => for_each(&|row| total[row] - n[row]),
@@ -205,10 +241,26 @@ fn statistic(stat: SummaryStat, measures: &Measures, rows: usize) -> Vec<f64> {
         SummaryStat::Css => for_each(&|row| at_least(1.0, row, css[row])),
         SummaryStat::Var => for_each(&variance),
         SummaryStat::Std => for_each(&|row| variance(row).sqrt()),
-        SummaryStat::StdErr => for_each(&|row| variance(row).sqrt() / n[row].sqrt()),
+        SummaryStat::StdErr => for_each(&error),
         SummaryStat::Cv => for_each(&|row| match mean(row) {
             0.0 => f64::NAN,
             mean => 100.0 * variance(row).sqrt() / mean,
+        }),
+        SummaryStat::LclM => interval(-1.0),
+        SummaryStat::UclM => interval(1.0),
+        SummaryStat::TValue => for_each(&t),
+        SummaryStat::ProbT => for_each(&|row| student::two_sided(t(row), n[row] - 1.0)),
+        SummaryStat::Skewness => for_each(&|row| {
+            let (n, variance) = (n[row], variance(row));
+            let scaled = cubes[row] / (variance * variance.sqrt());
+            if n >= 3.0 && variance > 0.0 { scaled * n / ((n - 1.0) * (n - 2.0)) } else { f64::NAN }
+        }),
+        SummaryStat::Kurtosis => for_each(&|row| {
+            let (n, variance) = (n[row], variance(row));
+            let scaled = fourths[row] / (variance * variance);
+            let normal = 3.0 * (n - 1.0) * (n - 1.0) / ((n - 2.0) * (n - 3.0));
+            let weight = n * (n + 1.0) / ((n - 1.0) * (n - 2.0) * (n - 3.0));
+            if n >= 4.0 && variance > 0.0 { scaled * weight - normal } else { f64::NAN }
         }),
     }
 }
@@ -292,12 +344,10 @@ fn add_up<const L: usize>(values: &[f64], width: usize, needs: Needs) -> [[f64; 
     let (n, sum) = counts_and_sums::<L>(values, width);
     let (min, max) = if needs.extremes { extremes::<L>(values, width) } else { ([0.0; L], [0.0; L]) };
     let uss = if needs.uss { squares_around::<L>(values, width, [0.0; L]) } else { [0.0; L] };
-    let css = if needs.css {
-        squares_around::<L>(values, width, std::array::from_fn(|lane| sum[lane] / n[lane]))
-    } else {
-        [0.0; L]
-    };
-    [n, [width as f64; L], sum, min, max, uss, css]
+    let mean = std::array::from_fn(|lane| sum[lane] / n[lane]);
+    let css = if needs.css { squares_around::<L>(values, width, mean) } else { [0.0; L] };
+    let (cubes, fourths) = if needs.powers { powers_around::<L>(values, width, mean) } else { ([0.0; L], [0.0; L]) };
+    [n, [width as f64; L], sum, min, max, uss, css, cubes, fourths]
 }
 
 // In these loops a missing value adds 0.0, which changes no sum: one that starts at +0.0 is never -0.0.
@@ -339,7 +389,21 @@ fn squares_around<const L: usize>(values: &[f64], width: usize, center: [f64; L]
     sum
 }
 
-/// All events since the start. Sums grow in the order of the events; the sum of squared distances follows Welford's
+fn powers_around<const L: usize>(values: &[f64], width: usize, center: [f64; L]) -> ([f64; L], [f64; L]) {
+    let (mut cubes, mut fourths) = ([0.0; L], [0.0; L]);
+    for of_lanes in values.windows(L).take(width) {
+        for lane in 0..L {
+            let distance = of_lanes[lane] - center[lane];
+            let square = distance * distance;
+            let there = !distance.is_nan();
+            cubes[lane] += if there { square * distance } else { 0.0 };
+            fourths[lane] += if there { square * square } else { 0.0 };
+        }
+    }
+    (cubes, fourths)
+}
+
+/// All events since the start. Sums grow in the order of the events; the sums of powers of distances follow Welford's
 /// recurrence, because the mean moves with every event and the values are not kept.
 #[derive(Default)]
 struct All {
@@ -351,15 +415,18 @@ struct All {
     uss: f64,
     mean: f64,
     css: f64,
+    cubes: f64,
+    fourths: f64,
 }
 
 impl All {
-    fn state(&self) -> [f64; 8] {
-        [self.n, self.total, self.sum, self.min, self.max, self.uss, self.mean, self.css]
+    fn state(&self) -> [f64; 10] {
+        let All { n, total, sum, min, max, uss, mean, css, cubes, fourths } = *self;
+        [n, total, sum, min, max, uss, mean, css, cubes, fourths]
     }
 
-    fn from_state([n, total, sum, min, max, uss, mean, css]: [f64; 8]) -> All {
-        All { n, total, sum, min, max, uss, mean, css }
+    fn from_state([n, total, sum, min, max, uss, mean, css, cubes, fourths]: [f64; 10]) -> All {
+        All { n, total, sum, min, max, uss, mean, css, cubes, fourths }
     }
 
     fn measure(&mut self, new: &[f64]) -> Measures {
@@ -369,7 +436,8 @@ impl All {
             if !value.is_nan() {
                 self.add(value);
             }
-            let row = [self.n, self.total, self.sum, self.min, self.max, self.uss, self.css];
+            let All { n, total, sum, min, max, uss, css, cubes, fourths, .. } = *self;
+            let row = [n, total, sum, min, max, uss, css, cubes, fourths];
             measures.iter_mut().zip(row).for_each(|(to, value)| to.push(value));
         }
         measures
@@ -383,7 +451,13 @@ impl All {
         self.max = if first || value > self.max { value } else { self.max };
         self.uss += value * value;
         let distance = value - self.mean;
-        self.mean += distance / self.n;
+        // Powers of distances from the new mean, by those from the old one: fourths, cubes, then squares.
+        let (n, step) = (self.n, distance / self.n);
+        let term = distance * step * (n - 1.0);
+        self.fourths +=
+            term * step * step * (n * n - 3.0 * n + 3.0) + 6.0 * step * step * self.css - 4.0 * step * self.cubes;
+        self.cubes += term * step * (n - 2.0) - 3.0 * step * self.css;
+        self.mean += step;
         self.css += distance * (value - self.mean);
     }
 }

@@ -13,10 +13,11 @@ mod side;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_event::{Block, BlockKind, Column, Flags, Opcode, Schema};
+use mesh_event::{Block, BlockKind, Column, FieldType, Flags, Opcode, Schema};
+use mesh_expr::{Program, State};
 use mesh_model::{Join as Spec, JoinField, JoinKey, JoinKind};
 
-use super::{Clock, Held, Operator, Sides};
+use super::{Clock, Held, Operator, Sides, restore_memory, seed_of};
 use crate::columns::{self, RowRef};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
@@ -38,6 +39,7 @@ pub(crate) struct Join {
     fact: usize,
     /// A change of the lookup side puts out updates as upserts, without the old row.
     upserts: bool,
+    memory: State,
     errors: u64,
 }
 
@@ -70,8 +72,14 @@ impl Out {
 
 impl Join {
     /// `inputs`: the schema of each side, and whether what comes is exact (or inserts only). `upserts`: the window has no
-    /// index of its own.
-    pub(crate) fn new(schema: &Arc<Schema>, spec: &Spec, inputs: [(&Arc<Schema>, bool); 2], upserts: bool) -> Join {
+    /// index of its own. `place`: where it stands.
+    pub(crate) fn new(
+        schema: &Arc<Schema>,
+        spec: &Spec,
+        inputs: [(&Arc<Schema>, bool); 2],
+        upserts: bool,
+        place: &str,
+    ) -> Join {
         let fact = if spec.key == JoinKey::Right || spec.kind == JoinKind::RightOuter { RIGHT } else { LEFT };
         let keeps = |side: usize| !spec.no_regenerates || side != fact;
         let side = |side: usize, on: &[usize]| Side::new(inputs[side].0, on, keeps(side));
@@ -86,6 +94,7 @@ impl Join {
             spec: spec.clone(),
             fact,
             upserts,
+            memory: State::new(seed_of(place)),
             errors: 0,
         }
     }
@@ -215,15 +224,23 @@ impl Join {
                 .map(|(used, field)| Arc::new(column(used, field.ty).expect("programs use fields of the sides")))
                 .collect(),
         });
+        let programs: Vec<(&Program, FieldType)> = (self.spec.fields.iter().zip(self.schema.fields()))
+            .filter_map(|(field, shape)| match field {
+                JoinField::Program(program) => Some((program, shape.ty)),
+                _ => None,
+            })
+            .collect();
+        let evaluated = scope.map(|scope| Program::eval_all(&programs, &scope, &mut self.memory));
+        let mut evaluated = evaluated.into_iter().flatten();
         let mut made = Vec::with_capacity(self.spec.fields.len());
         for (field, shape) in self.spec.fields.iter().zip(self.schema.fields()) {
-            made.push(match (field, &scope) {
-                (JoinField::Program(program), Some(scope)) => {
-                    let evaluated = program.eval(scope, shape.ty);
+            made.push(match column(field, shape.ty) {
+                Some(column) => Arc::new(column),
+                None => {
+                    let evaluated = evaluated.next().expect("a join with programs has their scope");
                     self.errors += evaluated.errors.count;
                     evaluated.column
                 }
-                _ => Arc::new(column(field, shape.ty).expect("a join with programs has their scope")),
             });
         }
         let block = Block { schema: Arc::clone(&self.schema), kind: BlockKind::Normal, opcodes, flags, columns: made };
@@ -259,6 +276,7 @@ impl Operator for Join {
         }
         // The sides lend their rows to the output while the join itself counts errors: they change places for so long.
         let sides = std::mem::replace(&mut self.sides, [LEFT, RIGHT].map(|_| Side::empty(&self.schema)));
+        self.memory.set_clock(clock.get());
         let run = self.computed(out, [LEFT, RIGHT].map(|side| sides[side].sources(arrivals[side].as_ref())));
         self.sides = sides;
         self.sides.iter_mut().for_each(Side::settle);
@@ -285,11 +303,19 @@ impl Operator for Join {
         }
     }
 
+    fn take_messages(&mut self) -> Vec<String> {
+        self.memory.take_messages()
+    }
+
+    fn version(&self) -> u16 {
+        2
+    }
+
     fn save(&self, to: &mut Writer<'_>) {
         to.put(&self.exact.each_ref().map(Option::is_some));
         self.exact.iter().flatten().for_each(|table| table.save(to));
         self.sides.iter().for_each(|side| side.save(to));
-        to.put(&self.errors);
+        to.put(&(self.errors, self.memory.save()));
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
@@ -300,7 +326,8 @@ impl Operator for Join {
         for side in &mut self.sides {
             side.restore(from)?;
         }
-        self.errors = from.get()?;
-        Ok(())
+        let memory: Vec<u8>;
+        (self.errors, memory) = from.get()?;
+        restore_memory(&mut self.memory, &memory)
     }
 }
