@@ -17,8 +17,6 @@ const OPERATOR_US: u64 = 30 * MS;
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     snapshots: Vec<Stored>,
-    /// Published since the last one that is not what it should be: never two of those that are kept.
-    good: usize,
     published: usize,
 }
 
@@ -29,6 +27,8 @@ struct Stored {
     machine: Project,
     /// Its bytes differ from their hash.
     damaged: bool,
+    /// It is not what it should be, damaged or whole.
+    bad: bool,
 }
 
 /// What an engine knows of its snapshots.
@@ -73,14 +73,17 @@ impl World {
         let store = &mut self.store;
         let name = store.published;
         store.published += 1;
-        let mut stored = Stored { name, point, machine, damaged: false };
+        let mut stored = Stored { name, point, machine, damaged: false, bad: false };
         if self.random.permille(faulty) {
             match self.random.below(3) {
                 // Lost or torn: it never gets a manifest.
                 0 => return,
-                what if store.good >= KEEP => {
+                // Never two of those that are kept, whichever engine's come in which order.
+                what if store.snapshots.len() >= KEEP - 1
+                    && store.snapshots.iter().rev().take(KEEP - 1).all(|kept| !kept.bad) =>
+                {
                     tell!(self, "store    snapshot {name} goes bad");
-                    self.store.good = 0;
+                    stored.bad = true;
                     if what == 1 {
                         stored.damaged = true;
                     } else {
@@ -91,7 +94,6 @@ impl World {
             }
         }
         let store = &mut self.store;
-        store.good += 1;
         store.snapshots.push(stored);
         store.snapshots.sort_by_key(|stored| (stored.point.number, stored.name));
         let surplus = store.snapshots.len().saturating_sub(KEEP);
