@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, chaos, codegen, compose, layers, metrics, run_tests, sim, stack, tidy};
+use xtask::{bench, chaos, codegen, compose, layers, metrics, proto, run_tests, sim, stack, tidy};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Tidy,
     /// Write docs/METRICS.md from the code, or check it
     Metrics(metrics::MetricsArgs),
+    /// Check the .proto files: rules, what was released, docs/API.md
+    ProtoCheck(proto::ProtoArgs),
     /// Generate Rust code from the .proto files (needs feature `codegen`)
     Codegen(codegen::CodegenArgs),
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::CheckLayers => layers::run(),
         Command::Tidy => tidy::run(),
         Command::Metrics(args) => metrics::run(&args),
+        Command::ProtoCheck(args) => proto::run(&args),
         Command::Codegen(args) => codegen::run(&args),
     };
     match result {

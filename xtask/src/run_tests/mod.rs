@@ -18,11 +18,14 @@ use self::report::Report;
 use crate::layers::graph::Graph;
 use crate::shell::{apt_install, say, timed};
 use crate::stack::Stack;
+use crate::stack::install::Installer;
 use crate::workspace;
 
 /// Packages that building the workspace needs beside Rust.
 const BUILD_PACKAGES: &[&str] =
     &["gcc", "g++", "make", "cmake", "libcurl4-openssl-dev", "libssl-dev", "protobuf-compiler", "libprotobuf-dev"];
+/// Tells tests where grpcurl is.
+const GRPCURL: &str = "ESP_MESH_GRPCURL";
 /// The package of the end-to-end tests; it runs last.
 const E2E_PACKAGE: &str = "mesh-tests";
 
@@ -70,13 +73,20 @@ fn run_steps(args: &TestArgs, report: &mut Report) -> Result<()> {
     let graph = Graph::read(&root)?;
     let packages = selected(args, &graph)?;
     apt_install(BUILD_PACKAGES, &workspace::cache_dir()?.join("logs"))?;
+    // where it cannot be had, the test that needs it says so and is not run
+    let grpcurl = Installer::new(workspace::cache_dir()?)?.grpcurl();
+    if let Err(error) = &grpcurl {
+        say(format_args!("no grpcurl: {error:#}; the examples of docs/API.md are not run"));
+    }
+    let environment: Vec<(&'static str, PathBuf)> = grpcurl.ok().map(|path| (GRPCURL, path)).into_iter().collect();
     if args.unit {
-        return run_binaries(args, &graph, &packages, &[], report);
+        return run_binaries(args, &graph, &packages, &environment, report);
     }
     let stack = Stack::open_for_tests()?;
     // A stack that was up before belongs to somebody else, even if one part has to be started.
     let ours = !stack.is_started()?;
-    let result = timed("stack up", || stack.up()).and_then(|_| run_on_stack(args, &graph, &packages, &stack, report));
+    let result = timed("stack up", || stack.up())
+        .and_then(|_| run_on_stack(args, &graph, &packages, &stack, environment, report));
     if ours && !args.keep {
         let ended = timed("stack down", || stack.down(false));
         return result.and(ended.map(|_| ()));
@@ -102,9 +112,15 @@ fn selected(args: &TestArgs, graph: &Graph) -> Result<Vec<String>> {
     Ok(packages)
 }
 
-fn run_on_stack(args: &TestArgs, graph: &Graph, packages: &[String], stack: &Stack, report: &mut Report) -> Result<()> {
-    let mut environment: Vec<(&'static str, PathBuf)> =
-        stack.environment().into_iter().map(|(name, value)| (name, PathBuf::from(value))).collect();
+fn run_on_stack(
+    args: &TestArgs,
+    graph: &Graph,
+    packages: &[String],
+    stack: &Stack,
+    mut environment: Vec<(&'static str, PathBuf)>,
+    report: &mut Report,
+) -> Result<()> {
+    environment.extend(stack.environment().into_iter().map(|(name, value)| (name, PathBuf::from(value))));
     // Only the end-to-end tests start services.
     if packages.iter().any(|name| name == E2E_PACKAGE) {
         timed("release build of the services", || build::services(graph))?;

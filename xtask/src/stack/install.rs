@@ -22,6 +22,9 @@ pub const ETCD_VERSION: &str = "3.6.16";
 /// Version of Jaeger.
 pub const JAEGER_VERSION: &str = "1.62.0";
 
+/// Version of grpcurl.
+pub const GRPCURL_VERSION: &str = "1.9.3";
+
 const KAFKA_POM: &str = include_str!("../../stack/kafka-pom.xml");
 const ZOOKEEPER_POM: &str = include_str!("../../stack/zookeeper-pom.xml");
 /// Kafka 4 needs Java 17 or newer.
@@ -95,6 +98,12 @@ impl Installer {
         let flags = format!("-X github.com/jaegertracing/jaeger/pkg/version.latestVersion=v{JAEGER_VERSION}");
         let package = "github.com/jaegertracing/jaeger/cmd/all-in-one";
         self.go_binary("jaeger", JAEGER_VERSION, package, package, &flags)
+    }
+
+    /// grpcurl, which calls a gRPC server from the command line: the examples of docs/API.md are run with it.
+    pub fn grpcurl(&self) -> Result<PathBuf> {
+        let module = "github.com/fullstorydev/grpcurl";
+        self.go_binary("grpcurl", GRPCURL_VERSION, module, &format!("{module}/cmd/grpcurl"), "")
     }
 
     fn jars(&self, name: &str, version: &str, pom: &str) -> Result<PathBuf> {

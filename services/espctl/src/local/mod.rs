@@ -4,6 +4,8 @@
 //! - [`bus`] is what one "process" sees of the bus, and how it dies; [`engine`] an engine that can be killed
 //! - [`services`] has everything around the engines; [`topics`] reads what stands in the topics
 
+#[cfg(test)]
+mod api;
 pub mod bus;
 pub mod engine;
 pub mod services;
