@@ -95,7 +95,7 @@ fn sigterm_drains_and_ends_with_0() {
 async fn a_second_signal_ends_at_once() {
     let (mut child, address, mut lines) = running();
     // a stream that does not end by itself holds the drain up
-    let channel = mesh_service::grpc::connect(&address).unwrap();
+    let channel = mesh_service::security::Caller::default().connect(&address).unwrap();
     let watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await.unwrap();
     send("-TERM", &child);
     wait_for(&mut lines, "\"message\":\"draining\"");

@@ -13,7 +13,7 @@ use mesh_engine::{EngineConfig, run};
 use mesh_proto::coordinator::Project;
 use mesh_proto::engine::engine_client::EngineClient;
 use mesh_proto::engine::{StatusRequest, StatusResponse};
-use mesh_service::grpc::connect;
+use mesh_service::security::Caller;
 use mesh_service::{Base, Failure, Scope, Span};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -53,7 +53,7 @@ impl Engine {
     }
 
     async fn status(&self) -> Option<StatusResponse> {
-        let mut client = EngineClient::new(connect(&self.address).unwrap());
+        let mut client = EngineClient::new(Caller::default().connect(&self.address).unwrap());
         client.status(StatusRequest::default()).await.ok().map(tonic::Response::into_inner)
     }
 

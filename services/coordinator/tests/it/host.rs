@@ -12,7 +12,8 @@ use mesh_proto::election::{
 };
 use mesh_proto::engine::TakeoverStatus;
 use mesh_proto::engine::engine_server::{Engine, EngineServer};
-use mesh_service::grpc::{Server, connect};
+use mesh_service::grpc::Server;
+use mesh_service::security::{Caller, Link};
 use mesh_service::{Base, Failure, Kind, Refusal, Scope, Span};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, WatchStream};
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Longest wait of any test for anything.
@@ -46,7 +46,7 @@ pub struct Host {
     pub registry: MemoryRegistry,
     pub bus: MemoryBus,
     pub scope: Scope,
-    pub client: CoordinatorClient<Channel>,
+    pub client: CoordinatorClient<Link>,
     running: JoinHandle<Result<(), Failure>>,
 }
 
@@ -76,7 +76,7 @@ impl Host {
         let scope = Scope::new();
         let work = run(config, port, Arc::new(bus.clone()), listener, scope.clone());
         let running = tokio::spawn(work);
-        let client = CoordinatorClient::new(connect(&address).unwrap());
+        let client = CoordinatorClient::new(Caller::default().connect(&address).unwrap());
         Host { registry, bus, scope, client, running }
     }
 
