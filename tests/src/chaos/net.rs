@@ -47,6 +47,9 @@ pub enum Peer {
     All,
 }
 
+/// What a disk for snapshots is called in the list of mounts; its folder ends with the number of its process.
+pub const DISK: &str = "mesh-chaos";
+
 struct Host {
     number: u8,
     next_port: u16,
@@ -62,6 +65,7 @@ impl Net {
     /// Makes the bridge, after removing what a crashed run left behind. The error says what the machine does not allow.
     pub fn new(ports: &Ports) -> Result<Net> {
         remove_all(true)?;
+        remove_disks()?;
         let mut script = format!(
             "ip link add {BRIDGE} type bridge; ip addr add {GATEWAY}/24 dev {BRIDGE}; ip link set {BRIDGE} up\n\
              echo 1 > /proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet\n\
@@ -200,6 +204,18 @@ fn namespace(process: &str) -> String {
 
 fn stack_ports(ports: &Ports) -> Vec<u16> {
     [&ports.kafka[..], &[ports.zookeeper, ports.etcd, ports.otlp]].concat()
+}
+
+/// Unmounts the snapshot disks of runs that have crashed.
+fn remove_disks() -> Result<()> {
+    let mounts = std::fs::read_to_string("/proc/mounts").context("reading /proc/mounts")?;
+    for folder in mounts.lines().filter_map(|line| line.strip_prefix(DISK)?.split_whitespace().next()) {
+        let owner = folder.rsplit('-').next().unwrap_or_default();
+        if !Path::new(&format!("/proc/{owner}")).exists() {
+            shell(&format!("umount --lazy {folder}; rmdir {folder}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes all namespaces with what runs in them, the bridge, and the rules; with `others` also those of a run that has

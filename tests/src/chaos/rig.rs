@@ -23,7 +23,7 @@ use mesh_tests::watch::Watch;
 use mesh_tests::{Mesh, MeshOptions, Process};
 use xtask::stack::{Part, Stack};
 
-use crate::net::Net;
+use crate::net::{DISK, Net};
 use mesh_tests::judge::{Case, Judge};
 
 pub const ENGINES: usize = 3;
@@ -93,7 +93,7 @@ impl Rig {
         fs::create_dir_all(&store)?;
         let store_is_disk = net.is_some()
             && Command::new("mount")
-                .args(["-t", "tmpfs", "-o", &format!("size={STORE_BYTES}"), "mesh-chaos"])
+                .args(["-t", "tmpfs", "-o", &format!("size={STORE_BYTES}"), DISK])
                 .arg(&store)
                 .status()?
                 .success();

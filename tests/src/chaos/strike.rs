@@ -108,7 +108,9 @@ pub fn strike(rig: &mut Rig, kind: Kind, kinds: &[Kind], dice: &mut Dice) -> Res
         }
         Strike::Hog => {
             for _ in 0..HOGS {
-                let hog = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn()?;
+                // Busy as long as this process lives, however that ends.
+                let busy = format!("while kill -0 {} 2>/dev/null; do :; done", std::process::id());
+                let hog = Command::new("sh").args(["-c", &busy]).stdin(Stdio::null()).spawn()?;
                 rig.hogs.push(hog);
             }
             rig.undo.push(Undo::EndHogs);

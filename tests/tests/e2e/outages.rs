@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mesh_event::topic::TopicKind;
+use mesh_tests::foreign::leader_of;
 use mesh_tests::load::{Load, weather_payloads};
 use mesh_tests::watch::Watch;
 use mesh_tests::{Mesh, wait_for};
@@ -88,6 +89,33 @@ fn election_instance_killed() {
     mesh.engines[active].process.kill().unwrap();
     wait_for("the other instance to do the next takeover", LIMIT, || (watch.last()?.term > term).then_some(()))
         .unwrap();
+    let sent = load.stop().unwrap().len();
+    check_all_out(&mesh, &watch, sent);
+}
+
+/// Found by chaos (seed 3): who asked for the end of the log went on asking the dead broker, for up to a minute.
+#[test]
+fn engine_killed_while_the_broker_that_led_the_log_is_away() {
+    let (stack, mut mesh) = (Stack::open_for_tests().unwrap(), mesh("logbroker", "weather", 2, 1));
+    let (watch, load) = load(&mesh);
+    let active = mesh.wait_healthy().unwrap();
+    let led = leader_of(&mesh.env.kafka, &mesh.log_topic()).unwrap();
+    let broker = Part::Kafka(u16::try_from(led).unwrap());
+    stack.stop(broker, Stop::Kill).unwrap();
+    mesh.engines[active].process.kill().unwrap();
+    let term = watch.last().unwrap().term;
+    let began = Instant::now();
+    let took_over = wait_for("output of the next term without the broker", LIMIT, || {
+        (watch.last()?.term > term).then(|| began.elapsed())
+    });
+    stack.start(broker).unwrap();
+    stack.wait_ready(broker, LIMIT).unwrap();
+    let took_over = took_over.unwrap();
+    println!("the standby led after {took_over:?}");
+    // Kafka itself elects leaders after its session timeout of 3 s.
+    assert!(took_over < Duration::from_secs(15), "the standby led after {took_over:?} only");
+    mesh.engines[active].process.restart().unwrap();
+    mesh.wait_healthy().unwrap();
     let sent = load.stop().unwrap().len();
     check_all_out(&mesh, &watch, sent);
 }

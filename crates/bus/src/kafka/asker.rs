@@ -14,6 +14,11 @@ use crate::{EndOf, ReadError};
 const NEWS_MAX: Duration = Duration::from_millis(500);
 
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long the broker that leads a topic may take to answer before somebody else is asked whether it still leads it. The
+/// client keeps who leads what for a minute, and goes on asking a broker that is gone.
+const LEADER_WAIT: Duration = Duration::from_millis(200);
+/// The longest such wait: it doubles, so that a slow broker is given its time.
+const LEADER_WAIT_MAX: Duration = Duration::from_secs(2);
 
 pub(super) struct Asker {
     newest: BaseConsumer<Context>,
@@ -34,9 +39,10 @@ impl Asker {
     pub(super) fn ends(&self, topic: &str, committed: bool, deadline: Duration) -> Result<(u64, u64), ReadError> {
         let until = Instant::now() + deadline;
         let client = if committed { &self.stable } else { &self.newest };
+        let mut patience = LEADER_WAIT;
         loop {
             let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            let error = match client.fetch_watermarks(topic, 0, left) {
+            let error = match client.fetch_watermarks(topic, 0, left.min(patience)) {
                 Ok((low, high)) => return Ok((low.try_into().unwrap_or(0), high.try_into().unwrap_or(0))),
                 Err(error) => error,
             };
@@ -44,6 +50,10 @@ impl Asker {
             while client.poll(Duration::ZERO).is_some() {}
             if missing(&error) {
                 self.must_exist(topic, until)?;
+            } else if Instant::now() + PAUSE < until {
+                let left = until.saturating_duration_since(Instant::now());
+                let _ = client.fetch_metadata(Some(topic), left.min(patience)); // the next question goes to whom it names
+                patience = (patience * 2).min(LEADER_WAIT_MAX);
             }
             if Instant::now() + PAUSE >= until || !retriable(&error) {
                 return Err(ReadError::Unavailable {
@@ -107,6 +117,7 @@ fn retriable(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::NotLeaderForPartition
                     | RDKafkaErrorCode::WaitingForCoordinator
                     | RDKafkaErrorCode::RequestTimedOut
+                    | RDKafkaErrorCode::OperationTimedOut
                     | RDKafkaErrorCode::Fail
             )
         )
