@@ -9,7 +9,7 @@
 //! - [`run`], [`scope`], [`drain`], [`ready`], [`exit`]: start, signals, readiness, end
 //! - [`status`]: the one table from what went wrong to gRPC, HTTP and exit codes; [`Refusal`]
 //! - [`grpc`], [`admin`], [`metrics`], [`announce`]: servers and clients; [`probe`] asks the admin server of another process
-//! - [`telemetry`]: logs and traces
+//! - [`administration`]: what every part says of itself over gRPC; [`telemetry`]: logs and traces
 //! - [`adapter`]: what the processes around both adapters share
 //! - [`rest`]: `/SASESP/server` and XML answers, for engines and the gateway
 //!
@@ -18,6 +18,7 @@
 
 pub mod adapter;
 pub mod admin;
+pub mod administration;
 pub mod announce;
 pub mod config;
 pub mod drain;
@@ -33,6 +34,7 @@ pub mod status;
 pub mod telemetry;
 pub mod units;
 
+pub use administration::administration;
 pub use config::{Base, Config, Problems};
 pub use drain::Drain;
 pub use exit::Failure;

@@ -109,6 +109,9 @@ impl Coordinator for Played {
     ) -> Result<Response<mesh_proto::engine::SkipResponse>, Status> {
         no()
     }
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Result<Response<DiagnoseResponse>, Status> {
+        no()
+    }
     async fn history(&self, _: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
         no()
     }

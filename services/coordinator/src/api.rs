@@ -4,12 +4,12 @@ use mesh_bus::{Bus, TopicSpec};
 use mesh_proto::coordinator::coordinator_server::Coordinator;
 use mesh_proto::coordinator::{
     AnnounceRequest, AnnounceResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
-    DeleteTopicResponse, DeployRequest, DeployResponse, DrainRequest, DrainResponse, HistoryRequest, HistoryResponse,
-    ListProjectsRequest, ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, ListVersionsRequest,
-    ListVersionsResponse, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest, PauseFailoverResponse,
-    ProjectSet, PromoteRequest, PromoteResponse, ResumeFailoverRequest, ResumeFailoverResponse, RollbackRequest,
-    RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, UndrainRequest, UndrainResponse,
-    WatchProjectsRequest,
+    DeleteTopicResponse, DeployRequest, DeployResponse, DiagnoseRequest, DiagnoseResponse, DrainRequest, DrainResponse,
+    HistoryRequest, HistoryResponse, ListProjectsRequest, ListProjectsResponse, ListTopicsRequest, ListTopicsResponse,
+    ListVersionsRequest, ListVersionsResponse, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest,
+    PauseFailoverResponse, ProjectSet, PromoteRequest, PromoteResponse, ResumeFailoverRequest, ResumeFailoverResponse,
+    RollbackRequest, RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, UndrainRequest,
+    UndrainResponse, WatchProjectsRequest,
 };
 use mesh_proto::{election, engine};
 use mesh_service::{Drain, Refusal};
@@ -23,6 +23,7 @@ use crate::author::Author;
 use crate::clock::now_us;
 use crate::config::CoordinatorConfig;
 use crate::deploy::Deployer;
+use crate::diagnose::Diagnosis;
 use crate::history::History;
 use crate::known::Projects;
 use crate::mesh::Mesh;
@@ -298,6 +299,11 @@ impl Coordinator for Api {
         let skipped = self.mesh.skip(message).await?;
         self.note(&project, "skip", detail, author);
         Ok(skipped)
+    }
+
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Result<Response<DiagnoseResponse>, Status> {
+        let Api { config, bus, store, mesh, .. } = self;
+        Ok(Response::new(Diagnosis { config, bus, store, mesh }.findings().await))
     }
 
     async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {

@@ -10,6 +10,7 @@
 //! - `history`: what happened; `author`: who asked for it, and why
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
 //! - `maintenance`: engines that shall lead nothing, projects in which nobody shall be elected
+//! - `diagnose`: what is wrong, and what to do
 //! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
 //!
@@ -24,6 +25,7 @@ mod api;
 mod author;
 mod clock;
 mod deploy;
+mod diagnose;
 mod elections;
 mod engines;
 mod history;
@@ -42,7 +44,7 @@ use mesh_bus::Bus;
 use mesh_coordination::Registry;
 use mesh_proto::coordinator::coordinator_server::CoordinatorServer;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Server};
-use mesh_service::{Failure, Scope};
+use mesh_service::{Failure, Scope, administration};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -76,7 +78,8 @@ pub async fn run(
     let mesh = Arc::new(Mesh::new(known, members, elections, config.member_timeout.0));
     tokio::spawn(housekeeping(config.elections.clone(), mesh.clone(), store.clone(), scope.clone()));
 
-    let server = Server::new(&config.base);
+    let administration = administration(&config, &config.base.name, &scope);
+    let server = Server::new(&config.base).add(administration);
     let api = Api { config, bus, store, history, mesh, drain: drain.clone() };
     let service = CoordinatorServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX);
     server.add(service).serve(listener, drain).await

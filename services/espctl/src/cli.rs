@@ -69,6 +69,33 @@ impl Cli {
 pub enum Command {
     /// Show engines, projects, roles, lag, groups, and what does not answer
     Status(Status),
+    /// Look at every part of the mesh, say what is wrong and what to do; exit code 1 when there is a problem
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the settings that a process runs with, without secrets
+    Config {
+        /// Its name, as in `espctl status`, or `host:port` of its gRPC server
+        member: String,
+        /// Only those that differ from the default
+        #[arg(long)]
+        changed: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change what a process logs, until it ends
+    LogLevel {
+        /// Its name, as in `espctl status`, or `host:port` of its gRPC server
+        member: String,
+        /// Levels, as in `info,mesh_engine=debug`
+        levels: String,
+        /// Why; it is logged
+        #[arg(long, default_value = "espctl log-level")]
+        reason: String,
+    },
     /// Hand the leadership of a project to another engine, losing and doubling nothing
     Promote(Promote),
     /// Take an engine out of the lead, of everything and for good, so that it can be stopped

@@ -32,6 +32,11 @@ impl Mesh {
         Mesh { peers: Peers::new(addresses.iter().cloned()), named: addresses.join(","), who: who.into() }
     }
 
+    /// Where coordinators are named.
+    pub fn addresses(&self) -> Vec<String> {
+        self.named.split(',').filter(|address| !address.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Who asks for a change, and why: part of every message that changes something.
     pub fn change(&self, why: impl Into<String>) -> Option<Change> {
         Some(Change { who: self.who.clone(), why: why.into() })

@@ -11,7 +11,7 @@ use mesh_proto::adapter::StatusResponse;
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_service::adapter::{AdapterApi, Place, on_thread};
 use mesh_service::grpc::Server;
-use mesh_service::{Drain, Failure, Scope, announce};
+use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::PublisherConfig;
 use crate::error::PublishError;
@@ -46,6 +46,7 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
     });
     // the servers go on until the publisher has ended, whoever ends it
     let servers = Drain::new();
+    let administration = administration(&config, &place.name, &scope);
     let announcement = AnnounceRequest {
         name: place.name,
         kind: "publisher".to_owned(),
@@ -58,6 +59,7 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
     let metering = tokio::spawn(meter(view.clone(), scope.clone(), servers.clone()));
     let serving = tokio::spawn(
         Server::new(&config.base)
+            .add(administration)
             .add(AdapterApi::server(
                 {
                     let view = view.clone();

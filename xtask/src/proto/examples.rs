@@ -56,6 +56,7 @@ pub const EXAMPLES: &[Example] = &[
         json: r#"{"project": "weather", "position": "17"}"#,
         note: "Refused (`FailedPrecondition`) unless the project is parked at this very block.",
     },
+    example("Diagnose", "{}"),
     example("History", r#"{"project": "weather", "limit": 10}"#),
     example("CreateTopic", r#"{"name": "example.topic", "settings": {"retention.ms": "86400000"}}"#),
     example("ListTopics", r#"{"prefix": "weather"}"#),

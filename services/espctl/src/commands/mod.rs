@@ -3,8 +3,10 @@
 mod completions;
 mod decode;
 mod dev;
+mod doctor;
 mod history;
 mod maintenance;
+mod process;
 mod project;
 mod promote;
 mod recover;
@@ -33,6 +35,9 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
         Command::Drain { engine, reason, json } => online(maintenance::drain(&mut mesh, engine, reason, json)),
         Command::Undrain { engine, reason } => online(maintenance::undrain(&mut mesh, engine, reason)),
         Command::Failover(what) => online(maintenance::failover(&mut mesh, what)),
+        Command::Doctor { json } => online(doctor::run(&mut mesh, json)),
+        Command::Config { member, changed, json } => online(process::config(&mut mesh, &member, changed, json)),
+        Command::LogLevel { member, levels, reason } => online(process::log_level(&mut mesh, &member, levels, reason)),
         Command::Snapshot(arguments) => online(snapshot::run(arguments, &mut mesh)),
         Command::Skip(arguments) => online(skip::run(arguments, &mut mesh)),
         Command::Recover(arguments) => online(recover::run(arguments, &mut mesh)),
