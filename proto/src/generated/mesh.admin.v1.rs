@@ -87,6 +87,11 @@ pub struct Change {
     /// Why; kept in the history.
     #[prost(string, tag = "2")]
     pub why: ::prost::alloc::string::String,
+    /// Made anew by the caller for every request, such as a UUID: at most 128 visible ASCII characters. Asked again with the
+    /// same id, after a lost answer, the coordinator answers what it answered before and changes nothing; the last 1000 are
+    /// remembered. Empty: every call counts. Other services take no notice of it.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod admin_client {

@@ -5,11 +5,12 @@
 //!
 //! Code map:
 //! - [`config`] has the settings
-//! - `api`: the gRPC API; `deploy`, `topics`: what it does to projects and topics
+//! - `api`: the gRPC API; `changes`: the calls that change something; `deploy`, `topics`: what it does to projects and topics
 //! - `store`, `stored`: changes and values in the registry; `known`: its last known state
 //! - `history`: what happened; `author`: who asked for it, and why
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
 //! - `maintenance`: engines that shall lead nothing, projects in which nobody shall be elected
+//! - `requests`: the same request id gives the same answer
 //! - `diagnose`: what is wrong, and what to do
 //! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
@@ -23,6 +24,7 @@ pub mod config;
 
 mod api;
 mod author;
+mod changes;
 mod clock;
 mod deploy;
 mod diagnose;
@@ -34,6 +36,7 @@ mod maintenance;
 mod members;
 mod mesh;
 mod refuse;
+mod requests;
 mod store;
 mod stored;
 mod topics;
@@ -59,6 +62,9 @@ use store::Store;
 
 /// How often it is looked which election instances there are, and who has been gone for long.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(500);
+
+/// Old requests are forgotten once in so many rounds of housekeeping.
+const PRUNE_ROUNDS: u64 = 60;
 
 /// Runs a coordinator until the scope drains.
 pub async fn run(
@@ -90,7 +96,15 @@ async fn housekeeping(configured: Vec<String>, mesh: Arc<Mesh>, store: Store, sc
     let members = scope.metrics.gauge("esp_coordinator_members", "Members of the mesh", &[]);
     let projects = scope.metrics.gauge("esp_coordinator_projects", "Deployed projects", &[]);
     let registry_up = scope.metrics.gauge("esp_coordinator_registry_up", "1 while etcd answers, else 0", &[]);
+    let mut rounds = 0_u64;
     loop {
+        rounds += 1;
+        // whatever is left now is left for the next time
+        if rounds.is_multiple_of(PRUNE_ROUNDS)
+            && let Err(error) = requests::prune(&store).await
+        {
+            tracing::debug!(%error, "old requests are not forgotten yet");
+        }
         let mut addresses = configured.clone();
         for address in mesh.members.elections(&mesh.known) {
             if !addresses.contains(&address) {

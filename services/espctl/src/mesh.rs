@@ -4,7 +4,7 @@ use mesh_proto::admin::Change;
 use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Peers, request};
 use mesh_service::{Kind, Refusal};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
@@ -39,7 +39,7 @@ impl Mesh {
 
     /// Who asks for a change, and why: part of every message that changes something.
     pub fn change(&self, why: impl Into<String>) -> Option<Change> {
-        Some(Change { who: self.who.clone(), why: why.into() })
+        Some(Change { who: self.who.clone(), why: why.into(), request_id: request_id() })
     }
 
     /// Asks each coordinator in turn until one answers; a refusal is an answer.
@@ -100,6 +100,12 @@ impl Mesh {
             .way_out("start `esp-coordinator`, or name a running one with --coordinator or ESP_COORDINATOR")
             .into()
     }
+}
+
+/// Another one each time: when an answer is lost and the next coordinator is asked, nothing is done twice.
+fn request_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("espctl-{:x}-{:x}", now.as_nanos(), std::process::id())
 }
 
 /// True when no coordinator said this: another one may answer.

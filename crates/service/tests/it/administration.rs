@@ -50,7 +50,7 @@ async fn a_process_tells_what_it_is_and_changes_what_it_logs() {
     assert_eq!((of("grace").value.as_str(), of("grace").default_value.as_str()), ("10s", "10s"));
     assert_eq!(of("grace").environment, "ESP_PLAYED_GRACE");
 
-    let change = Some(Change { who: "ada".into(), why: "looking for a fault".into() });
+    let change = Some(Change { who: "ada".into(), why: "looking for a fault".into(), ..Change::default() });
     let set = |log: &str| SetLogLevelRequest { log: log.into(), change: change.clone() };
     let foreign = client.set_log_level(set("debug")).await.unwrap_err();
     assert_eq!(Refusal::from_status("played", &foreign).kind, Kind::Unsupported, "the log is not started here");

@@ -11,7 +11,7 @@ use mesh_service::{Kind, Refusal};
 use crate::host::{Host, PROJECT, PlayedElection, until};
 
 fn change(why: &str) -> Option<Change> {
-    Some(Change { who: "ada".into(), why: why.into() })
+    Some(Change { who: "ada".into(), why: why.into(), ..Change::default() })
 }
 
 async fn status(host: &Host) -> MeshStatusResponse {
