@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// Where a coordinator listens unless told otherwise; the same as in its settings.
 pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:50100";
 
+/// How the file of contexts looks.
+const CONTEXTS_HELP: &str = "The file:\n\n  current = \"prod\"\n\n  [contexts.prod]\n  coordinators = [\"mesh-1:50100\", \"mesh-2:50100\"]\n  who = \"ada\"";
+
 /// Looks at a mesh and changes it; runs a whole one in this process.
 #[derive(Debug, Parser)]
 #[command(
@@ -18,13 +21,16 @@ pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:50100";
     after_help = "Exit codes: 0 done, 1 what was asked for is wrong, 2 our fault or a part that does not answer"
 )]
 pub struct Cli {
-    /// `host:port` of the coordinators; the first that answers is used
-    #[arg(long, global = true, env = "ESP_COORDINATOR", value_delimiter = ',', value_name = "HOST:PORT",
-          default_value = DEFAULT_COORDINATOR)]
+    /// `host:port` of the coordinators; the first that answers is used; without: those of the context, else
+    /// [default: 127.0.0.1:50100]
+    #[arg(long, global = true, env = "ESP_COORDINATOR", value_delimiter = ',', value_name = "HOST:PORT")]
     pub coordinator: Vec<String>,
+    /// A mesh by its name in `~/.config/espctl.toml` (ESP_CONTEXTS names another file); without: its `current`
+    #[arg(long, global = true, env = "ESP_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
     /// Who asks for changes, for the history; without: the user
     #[arg(long, global = true, env = "ESP_WHO", value_name = "NAME")]
-    who: Option<String>,
+    pub who: Option<String>,
     /// Whether to use colour
     #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
     color: ColourChoice,
@@ -48,12 +54,6 @@ enum ColourChoice {
 }
 
 impl Cli {
-    /// Who asks for changes.
-    pub fn who(&self) -> String {
-        let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-        self.who.clone().or_else(|| user().ok()).unwrap_or_default()
-    }
-
     /// What was said about colour; `None`: what terminal and environment say.
     pub fn colour(&self) -> Option<bool> {
         match (self.no_color, self.color) {
@@ -143,6 +143,9 @@ pub enum Command {
     Demo(Demo),
     /// Run a project in this process: lines of a file in, lines of its output window to the standard output
     Dev(Dev),
+    /// Show the contexts: meshes by name, from `~/.config/espctl.toml`
+    #[command(after_help = CONTEXTS_HELP)]
+    Contexts,
     /// Print the completion script of a shell
     Completions {
         /// The shell

@@ -22,13 +22,15 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::cli::{Cli, Command, Events, Project};
+use crate::context;
 use crate::demo;
 use crate::fail::Fail;
 use crate::mesh::Mesh;
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<(), Fail> {
-    let mut mesh = Mesh::new(&cli.coordinator, cli.who());
+    let chosen = context::choose(&cli.coordinator, cli.who.as_deref(), cli.context.as_deref())?;
+    let mut mesh = Mesh::new(&chosen.coordinators, chosen.who);
     match cli.command {
         Command::Status(arguments) => online(status::run(arguments, &mut mesh)),
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),
@@ -50,6 +52,7 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Demo(arguments) => in_one_process(demo::run(arguments)),
         Command::Dev(arguments) => in_one_process(dev::run(arguments)),
+        Command::Contexts => context::list(),
         Command::Completions { shell } => completions::run(shell),
     }
 }

@@ -92,6 +92,29 @@ fn a_project_is_deployed_listed_and_stopped() {
 }
 
 #[test]
+fn a_context_names_the_mesh() {
+    let host = Host::start();
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("current = \"here\"\n[contexts.here]\ncoordinators = [\"{}\"]\n[contexts.gone]\n", host.address);
+    let contexts = file(folder.path(), "contexts.toml", text);
+    let run = |arguments: &[&str]| {
+        let output = super::support::espctl(arguments).env("ESP_CONTEXTS", &contexts).output().unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    assert_eq!(run(&["project", "list"]).2, "no projects; deploy one: espctl project deploy FILE\n");
+    let (code, _, err) = run(&["project", "list", "--context", "hare"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("(gone, here); did you mean `here`?"), "{err}");
+    let (code, out, _) = run(&["contexts"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("here (current)  ") && out.contains(&host.address), "{out}");
+}
+
+#[test]
 fn a_project_goes_back_to_an_older_version() {
     let host = Host::start();
     let folder = tempfile::tempdir().unwrap();
