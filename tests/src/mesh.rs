@@ -73,6 +73,8 @@ pub struct Mesh {
     /// Engines.
     pub engines: Vec<Engine>,
     trace_ratio: f64,
+    /// Settings of its coordinators beside name and address.
+    coordinator_settings: Vec<String>,
 }
 
 fn free_address() -> Result<String> {
@@ -115,14 +117,14 @@ impl Mesh {
             election_addresses.push(address);
         }
         let coordinator_address = free_address()?;
-        let arguments = set(&[
-            ("name", "coordinator-1".to_owned()),
-            ("listen", coordinator_address.clone()),
+        let coordinator_settings = set(&[
             ("elections", election_addresses.join(",")),
             ("etcd.endpoints", env.etcd.clone()),
             ("etcd.prefix", format!("/{id}")),
             ("kafka.brokers", env.kafka.clone()),
         ]);
+        let own = [("name", "coordinator-1".to_owned()), ("listen", coordinator_address.clone())];
+        let arguments = [set(&own), coordinator_settings.clone()].concat();
         let coordinator = Process::start(&folder, "coordinator-1", &env.bin.join("esp-coordinator"), arguments)?;
 
         let mut mesh = Mesh {
@@ -137,6 +139,7 @@ impl Mesh {
             coordinator_address,
             engines: Vec::new(),
             trace_ratio: options.trace_ratio,
+            coordinator_settings,
         };
         for i in 1..=options.engines {
             mesh.start_engine(i, &election_addresses, &options.engine_settings)?;
@@ -172,6 +175,14 @@ impl Mesh {
         let process = Process::start(&self.folder, &name, &self.env.bin.join("esp-engine"), arguments)?;
         self.engines.push(Engine { process, address, rest });
         Ok(())
+    }
+
+    /// Starts another coordinator on the same etcd; with its gRPC address.
+    pub fn another_coordinator(&self, name: &str) -> Result<(Process, String)> {
+        let address = free_address()?;
+        let own = [("name", name.to_owned()), ("listen", address.clone()), ("admin_listen", "127.0.0.1:0".to_owned())];
+        let arguments = [set(&own), self.coordinator_settings.clone()].concat();
+        Ok((Process::start(&self.folder, name, &self.env.bin.join("esp-coordinator"), arguments)?, address))
     }
 
     /// The topic of an input or output window.
