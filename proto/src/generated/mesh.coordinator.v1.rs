@@ -328,6 +328,25 @@ pub struct UndrainRequest {
 #[allow(clippy::all)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UndrainResponse {}
+/// Spreads leaders over engines.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RebalanceRequest {
+    /// Only says what would be done.
+    #[prost(bool, tag = "1")]
+    pub dry_run: bool,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// What was done, or would be.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RebalanceResponse {
+    /// The handovers, in order; `term` is 0 when it was only asked what would be done. Empty: leaders are spread already.
+    #[prost(message, repeated, tag = "1")]
+    pub moves: ::prost::alloc::vec::Vec<HandedOver>,
+}
 /// Pauses failover.
 #[allow(clippy::all)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -981,6 +1000,31 @@ pub mod coordinator_client {
                 .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Undrain"));
             self.inner.unary(req, path, codec).await
         }
+        /// Hands leaders over so that engines lead about equally many projects. Leaders never move for that by themselves.
+        pub async fn rebalance(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RebalanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RebalanceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Rebalance",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Rebalance"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
         pub async fn pause_failover(
             &mut self,
@@ -1348,6 +1392,14 @@ pub mod coordinator_server {
             &self,
             request: tonic::Request<super::UndrainRequest>,
         ) -> std::result::Result<tonic::Response<super::UndrainResponse>, tonic::Status>;
+        /// Hands leaders over so that engines lead about equally many projects. Leaders never move for that by themselves.
+        async fn rebalance(
+            &self,
+            request: tonic::Request<super::RebalanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RebalanceResponse>,
+            tonic::Status,
+        >;
         /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
         async fn pause_failover(
             &self,
@@ -1984,6 +2036,51 @@ pub mod coordinator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UndrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Rebalance" => {
+                    #[allow(non_camel_case_types)]
+                    struct RebalanceSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::RebalanceRequest>
+                    for RebalanceSvc<T> {
+                        type Response = super::RebalanceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RebalanceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::rebalance(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RebalanceSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -7,9 +7,9 @@ use mesh_proto::coordinator::{
     DeleteTopicResponse, DeployRequest, DeployResponse, DiagnoseRequest, DiagnoseResponse, DrainRequest, DrainResponse,
     HistoryRequest, HistoryResponse, ListProjectsRequest, ListProjectsResponse, ListTopicsRequest, ListTopicsResponse,
     ListVersionsRequest, ListVersionsResponse, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest,
-    PauseFailoverResponse, ProjectSet, PromoteRequest, PromoteResponse, ResumeFailoverRequest, ResumeFailoverResponse,
-    RollbackRequest, RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, UndrainRequest,
-    UndrainResponse, WatchProjectsRequest,
+    PauseFailoverResponse, ProjectSet, PromoteRequest, PromoteResponse, RebalanceRequest, RebalanceResponse,
+    ResumeFailoverRequest, ResumeFailoverResponse, RollbackRequest, RollbackResponse, SnapshotProjectRequest,
+    UndeployRequest, UndeployResponse, UndrainRequest, UndrainResponse, WatchProjectsRequest,
 };
 use mesh_proto::engine;
 use mesh_service::{Drain, Refusal};
@@ -214,6 +214,16 @@ impl Coordinator for Api {
             request,
             |message| message.change.clone(),
             |message, author| self.drain_engine(message, author),
+        )
+        .await
+    }
+
+    async fn rebalance(&self, request: Request<RebalanceRequest>) -> Result<Response<RebalanceResponse>, Status> {
+        self.change(
+            "rebalance",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.spread_leaders(message, author),
         )
         .await
     }

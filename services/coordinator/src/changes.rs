@@ -5,9 +5,10 @@ use mesh_bus::TopicSpec;
 use mesh_proto::admin::Change;
 use mesh_proto::coordinator::{
     CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, DeleteTopicResponse, DeployRequest, DeployResponse,
-    DrainRequest, DrainResponse, PauseFailoverRequest, PauseFailoverResponse, PromoteRequest, PromoteResponse,
-    ResumeFailoverRequest, ResumeFailoverResponse, RollbackRequest, RollbackResponse, SnapshotProjectRequest,
-    UndeployRequest, UndeployResponse, UndrainRequest, UndrainResponse,
+    DrainRequest, DrainResponse, HandedOver, PauseFailoverRequest, PauseFailoverResponse, PromoteRequest,
+    PromoteResponse, RebalanceRequest, RebalanceResponse, ResumeFailoverRequest, ResumeFailoverResponse,
+    RollbackRequest, RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, UndrainRequest,
+    UndrainResponse,
 };
 use mesh_proto::{election, engine};
 use mesh_service::Refusal;
@@ -18,8 +19,9 @@ use crate::api::Api;
 use crate::author::Author;
 use crate::clock::now_us;
 use crate::deploy::Deployer;
-use crate::store::StoredEvent;
-use crate::{refuse, requests, topics};
+use crate::spread::Move;
+use crate::store::{StoredEvent, StoredProject};
+use crate::{refuse, requests, spread, topics};
 
 impl Api {
     /// Does the work of a call, once per request id.
@@ -105,6 +107,30 @@ impl Api {
         self.mesh.undrain_engine(&self.store, &engine, self.config.promote_timeout.0).await?;
         self.note_of(&engine, "undrain", format!("{engine} may lead again"), by);
         Ok(UndrainResponse {})
+    }
+
+    /// One handover after the other; the first that is refused ends it, and what was done stays done.
+    pub(crate) async fn spread_leaders(
+        &self,
+        message: RebalanceRequest,
+        by: Author,
+    ) -> Result<RebalanceResponse, Refusal> {
+        let by = by.or_why("rebalance")?;
+        let projects = self.mesh.known.projects_now().unwrap_or_default();
+        let merged = self.mesh.elections.merged().groups;
+        let of = |project: &StoredProject| merged.iter().find(|group| group.group == project.group()).cloned();
+        let groups = projects.values().filter_map(|project| Some((project.name.clone(), of(project)?))).collect();
+        let mut moves = Vec::new();
+        for Move { project, to, .. } in spread::plan(&groups) {
+            let mut term = 0;
+            if !message.dry_run {
+                let asked =
+                    PromoteRequest { project: project.clone(), engine: to.clone(), ..PromoteRequest::default() };
+                term = self.promote_engine(asked, by.clone()).await?.term;
+            }
+            moves.push(HandedOver { project, engine: to, term });
+        }
+        Ok(RebalanceResponse { moves })
     }
 
     pub(crate) async fn pause(

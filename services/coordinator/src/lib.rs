@@ -12,6 +12,7 @@
 //! - `maintenance`: engines that shall lead nothing, projects in which nobody shall be elected
 //! - `requests`: the same request id gives the same answer
 //! - `diagnose`: what is wrong, and what to do
+//! - `spread`: which leaders to move so that engines lead equally many
 //! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
 //!
@@ -37,6 +38,7 @@ mod members;
 mod mesh;
 mod refuse;
 mod requests;
+mod spread;
 mod store;
 mod stored;
 mod topics;

@@ -117,6 +117,18 @@ pub enum Command {
         #[arg(long, default_value = "espctl undrain")]
         reason: String,
     },
+    /// Hand leaders over so that engines lead about equally many projects; they never move for that by themselves
+    Rebalance {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl rebalance")]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Pause failover of a project for maintenance, and resume it
     #[command(subcommand)]
     Failover(Failover),

@@ -47,6 +47,7 @@ pub const EXAMPLES: &[Example] = &[
     example("Undeploy", r#"{"project": "copies", "change": {"who": "ada", "why": "no longer needed"}}"#),
     example("Promote", r#"{"project": "weather", "change": {"who": "ada", "why": "engine-1 gets a new disk"}}"#),
     example("Drain", r#"{"engine": "engine-1", "change": {"who": "ada", "why": "new disk"}}"#),
+    example("Rebalance", r#"{"change": {"who": "ada", "why": "a new engine is there"}}"#),
     example("Undrain", r#"{"engine": "engine-1", "change": {"who": "ada", "why": "the disk is in"}}"#),
     example("PauseFailover", r#"{"project": "weather", "change": {"who": "ada", "why": "work on the network"}}"#),
     example("ResumeFailover", r#"{"project": "weather", "change": {"who": "ada", "why": "done"}}"#),

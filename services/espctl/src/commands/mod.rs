@@ -36,6 +36,9 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),
         Command::Drain { engine, reason, json } => online(maintenance::drain(&mut mesh, engine, reason, json)),
         Command::Undrain { engine, reason } => online(maintenance::undrain(&mut mesh, engine, reason)),
+        Command::Rebalance { dry_run, reason, json } => {
+            online(maintenance::rebalance(&mut mesh, dry_run, reason, json))
+        }
         Command::Failover(what) => online(maintenance::failover(&mut mesh, what)),
         Command::Doctor { json } => online(doctor::run(&mut mesh, json)),
         Command::Config { member, changed, json } => online(process::config(&mut mesh, &member, changed, json)),
