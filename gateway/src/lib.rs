@@ -20,12 +20,12 @@ mod rest;
 pub use config::GatewayConfig;
 
 use mesh_service::grpc::{Peers, Server};
-use mesh_service::{Failure, Scope};
+use mesh_service::{Failure, Scope, administration};
 use tokio::net::TcpListener;
 
 use mesh::Mesh;
 
-/// Runs a gateway until the scope drains. `rest`: for clients of the REST interface; `grpc`: for health and reflection.
+/// Runs a gateway until the scope drains. `rest`: for clients of the REST interface; `grpc`: for health, reflection and administration.
 pub async fn run(config: GatewayConfig, rest: TcpListener, grpc: TcpListener, scope: Scope) -> Result<(), Failure> {
     let http = rest.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let latch = scope.ready.latch("coordinator");
@@ -35,6 +35,8 @@ pub async fn run(config: GatewayConfig, rest: TcpListener, grpc: TcpListener, sc
     let routes = mesh_service::rest::mount(rest::routes(&config, &mesh, http.clone()), page::routes(mesh));
     tracing::info!(address = http, "starting HTTP server");
     let serving_rest = mesh_service::rest::serve(rest, routes, scope.clone());
-    let serving_grpc = Server::new(&config.base).secured(&scope.security).serve(grpc, scope.drain.clone());
+    let administration = administration(&config, &config.base.name, &scope);
+    let server = Server::new(&config.base).secured(&scope.security).add(administration);
+    let serving_grpc = server.serve(grpc, scope.drain.clone());
     tokio::try_join!(serving_rest, serving_grpc).map(|_| ())
 }

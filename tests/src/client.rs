@@ -74,6 +74,18 @@ impl Client {
         })
     }
 
+    /// Any call of a coordinator.
+    pub fn coordinator<A>(
+        &self,
+        address: &str,
+        call: impl AsyncFnOnce(CoordinatorClient<Channel>) -> Result<tonic::Response<A>, tonic::Status>,
+    ) -> Result<A> {
+        self.runtime.block_on(async {
+            let client = CoordinatorClient::new(Self::channel(address).await?);
+            Ok(call(client).await?.into_inner())
+        })
+    }
+
     /// The whole mesh.
     pub fn mesh_status(&self, coordinator: &str) -> Result<mesh_proto::coordinator::MeshStatusResponse> {
         self.runtime.block_on(async {

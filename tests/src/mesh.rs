@@ -75,6 +75,8 @@ pub struct Mesh {
     election_addresses: Vec<String>,
     place: Arc<dyn Place>,
     trace_ratio: f64,
+    /// Settings of its coordinators beside name and address.
+    coordinator_settings: Vec<String>,
 }
 
 /// Where the processes of a mesh run.
@@ -137,14 +139,14 @@ impl Mesh {
             election_addresses.push(address);
         }
         let coordinator_address = place.address("coordinator-1")?;
-        let arguments = set(&[
-            ("name", "coordinator-1".to_owned()),
-            ("listen", coordinator_address.clone()),
+        let coordinator_settings = set(&[
             ("elections", election_addresses.join(",")),
             ("etcd.endpoints", env.etcd.clone()),
             ("etcd.prefix", format!("/{id}")),
             ("kafka.brokers", env.kafka.clone()),
         ]);
+        let own = [("name", "coordinator-1".to_owned()), ("listen", coordinator_address.clone())];
+        let arguments = [set(&own), coordinator_settings.clone()].concat();
         let coordinator = start("coordinator-1", "esp-coordinator", arguments)?;
 
         let mut mesh = Mesh {
@@ -161,6 +163,7 @@ impl Mesh {
             election_addresses,
             place,
             trace_ratio: options.trace_ratio,
+            coordinator_settings,
         };
         for i in 1..=options.engines {
             mesh.start_engine(i, &options.engine_settings)?;
@@ -201,6 +204,14 @@ impl Mesh {
     fn process(&self, name: &str, program: &str, arguments: Vec<String>) -> Result<Process> {
         let (program, arguments) = self.place.command(name, self.env.bin.join(program), arguments)?;
         Process::start(&self.folder, name, &program, arguments)
+    }
+
+    /// Starts another coordinator on the same etcd; with its gRPC address.
+    pub fn another_coordinator(&self, name: &str) -> Result<(Process, String)> {
+        let address = self.place.address(name)?;
+        let own = [("name", name.to_owned()), ("listen", address.clone()), ("admin_listen", "127.0.0.1:0".to_owned())];
+        let arguments = [set(&own), self.coordinator_settings.clone()].concat();
+        Ok((self.process(name, "esp-coordinator", arguments)?, address))
     }
 
     /// The topic of the first input or output window.

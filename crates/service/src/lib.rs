@@ -10,7 +10,7 @@
 //! - [`status`]: the one table from what went wrong to gRPC, HTTP and exit codes; [`Refusal`]
 //! - [`grpc`], [`admin`], [`metrics`], [`announce`]: servers and clients; [`probe`] asks the admin server of another process
 //! - [`security`]: certificates, tokens and roles, accepted connections; how other parts are called
-//! - [`telemetry`]: logs and traces
+//! - [`administration`]: what every part says of itself over gRPC; [`telemetry`]: logs and traces
 //! - [`adapter`]: what the processes around both adapters share
 //! - [`rest`]: `/SASESP/server` and XML answers, for engines and the gateway
 //!
@@ -19,6 +19,7 @@
 
 pub mod adapter;
 pub mod admin;
+pub mod administration;
 pub mod announce;
 pub mod config;
 pub mod drain;
@@ -35,6 +36,7 @@ pub mod status;
 pub mod telemetry;
 pub mod units;
 
+pub use administration::administration;
 pub use config::{Base, Config, Problems};
 pub use drain::Drain;
 pub use exit::Failure;

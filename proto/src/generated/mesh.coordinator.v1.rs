@@ -328,6 +328,25 @@ pub struct UndrainRequest {
 #[allow(clippy::all)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UndrainResponse {}
+/// Spreads leaders over engines.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RebalanceRequest {
+    /// Only says what would be done.
+    #[prost(bool, tag = "1")]
+    pub dry_run: bool,
+    /// Who asks, and why.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// What was done, or would be.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RebalanceResponse {
+    /// The handovers, in order; `term` is 0 when it was only asked what would be done. Empty: leaders are spread already.
+    #[prost(message, repeated, tag = "1")]
+    pub moves: ::prost::alloc::vec::Vec<HandedOver>,
+}
 /// Pauses failover.
 #[allow(clippy::all)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -375,6 +394,38 @@ pub struct SnapshotProjectRequest {
     /// Who asks, and why.
     #[prost(message, optional, tag = "3")]
     pub change: ::core::option::Option<super::super::admin::v1::Change>,
+}
+/// Asks what is wrong.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiagnoseRequest {}
+/// What was looked at.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiagnoseResponse {
+    /// Problems first, then warnings, notes and what is well.
+    #[prost(message, repeated, tag = "1")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+}
+/// One look at one part.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Finding {
+    /// How bad it is.
+    #[prost(enumeration = "Severity", tag = "1")]
+    pub severity: i32,
+    /// Part, as in `etcd`, `kafka`, `project weather` or the name of a member.
+    #[prost(string, tag = "2")]
+    pub part: ::prost::alloc::string::String,
+    /// What was looked at: `reachable`, `version`, `clock`, `ready`, `topics`, `settings`, `roles`, `maintenance`.
+    #[prost(string, tag = "3")]
+    pub check: ::prost::alloc::string::String,
+    /// What was found.
+    #[prost(string, tag = "4")]
+    pub found: ::prost::alloc::string::String,
+    /// What to do about it; empty when it is well.
+    #[prost(string, tag = "5")]
+    pub way_out: ::prost::alloc::string::String,
 }
 /// Asks for history.
 #[allow(clippy::all)]
@@ -537,6 +588,48 @@ pub struct DeleteTopicRequest {
 #[allow(clippy::all)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteTopicResponse {}
+/// How bad something is.
+#[allow(clippy::all)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Severity {
+    /// Not said.
+    Unspecified = 0,
+    /// Well.
+    Ok = 1,
+    /// On purpose, and worth to know.
+    Note = 2,
+    /// The mesh works; the next failure may not be survived.
+    Warning = 3,
+    /// Something does not work.
+    Problem = 4,
+}
+impl Severity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SEVERITY_UNSPECIFIED",
+            Self::Ok => "SEVERITY_OK",
+            Self::Note => "SEVERITY_NOTE",
+            Self::Warning => "SEVERITY_WARNING",
+            Self::Problem => "SEVERITY_PROBLEM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SEVERITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "SEVERITY_OK" => Some(Self::Ok),
+            "SEVERITY_NOTE" => Some(Self::Note),
+            "SEVERITY_WARNING" => Some(Self::Warning),
+            "SEVERITY_PROBLEM" => Some(Self::Problem),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod coordinator_client {
     #![allow(
@@ -907,6 +1000,31 @@ pub mod coordinator_client {
                 .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Undrain"));
             self.inner.unary(req, path, codec).await
         }
+        /// Hands leaders over so that engines lead about equally many projects. Leaders never move for that by themselves.
+        pub async fn rebalance(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RebalanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RebalanceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Rebalance",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Rebalance"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
         pub async fn pause_failover(
             &mut self,
@@ -1011,6 +1129,32 @@ pub mod coordinator_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Skip"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Looks at every part of the mesh and at what they have in common: reachability, versions, clocks, readiness, topics,
+        /// settings, roles; says what is wrong and what to do.
+        pub async fn diagnose(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiagnoseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiagnoseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.coordinator.v1.Coordinator/Diagnose",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.coordinator.v1.Coordinator", "Diagnose"));
             self.inner.unary(req, path, codec).await
         }
         /// What happened, newest first.
@@ -1248,6 +1392,14 @@ pub mod coordinator_server {
             &self,
             request: tonic::Request<super::UndrainRequest>,
         ) -> std::result::Result<tonic::Response<super::UndrainResponse>, tonic::Status>;
+        /// Hands leaders over so that engines lead about equally many projects. Leaders never move for that by themselves.
+        async fn rebalance(
+            &self,
+            request: tonic::Request<super::RebalanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RebalanceResponse>,
+            tonic::Status,
+        >;
         /// Nobody is elected for a project from now on, whatever happens to its leader; `Promote` still works.
         async fn pause_failover(
             &self,
@@ -1278,6 +1430,15 @@ pub mod coordinator_server {
             request: tonic::Request<super::super::super::engine::v1::SkipRequest>,
         ) -> std::result::Result<
             tonic::Response<super::super::super::engine::v1::SkipResponse>,
+            tonic::Status,
+        >;
+        /// Looks at every part of the mesh and at what they have in common: reachability, versions, clocks, readiness, topics,
+        /// settings, roles; says what is wrong and what to do.
+        async fn diagnose(
+            &self,
+            request: tonic::Request<super::DiagnoseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiagnoseResponse>,
             tonic::Status,
         >;
         /// What happened, newest first.
@@ -1890,6 +2051,51 @@ pub mod coordinator_server {
                     };
                     Box::pin(fut)
                 }
+                "/mesh.coordinator.v1.Coordinator/Rebalance" => {
+                    #[allow(non_camel_case_types)]
+                    struct RebalanceSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::RebalanceRequest>
+                    for RebalanceSvc<T> {
+                        type Response = super::RebalanceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RebalanceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::rebalance(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RebalanceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/mesh.coordinator.v1.Coordinator/PauseFailover" => {
                     #[allow(non_camel_case_types)]
                     struct PauseFailoverSvc<T: Coordinator>(pub Arc<T>);
@@ -2058,6 +2264,51 @@ pub mod coordinator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SkipSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.coordinator.v1.Coordinator/Diagnose" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiagnoseSvc<T: Coordinator>(pub Arc<T>);
+                    impl<
+                        T: Coordinator,
+                    > tonic::server::UnaryService<super::DiagnoseRequest>
+                    for DiagnoseSvc<T> {
+                        type Response = super::DiagnoseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiagnoseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Coordinator>::diagnose(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiagnoseSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,17 +1,17 @@
-//! The gRPC API: messages in, messages out; the work is in the other files.
+//! The gRPC API: messages in, messages out; the work is in the other files, that of changes in `changes`.
 
-use mesh_bus::{Bus, TopicSpec};
+use mesh_bus::Bus;
 use mesh_proto::coordinator::coordinator_server::Coordinator;
 use mesh_proto::coordinator::{
     AnnounceRequest, AnnounceResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest,
-    DeleteTopicResponse, DeployRequest, DeployResponse, DrainRequest, DrainResponse, HistoryRequest, HistoryResponse,
-    ListProjectsRequest, ListProjectsResponse, ListTopicsRequest, ListTopicsResponse, ListVersionsRequest,
-    ListVersionsResponse, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest, PauseFailoverResponse,
-    ProjectSet, PromoteRequest, PromoteResponse, ResumeFailoverRequest, ResumeFailoverResponse, RollbackRequest,
-    RollbackResponse, SnapshotProjectRequest, UndeployRequest, UndeployResponse, UndrainRequest, UndrainResponse,
-    WatchProjectsRequest,
+    DeleteTopicResponse, DeployRequest, DeployResponse, DiagnoseRequest, DiagnoseResponse, DrainRequest, DrainResponse,
+    HistoryRequest, HistoryResponse, ListProjectsRequest, ListProjectsResponse, ListTopicsRequest, ListTopicsResponse,
+    ListVersionsRequest, ListVersionsResponse, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest,
+    PauseFailoverResponse, ProjectSet, PromoteRequest, PromoteResponse, RebalanceRequest, RebalanceResponse,
+    ResumeFailoverRequest, ResumeFailoverResponse, RollbackRequest, RollbackResponse, SnapshotProjectRequest,
+    UndeployRequest, UndeployResponse, UndrainRequest, UndrainResponse, WatchProjectsRequest,
 };
-use mesh_proto::{election, engine};
+use mesh_proto::engine;
 use mesh_service::{Drain, Refusal};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::author::Author;
-use crate::clock::now_us;
 use crate::config::CoordinatorConfig;
-use crate::deploy::Deployer;
+use crate::diagnose::Diagnosis;
 use crate::history::History;
 use crate::known::Projects;
 use crate::mesh::Mesh;
 use crate::store::{Store, StoredEvent, StoredProject};
-use crate::{refuse, topics};
+use crate::topics;
 
 /// How often a watched status is sent when nothing changes.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
@@ -53,7 +51,7 @@ pub(crate) struct Api {
 
 impl Api {
     /// A running project as known now.
-    fn project(&self, name: &str) -> Result<StoredProject, Refusal> {
+    pub(crate) fn project(&self, name: &str) -> Result<StoredProject, Refusal> {
         let Some(projects) = self.mesh.known.projects_now() else { return Err(self.unknown_yet("projects")) };
         projects.get(name).cloned().ok_or_else(|| {
             let names: Vec<&str> = projects.keys().map(String::as_str).collect();
@@ -74,20 +72,6 @@ impl Api {
             .found(reason.unwrap_or_else(|| "the registry has not answered since this coordinator started".to_owned()))
             .way_out("try again when etcd is back")
     }
-
-    fn note(&self, project: &str, what: &str, detail: String, author: Author) {
-        self.history.note(StoredEvent::new(now_us(), project, what, detail).by(author));
-    }
-
-    fn note_of(&self, candidate: &str, what: &str, detail: String, author: Author) {
-        let event = StoredEvent::new(now_us(), "", what, detail).by(author);
-        self.history.note(StoredEvent { candidate: candidate.to_owned(), ..event });
-    }
-
-    fn deployer(&self) -> Deployer<'_> {
-        let Api { config, bus, store, history, mesh, .. } = self;
-        Deployer { config, bus, store, history, mesh }
-    }
 }
 
 fn set(projects: &Projects) -> Option<ProjectSet> {
@@ -98,25 +82,23 @@ fn set(projects: &Projects) -> Option<ProjectSet> {
 #[tonic::async_trait]
 impl Coordinator for Api {
     async fn deploy(&self, request: Request<DeployRequest>) -> Result<Response<DeployResponse>, Status> {
-        let caller = request.remote_addr();
-        let mut message = request.into_inner();
-        let author = Author::new(message.change.take(), caller)?;
-        Ok(Response::new(self.deployer().deploy(message, author).await?))
+        self.change(
+            "deploy",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.deploy_project(message, author),
+        )
+        .await
     }
 
     async fn undeploy(&self, request: Request<UndeployRequest>) -> Result<Response<UndeployResponse>, Status> {
-        let caller = request.remote_addr();
-        let UndeployRequest { project: name, change } = request.into_inner();
-        let author = Author::new(change, caller)?;
-        if !self.store.undeploy(&name).await? {
-            return Err(Refusal::not_found(format!("undeploy project `{name}`"))
-                .expected("a deployed project")
-                .found("no such project")
-                .way_out("`espctl project list` names them")
-                .into());
-        }
-        self.note(&name, "undeploy", "topics and history stay".to_owned(), author);
-        Ok(Response::new(UndeployResponse {}))
+        self.change(
+            "undeploy",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.undeploy_project(message, author),
+        )
+        .await
     }
 
     async fn list_projects(&self, _: Request<ListProjectsRequest>) -> Result<Response<ListProjectsResponse>, Status> {
@@ -143,10 +125,13 @@ impl Coordinator for Api {
     }
 
     async fn rollback(&self, request: Request<RollbackRequest>) -> Result<Response<RollbackResponse>, Status> {
-        let caller = request.remote_addr();
-        let mut message = request.into_inner();
-        let author = Author::new(message.change.take(), caller)?;
-        Ok(Response::new(self.deployer().rollback(message, author).await?))
+        self.change(
+            "rollback",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.roll_back(message, author),
+        )
+        .await
     }
 
     type WatchProjectsStream = ReceiverStream<Result<ProjectSet, Status>>;
@@ -214,90 +199,97 @@ impl Coordinator for Api {
     }
 
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
-        let caller = request.remote_addr();
-        let message = request.into_inner();
-        let author = Author::new(message.change, caller)?.or_why(&message.reason)?.or_why("asked for")?;
-        let project = self.project(&message.project)?;
-        let asked = election::PromoteRequest {
-            group: project.group(),
-            candidate: message.engine.clone(),
-            reason: author.why.clone(),
-        };
-        let done = self.mesh.elections.promote(asked, self.config.promote_timeout.0).await?;
-        let detail = format!("{} on purpose: {}", done.leader, author.why);
-        let event = StoredEvent::new(now_us(), &project.name, "promote", detail).by(author);
-        self.history.note(StoredEvent { term: done.term, candidate: done.leader.clone(), ..event });
-        Ok(Response::new(PromoteResponse { term: done.term, engine: done.leader }))
+        self.change(
+            "promote",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.promote_engine(message, author),
+        )
+        .await
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
-        let caller = request.remote_addr();
-        let DrainRequest { engine, change } = request.into_inner();
-        let author = Author::new(change, caller)?.or_why("asked for")?;
-        let deadline = self.config.promote_timeout.0;
-        let done = self.mesh.drain_engine(&self.store, &engine, &author, deadline).await?;
-        self.note_of(&engine, "drain", format!("{engine} shall lead nothing"), author);
-        Ok(Response::new(done))
+        self.change(
+            "drain",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.drain_engine(message, author),
+        )
+        .await
+    }
+
+    async fn rebalance(&self, request: Request<RebalanceRequest>) -> Result<Response<RebalanceResponse>, Status> {
+        self.change(
+            "rebalance",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.spread_leaders(message, author),
+        )
+        .await
     }
 
     async fn undrain(&self, request: Request<UndrainRequest>) -> Result<Response<UndrainResponse>, Status> {
-        let caller = request.remote_addr();
-        let UndrainRequest { engine, change } = request.into_inner();
-        let author = Author::new(change, caller)?;
-        self.mesh.undrain_engine(&self.store, &engine, self.config.promote_timeout.0).await?;
-        self.note_of(&engine, "undrain", format!("{engine} may lead again"), author);
-        Ok(Response::new(UndrainResponse {}))
+        self.change(
+            "undrain",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.undrain_engine(message, author),
+        )
+        .await
     }
 
     async fn pause_failover(
         &self,
         request: Request<PauseFailoverRequest>,
     ) -> Result<Response<PauseFailoverResponse>, Status> {
-        let caller = request.remote_addr();
-        let PauseFailoverRequest { project, change } = request.into_inner();
-        let author = Author::new(change, caller)?.or_why("asked for")?;
-        let project = self.project(&project)?;
-        let paused = self.mesh.pause_failover(&project, true, &author, self.config.promote_timeout.0).await?;
-        self.note(&project.name, "pause-failover", "nobody is elected, except by promote".to_owned(), author);
-        Ok(Response::new(PauseFailoverResponse { paused }))
+        self.change(
+            "pause_failover",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.pause(message, author),
+        )
+        .await
     }
 
     async fn resume_failover(
         &self,
         request: Request<ResumeFailoverRequest>,
     ) -> Result<Response<ResumeFailoverResponse>, Status> {
-        let caller = request.remote_addr();
-        let ResumeFailoverRequest { project, change } = request.into_inner();
-        let author = Author::new(change, caller)?;
-        let project = self.project(&project)?;
-        self.mesh.pause_failover(&project, false, &author, self.config.promote_timeout.0).await?;
-        self.note(&project.name, "resume-failover", "leaders are elected again".to_owned(), author);
-        Ok(Response::new(ResumeFailoverResponse {}))
+        self.change(
+            "resume_failover",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.resume(message, author),
+        )
+        .await
     }
 
     async fn snapshot(
         &self,
         request: Request<SnapshotProjectRequest>,
     ) -> Result<Response<engine::SnapshotResponse>, Status> {
-        let caller = request.remote_addr();
-        let message = request.into_inner();
-        let author = Author::new(message.change, caller)?;
-        self.project(&message.project)?;
-        let taken = self.mesh.snapshot(&message.project, &message.engine).await?;
-        let (engine, number) = (&taken.get_ref().engine, taken.get_ref().commit_number);
-        self.note(&message.project, "snapshot", format!("commit {number} by {engine}"), author);
-        Ok(taken)
+        self.change(
+            "snapshot",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.take_snapshot(message, author),
+        )
+        .await
     }
 
     async fn skip(&self, request: Request<engine::SkipRequest>) -> Result<Response<engine::SkipResponse>, Status> {
-        let caller = request.remote_addr();
-        let message = request.into_inner();
-        let author = Author::new(message.change.clone(), caller)?;
-        self.project(&message.project)?;
-        let (project, detail) = (message.project.clone(), format!("block at offset {}", message.position));
-        let skipped = self.mesh.skip(message).await?;
-        self.note(&project, "skip", detail, author);
-        Ok(skipped)
+        self.change(
+            "skip",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.skip_block(message, author),
+        )
+        .await
+    }
+
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Result<Response<DiagnoseResponse>, Status> {
+        let Api { config, bus, store, mesh, .. } = self;
+        Ok(Response::new(Diagnosis { config, bus, store, mesh }.findings().await))
     }
 
     async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
@@ -320,51 +312,26 @@ impl Coordinator for Api {
         &self,
         request: Request<CreateTopicRequest>,
     ) -> Result<Response<CreateTopicResponse>, Status> {
-        let caller = request.remote_addr();
-        let message = request.into_inner();
-        let author = Author::new(message.change, caller)?;
-        let defaults = &self.config.topics;
-        let copies =
-            if message.replication_factor == 0 { defaults.replication_factor } else { message.replication_factor };
-        let mut settings = message.settings;
-        // a topic that the caller wants with fewer copies could otherwise never be written
-        let in_sync = defaults.min_insync_replicas.min(copies);
-        settings.entry("min.insync.replicas".to_owned()).or_insert_with(|| in_sync.to_string());
-        let spec = TopicSpec { name: message.name, replication_factor: copies, settings };
-        let deadline = self.config.bus_timeout.0;
-        let what = format!("create topic `{}`", spec.name);
-        let detail = format!("`{}` with {copies} copies", spec.name);
-        let creating = topics::blocking(&self.bus, &what, deadline, move |bus| {
-            bus.create_topic(&spec, deadline).map_err(refuse::admin)
-        });
-        let created = creating.await?;
-        if created {
-            self.note("", "create-topic", detail, author);
-        }
-        Ok(Response::new(CreateTopicResponse { created }))
+        self.change(
+            "create_topic",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.make_topic(message, author),
+        )
+        .await
     }
 
     async fn delete_topic(
         &self,
         request: Request<DeleteTopicRequest>,
     ) -> Result<Response<DeleteTopicResponse>, Status> {
-        let caller = request.remote_addr();
-        let DeleteTopicRequest { name, change } = request.into_inner();
-        let author = Author::new(change, caller)?;
-        let deadline = self.config.bus_timeout.0;
-        let what = format!("delete topic `{name}`");
-        let topic = name.clone();
-        let deleting = topics::blocking(&self.bus, &what, deadline, move |bus| {
-            bus.delete_topic(&topic, deadline).map_err(refuse::admin)
-        });
-        if !deleting.await? {
-            return Err(Refusal::not_found(what)
-                .found("no such topic")
-                .way_out("`espctl topics list` names them")
-                .into());
-        }
-        self.note("", "delete-topic", format!("`{name}` and all that was in it"), author);
-        Ok(Response::new(DeleteTopicResponse {}))
+        self.change(
+            "delete_topic",
+            request,
+            |message| message.change.clone(),
+            |message, author| self.remove_topic(message, author),
+        )
+        .await
     }
 
     async fn announce(&self, request: Request<AnnounceRequest>) -> Result<Response<AnnounceResponse>, Status> {

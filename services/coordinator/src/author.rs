@@ -15,17 +15,19 @@ const WHY_BYTES_MAX: usize = 1024;
 pub(crate) struct Author {
     pub(crate) who: String,
     pub(crate) why: String,
+    /// By which the same request is known; empty: it is always another one.
+    pub(crate) request_id: String,
 }
 
 impl Author {
     /// What the caller says of itself; one that gives no name is known by its address.
     pub(crate) fn new(change: Option<Change>, caller: Option<SocketAddr>) -> Result<Author, Refusal> {
-        let Change { who, why } = change.unwrap_or_default();
+        let Change { who, why, request_id } = change.unwrap_or_default();
         check("change.who", &who, WHO_BYTES_MAX)?;
         check("change.why", &why, WHY_BYTES_MAX)?;
         let who =
             if who.is_empty() { caller.map_or_else(String::new, |address| address.ip().to_string()) } else { who };
-        Ok(Author { who, why })
+        Ok(Author { who, why, request_id })
     }
 
     /// With a reason from elsewhere, when the change names none.
@@ -54,11 +56,12 @@ mod tests {
     #[test]
     fn whoever_gives_no_name_is_known_by_the_address() {
         let caller = "192.0.2.7:4711".parse().ok();
-        let named = Change { who: "ada".into(), why: "upgrade".into() };
-        assert_eq!(Author::new(Some(named), caller).unwrap(), Author { who: "ada".into(), why: "upgrade".into() });
+        let named = Change { who: "ada".into(), why: "upgrade".into(), ..Change::default() };
+        let author = Author { who: "ada".into(), why: "upgrade".into(), ..Author::default() };
+        assert_eq!(Author::new(Some(named), caller).unwrap(), author);
         assert_eq!(Author::new(None, caller).unwrap().or_why("asked").unwrap().why, "asked");
         assert_eq!(Author::new(None, caller).unwrap().who, "192.0.2.7");
-        let long = Change { who: "x".repeat(WHO_BYTES_MAX + 1), why: String::new() };
+        let long = Change { who: "x".repeat(WHO_BYTES_MAX + 1), ..Change::default() };
         let refusal = Author::new(Some(long), caller).unwrap_err();
         assert!(refusal.to_string().contains("`change.who`") && refusal.found.starts_with("257 bytes"), "{refusal}");
         assert!(Author::new(None, None).unwrap().or_why("two\nlines").is_err());

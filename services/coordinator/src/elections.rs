@@ -147,6 +147,11 @@ impl Elections {
         Merged { groups: groups.into_values().collect(), unavailable }
     }
 
+    /// How many instances are followed.
+    pub(crate) fn instances(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Asks an instance to hand a group over.
     pub(crate) async fn promote(
         &self,

@@ -8,7 +8,7 @@ use mesh_proto::engine::{SkipRequest, SkipResponse, SnapshotRequest, SnapshotRes
 use mesh_service::Refusal;
 use mesh_service::grpc::request;
 use mesh_service::security::Link;
-use tonic::{Response, Status};
+use tonic::Response;
 
 use crate::mesh::Mesh;
 
@@ -19,18 +19,20 @@ const SKIP_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Mesh {
     /// Has a project's state saved now: by the named engine, else by a standby, else by the leader.
-    pub(crate) async fn snapshot(&self, project: &str, engine: &str) -> Result<Response<SnapshotResponse>, Status> {
+    pub(crate) async fn snapshot(&self, project: &str, engine: &str) -> Result<SnapshotResponse, Refusal> {
         let what = format!("snapshot of project `{project}`");
         let roles = [Role::Standby, Role::Active];
         let mut client = self.engine(&what, project, engine, &roles).await?;
-        client.snapshot(request(SnapshotRequest { project: project.to_owned() }, SNAPSHOT_TIMEOUT)).await
+        let asked = client.snapshot(request(SnapshotRequest { project: project.to_owned() }, SNAPSHOT_TIMEOUT)).await;
+        asked.map(Response::into_inner).map_err(|status| Refusal::from_status(&what, &status))
     }
 
     /// Has the leader go on without the block at which the project is parked.
-    pub(crate) async fn skip(&self, message: SkipRequest) -> Result<Response<SkipResponse>, Status> {
+    pub(crate) async fn skip(&self, message: SkipRequest) -> Result<SkipResponse, Refusal> {
         let what = format!("skip a block of project `{}`", message.project);
         let mut client = self.engine(&what, &message.project, "", &[Role::Active]).await?;
-        client.skip(request(message, SKIP_TIMEOUT)).await
+        let asked = client.skip(request(message, SKIP_TIMEOUT)).await;
+        asked.map(Response::into_inner).map_err(|status| Refusal::from_status(&what, &status))
     }
 
     /// An engine that has the project in one of these roles, the first that any has.

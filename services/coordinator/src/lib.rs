@@ -5,11 +5,14 @@
 //!
 //! Code map:
 //! - [`config`] has the settings
-//! - `api`: the gRPC API; `deploy`, `topics`: what it does to projects and topics
+//! - `api`: the gRPC API; `changes`: the calls that change something; `deploy`, `topics`: what it does to projects and topics
 //! - `store`, `stored`: changes and values in the registry; `known`: its last known state
 //! - `history`: what happened; `author`: who asked for it, and why
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
 //! - `maintenance`: engines that shall lead nothing, projects in which nobody shall be elected
+//! - `requests`: the same request id gives the same answer
+//! - `diagnose`: what is wrong, and what to do
+//! - `spread`: which leaders to move so that engines lead equally many
 //! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
 //!
@@ -22,8 +25,10 @@ pub mod config;
 
 mod api;
 mod author;
+mod changes;
 mod clock;
 mod deploy;
+mod diagnose;
 mod elections;
 mod engines;
 mod history;
@@ -32,6 +37,8 @@ mod maintenance;
 mod members;
 mod mesh;
 mod refuse;
+mod requests;
+mod spread;
 mod store;
 mod stored;
 mod topics;
@@ -42,7 +49,7 @@ use mesh_bus::Bus;
 use mesh_coordination::Registry;
 use mesh_proto::coordinator::coordinator_server::CoordinatorServer;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Server};
-use mesh_service::{Failure, Scope};
+use mesh_service::{Failure, Scope, administration};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -57,6 +64,9 @@ use store::Store;
 
 /// How often it is looked which election instances there are, and who has been gone for long.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_millis(500);
+
+/// Old requests are forgotten once in so many rounds of housekeeping.
+const PRUNE_ROUNDS: u64 = 60;
 
 /// Runs a coordinator until the scope drains.
 pub async fn run(
@@ -75,7 +85,8 @@ pub async fn run(
     let noting = history.clone();
     let elections = Elections::new(Arc::new(move |group| noting.leader(group)), caller, drain.clone());
     let mesh = Arc::new(Mesh::new(known, members, elections, config.member_timeout.0));
-    let server = Server::new(&config.base).secured(&scope.security);
+    let administration = administration(&config, &config.base.name, &scope);
+    let server = Server::new(&config.base).secured(&scope.security).add(administration);
     tokio::spawn(housekeeping(config.elections.clone(), mesh.clone(), store.clone(), scope));
 
     let api = Api { config, bus, store, history, mesh, drain: drain.clone() };
@@ -88,7 +99,15 @@ async fn housekeeping(configured: Vec<String>, mesh: Arc<Mesh>, store: Store, sc
     let members = scope.metrics.gauge("esp_coordinator_members", "Members of the mesh", &[]);
     let projects = scope.metrics.gauge("esp_coordinator_projects", "Deployed projects", &[]);
     let registry_up = scope.metrics.gauge("esp_coordinator_registry_up", "1 while etcd answers, else 0", &[]);
+    let mut rounds = 0_u64;
     loop {
+        rounds += 1;
+        // whatever is left now is left for the next time
+        if rounds.is_multiple_of(PRUNE_ROUNDS)
+            && let Err(error) = requests::prune(&store).await
+        {
+            tracing::debug!(%error, "old requests are not forgotten yet");
+        }
         let mut addresses = configured.clone();
         for address in mesh.members.elections(&mesh.known) {
             if !addresses.contains(&address) {

@@ -4,6 +4,7 @@
 //! - `current/<name>`: the version that engines run, changed only by compare-and-set
 //! - `members/<name>`: who has announced itself
 //! - `drained/<engine>`: who took an engine out of the lead
+//! - `requests/<id>`: answers to requests that may be made again (`requests`)
 //! - `history/<microseconds>-<what>`: what happened; the key makes writing it twice harmless, so that every instance may
 
 use mesh_coordination::{Entry, Error as RegistryError, Expected, Registry};
@@ -33,7 +34,7 @@ pub(crate) fn decode<T: for<'de> Deserialize<'de>>(entry: &Entry) -> Option<T> {
     }
 }
 
-fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data with text keys")
 }
 

@@ -88,7 +88,7 @@ fn existing(bus: &dyn Bus, specs: &[TopicSpec], deadline: Duration) -> Result<BT
 }
 
 /// What an existing topic lacks, in words.
-fn preflight(spec: &TopicSpec, info: &TopicInfo, warnings: &mut Vec<String>) {
+pub(crate) fn preflight(spec: &TopicSpec, info: &TopicInfo, warnings: &mut Vec<String>) {
     let topic = &spec.name;
     if info.replication_factor < spec.replication_factor {
         warnings.push(format!(

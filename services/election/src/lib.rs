@@ -24,7 +24,7 @@ use std::sync::Arc;
 use mesh_coordination::Elections;
 use mesh_proto::election::election_server::ElectionServer;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Server};
-use mesh_service::{Config as _, Failure, Scope};
+use mesh_service::{Config as _, Failure, Scope, administration};
 use tokio::net::TcpListener;
 
 pub use config::{ElectionConfig, ZookeeperConfig};
@@ -37,12 +37,13 @@ pub async fn run(
     listener: TcpListener,
     scope: Scope,
 ) -> Result<(), Failure> {
+    let administration = administration(&config, &name, &scope);
     let hub = hub::Hub::start(name, &config, elections, &scope);
     let service = ElectionServer::new(grpc::Api::new(Arc::clone(&hub)))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let served =
-        Server::new(config.base()).secured(&scope.security).add(service).serve(listener, scope.drain.clone()).await;
+    let server = Server::new(config.base()).secured(&scope.security).add(service).add(administration);
+    let served = server.serve(listener, scope.drain.clone()).await;
     hub.stopped().await;
     served
 }

@@ -364,7 +364,7 @@ async fn maintenance_ordered_at_one_instance_holds_at_the_other() {
     assert!(held.at_us > 1_700_000_000_000_000, "now");
     assert_eq!(b.granted().await, 2);
     let a = leader.await.unwrap();
-    until(&one, "g", "the reason is kept", |status| status.reason.contains("`a` is drained by ada: new disk")).await;
+    until(&one, "g", "the reason is kept", |status| status.reason.contains("`a`: drained by ada: new disk")).await;
     let promote = pb::PromoteRequest { group: "g".into(), candidate: "a".into(), reason: String::new() };
     let refused = client.promote(promote.clone()).await.unwrap_err();
     assert!(refused.message().contains("`espctl undrain a`"), "{}", refused.message());

@@ -13,7 +13,7 @@ use mesh_proto::engine::engine_server::{Engine as EngineApi, EngineServer};
 use mesh_proto::engine::{SkipRequest, SkipResponse, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse};
 use mesh_service::grpc::Server;
 use mesh_service::rest::{ServerInfo, ServerProvider};
-use mesh_service::{Failure, Refusal, Scope, announce, rest};
+use mesh_service::{Failure, Kind, Refusal, Scope, administration, announce, rest};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -72,7 +72,7 @@ pub async fn run(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let coordinators = config.base.coordinators.clone();
-    let server = Server::new(&config.base).secured(&scope.security);
+    let server = Server::new(&config.base).secured(&scope.security).add(administration(&config, &name, &scope));
     let (rest_scope, caller) = (scope.clone(), scope.security.caller.clone());
     let incarnation = mesh_candidate::new_incarnation();
     let folder = Some(config.state_dir.as_str()).filter(|folder| !folder.is_empty());
@@ -110,7 +110,10 @@ impl Engine {
 }
 
 fn refused(what: &str, project: &str, reason: String) -> Status {
-    Status::failed_precondition(format!("{what} of project `{project}`: {reason}"))
+    Refusal::new(Kind::Conflict, format!("{what} of project `{project}`"))
+        .found(reason)
+        .way_out(format!("`espctl status {project}` and `espctl recover {project}` show what it does"))
+        .into()
 }
 
 #[tonic::async_trait]

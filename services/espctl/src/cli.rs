@@ -9,6 +9,9 @@ use crate::access::Access;
 /// Where a coordinator listens unless told otherwise; the same as in its settings.
 pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:50100";
 
+/// How the file of contexts looks.
+const CONTEXTS_HELP: &str = "The file:\n\n  current = \"prod\"\n\n  [contexts.prod]\n  coordinators = [\"mesh-1:50100\", \"mesh-2:50100\"]\n  who = \"ada\"";
+
 /// Looks at a mesh and changes it; runs a whole one in this process.
 #[derive(Debug, Parser)]
 #[command(
@@ -20,16 +23,19 @@ pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:50100";
     after_help = "Exit codes: 0 done, 1 what was asked for is wrong, 2 our fault or a part that does not answer"
 )]
 pub struct Cli {
-    /// `host:port` of the coordinators; the first that answers is used
-    #[arg(long, global = true, env = "ESP_COORDINATOR", value_delimiter = ',', value_name = "HOST:PORT",
-          default_value = DEFAULT_COORDINATOR)]
+    /// `host:port` of the coordinators; the first that answers is used; without: those of the context, else
+    /// [default: 127.0.0.1:50100]
+    #[arg(long, global = true, env = "ESP_COORDINATOR", value_delimiter = ',', value_name = "HOST:PORT")]
     pub coordinator: Vec<String>,
     /// Certificates and token
     #[command(flatten)]
     pub access: Access,
+    /// A mesh by its name in `~/.config/espctl.toml` (ESP_CONTEXTS names another file); without: its `current`
+    #[arg(long, global = true, env = "ESP_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
     /// Who asks for changes, for the history; without: the user
     #[arg(long, global = true, env = "ESP_WHO", value_name = "NAME")]
-    who: Option<String>,
+    pub who: Option<String>,
     /// Whether to use colour
     #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
     color: ColourChoice,
@@ -53,12 +59,6 @@ enum ColourChoice {
 }
 
 impl Cli {
-    /// Who asks for changes.
-    pub fn who(&self) -> String {
-        let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-        self.who.clone().or_else(|| user().ok()).unwrap_or_default()
-    }
-
     /// What was said about colour; `None`: what terminal and environment say.
     pub fn colour(&self) -> Option<bool> {
         match (self.no_color, self.color) {
@@ -74,6 +74,33 @@ impl Cli {
 pub enum Command {
     /// Show engines, projects, roles, lag, groups, and what does not answer
     Status(Status),
+    /// Look at every part of the mesh, say what is wrong and what to do; exit code 1 when there is a problem
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the settings that a process runs with, without secrets
+    Config {
+        /// Its name, as in `espctl status`, or `host:port` of its gRPC server
+        member: String,
+        /// Only those that differ from the default
+        #[arg(long)]
+        changed: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change what a process logs, until it ends
+    LogLevel {
+        /// Its name, as in `espctl status`, or `host:port` of its gRPC server
+        member: String,
+        /// Levels, as in `info,mesh_engine=debug`
+        levels: String,
+        /// Why; it is logged
+        #[arg(long, default_value = "espctl log-level")]
+        reason: String,
+    },
     /// Hand the leadership of a project to another engine, losing and doubling nothing
     Promote(Promote),
     /// Take an engine out of the lead, of everything and for good, so that it can be stopped
@@ -94,6 +121,18 @@ pub enum Command {
         /// Why; kept in the history
         #[arg(long, default_value = "espctl undrain")]
         reason: String,
+    },
+    /// Hand leaders over so that engines lead about equally many projects; they never move for that by themselves
+    Rebalance {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Why; kept in the history
+        #[arg(long, default_value = "espctl rebalance")]
+        reason: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Pause failover of a project for maintenance, and resume it
     #[command(subcommand)]
@@ -121,6 +160,9 @@ pub enum Command {
     Demo(Demo),
     /// Run a project in this process: lines of a file in, lines of its output window to the standard output
     Dev(Dev),
+    /// Show the contexts: meshes by name, from `~/.config/espctl.toml`
+    #[command(after_help = CONTEXTS_HELP)]
+    Contexts,
     /// Print the completion script of a shell
     Completions {
         /// The shell

@@ -7,7 +7,7 @@
 //! - `access`: certificates and token; `cli`: the command line; one definition feeds parser, help and completions
 //! - `commands`: one file per command; `status`: the mesh as people and as programs read it
 //! - `local`: a whole mesh in this process; `demo`: one whose engines are killed, and the proof that nothing was lost
-//! - `mesh`: calls to the coordinator; `jaeger`: questions to Jaeger; `fail`: how a command ends; `out`: printing, tables, times
+//! - `context`: which mesh is meant; `mesh`: calls to the coordinator; `jaeger`: questions to Jaeger; `fail`: how a command ends; `out`: printing, tables, times
 //!
 //! **Invariant:** data goes to stdout, everything else to stderr; a reader that went away ends the command quietly.
 //! **Invariant:** exit code 0: done; 1: what was asked for is wrong; 2: our fault, or a part that does not answer.
@@ -16,6 +16,7 @@
 mod access;
 mod cli;
 mod commands;
+mod context;
 mod demo;
 mod fail;
 mod jaeger;

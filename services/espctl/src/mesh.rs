@@ -5,7 +5,7 @@ use mesh_proto::coordinator::coordinator_client::CoordinatorClient;
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, Peers, request};
 use mesh_service::security::{Caller, Link};
 use mesh_service::{Kind, Refusal};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tonic::{Request, Response, Status};
 
 use crate::fail::Fail;
@@ -33,9 +33,19 @@ impl Mesh {
         Mesh { peers, named: addresses.join(","), who: who.into() }
     }
 
+    /// How other parts of the mesh are called: as the coordinators are.
+    pub fn caller(&self) -> &Caller {
+        self.peers.caller()
+    }
+
+    /// Where coordinators are named.
+    pub fn addresses(&self) -> Vec<String> {
+        self.named.split(',').filter(|address| !address.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Who asks for a change, and why: part of every message that changes something.
     pub fn change(&self, why: impl Into<String>) -> Option<Change> {
-        Some(Change { who: self.who.clone(), why: why.into() })
+        Some(Change { who: self.who.clone(), why: why.into(), request_id: request_id() })
     }
 
     /// Asks each coordinator in turn until one answers; a refusal is an answer.
@@ -96,6 +106,12 @@ impl Mesh {
             .way_out("start `esp-coordinator`, or name a running one with --coordinator or ESP_COORDINATOR")
             .into()
     }
+}
+
+/// Another one each time: when an answer is lost and the next coordinator is asked, nothing is done twice.
+fn request_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("espctl-{:x}-{:x}", now.as_nanos(), std::process::id())
 }
 
 /// True when no coordinator said this: another one may answer.

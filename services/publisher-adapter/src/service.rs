@@ -11,7 +11,7 @@ use mesh_proto::adapter::StatusResponse;
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_service::adapter::{AdapterApi, Place, on_thread};
 use mesh_service::grpc::Server;
-use mesh_service::{Drain, Failure, Scope, announce};
+use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::PublisherConfig;
 use crate::error::PublishError;
@@ -49,6 +49,7 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
     });
     // the servers go on until the publisher has ended, whoever ends it
     let servers = Drain::new();
+    let administration = administration(&config, &place.name, &scope);
     let announcement = AnnounceRequest {
         name: place.name,
         kind: "publisher".to_owned(),
@@ -63,6 +64,7 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
     let serving = tokio::spawn(
         Server::new(&config.base)
             .secured(&scope.security)
+            .add(administration)
             .add(AdapterApi::server(
                 {
                     let view = view.clone();

@@ -10,7 +10,7 @@ use mesh_proto::adapter::StatusResponse;
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_service::adapter::{AdapterApi, Place, on_thread};
 use mesh_service::grpc::Server;
-use mesh_service::{Drain, Failure, Scope, announce};
+use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::SubscriberConfig;
 use crate::error::SubscribeError;
@@ -36,6 +36,7 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
     };
     // the servers go on until the subscriber has ended, whoever ends it
     let servers = Drain::new();
+    let administration = administration(&config, &place.name, &scope);
     let announcement = AnnounceRequest {
         name: place.name,
         kind: "subscriber".to_owned(),
@@ -51,6 +52,7 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
     let serving = tokio::spawn(
         Server::new(&config.base)
             .secured(&scope.security)
+            .add(administration)
             .add(AdapterApi::server(
                 {
                     let view = view.clone();

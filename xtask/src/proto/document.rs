@@ -19,9 +19,10 @@ grpcurl -plaintext 127.0.0.1:50100 describe mesh.coordinator.v1.Coordinator
 People and programs call the **coordinator**, any instance of it: they hold the same state and change it by
 compare-and-set. `espctl` is a client of the same calls. The examples are run as they stand here by a test.
 
-- **Deadlines.** A caller names one (`grpcurl -max-time 5`); without, the setting `request_timeout` holds. A call that has
-  changed something and whose answer was lost may be made again: deploying the same content, draining twice, pausing twice
-  and promoting who leads already change nothing the second time.
+- **Deadlines.** A caller names one (`grpcurl -max-time 5`); without, the setting `request_timeout` holds.
+- **Made again.** A call that changes something takes a `change.request_id`, made anew by the caller for every request. When
+  the answer was lost the same request with the same id is answered as before, by any instance, and nothing is done twice;
+  without an id, deploying the same content, draining or pausing what is drained or paused changes nothing either.
 - **Errors.** The code says whose fault it is; the details (`google.rpc.ErrorInfo`, domain `esp-mesh`) have the parts `what`
   was attempted, what was `expected`, what was `found`, and the `way_out`.
 

@@ -152,7 +152,7 @@ impl Group {
         let led = self.leader().filter(|_| !self.is_paused())?;
         let order = self.drained(&led.record.candidate)?;
         let next = self.eligible().into_iter().find(|candidate| candidate.name != led.record.candidate)?;
-        Some((next.name, format!("`{}` is drained by {}: {}", led.record.candidate, order.by, order.reason)))
+        Some((next.name, format!("drained by {}: {}", order.by, order.reason)))
     }
 
     /// While the group is paused: who may lead all the same. Whom a promotion asked to lead where nobody does, the

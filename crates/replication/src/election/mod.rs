@@ -5,7 +5,7 @@
 //! holds the candidate's stream. The driver calls [`Group::step`] with each input, and with [`Input::Tick`] at least
 //! every [`TICK`]; it carries the effects out in order, and answers those that have an answer by an input.
 //!
-//! Code map: `io` is the vocabulary; `timing` every limit; `group` the state and what each input does to it; `judge`
+//! Code map: `io` is the vocabulary, `answer` what requests are answered; `timing` every limit; `group` the state and what each input does to it; `judge`
 //! whether the leader is still one; `choose` who is next; `pulse` signs of life; `failures` the hold-off; `nodes` the
 //! candidates' nodes; `streams` the candidates' streams; `promote` planned handover; `maintenance` who shall not lead and
 //! where nobody shall be elected; `view` what others may see.
@@ -22,6 +22,7 @@
 //! - E9 while a group is paused, nobody is elected except by a promotion, or a handover that was under way
 //! - E10 a drained candidate is not made leader; one that leads hands over to the next that is caught up
 
+mod answer;
 mod choose;
 mod failures;
 mod group;
@@ -38,10 +39,11 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{Promoted, Refused};
 pub use group::Group;
 pub use io::{
-    AttachmentId, CandidateRole, Effect, Input, Join, LeaderRecord, Message, NodeData, Note, Probe, Progress, Promoted,
-    Refused, RequestId, Seen, SetLeader, Version, Znode,
+    AttachmentId, CandidateRole, Effect, Input, Join, LeaderRecord, Message, NodeData, Note, Probe, Progress,
+    RequestId, Seen, SetLeader, Version, Znode,
 };
 pub use maintenance::{DRAINED_MAX, Maintenance, MaintenanceChange, Order};
 pub use timing::{TICK, Timing};

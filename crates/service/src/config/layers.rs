@@ -7,6 +7,12 @@ use std::path::Path;
 
 use super::{Config, Problem, Problems, did_you_mean};
 
+/// Put behind the name of a text setting: the value is in the file that is named.
+const FILE_SUFFIX: &str = "_file";
+
+/// Largest file with the value of a setting.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
 /// One setting as given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Given {
@@ -85,12 +91,15 @@ impl Layers {
         let known = known_settings(&C::default());
         let by_env: BTreeMap<String, &str> =
             known.keys().map(|path| (env_name(C::SERVICE, path), path.as_str())).collect();
+        let file_suffix = FILE_SUFFIX.to_uppercase();
         let prefix = env_name(C::SERVICE, "");
         let mut found: Vec<(String, String)> = vars.into_iter().filter(|(name, _)| name.starts_with(&prefix)).collect();
         found.sort();
         for (name, value) in found {
             // an unknown one keeps its name, so that it is reported like any other unknown setting
-            let path = by_env.get(&name).map_or_else(|| name[prefix.len()..].to_lowercase(), |path| (*path).to_owned());
+            let in_file = || Some(format!("{}{FILE_SUFFIX}", by_env.get(name.strip_suffix(&file_suffix)?)?));
+            let path = by_env.get(&name).map(|path| (*path).to_owned()).or_else(in_file);
+            let path = path.unwrap_or_else(|| name[prefix.len()..].to_lowercase());
             self.given.push(Given { path, value: Value::String(value), source: name, untyped: true });
         }
     }
@@ -109,6 +118,20 @@ impl Layers {
     pub(crate) fn resolve<C: Config>(&self, known: &Known, problems: &mut Problems) -> Value {
         let mut tree = Value::Object(Map::new());
         for given in &self.given {
+            let read;
+            let given = match file_of(given, known) {
+                None => given,
+                Some(path) => match secret(given, path) {
+                    Ok(secret) => {
+                        read = secret;
+                        &read
+                    }
+                    Err(problem) => {
+                        problems.add(problem);
+                        continue;
+                    }
+                },
+            };
             let Some(default) = known_default(known, &given.path) else {
                 problems.add(unknown(given, known));
                 continue;
@@ -122,6 +145,31 @@ impl Layers {
         }
         tree
     }
+}
+
+/// `kafka_settings` when `kafka_settings_file` is given and no setting is called so: any text may be in a file of its own,
+/// so that secrets are in no environment, command line or shared file.
+fn file_of<'a>(given: &'a Given, known: &Known) -> Option<&'a str> {
+    let path = given.path.strip_suffix(FILE_SUFFIX)?;
+    let is_text = matches!(known.get(path), Some(Value::String(_)));
+    (is_text && !known.contains_key(&given.path)).then_some(path)
+}
+
+/// Reads the file that a setting names; its last line end does not belong to it.
+fn secret(given: &Given, path: &str) -> Result<Given, Problem> {
+    let problem = |found: String| {
+        let expected = format!("a readable file of at most {FILE_BYTES_MAX} bytes with the value of `{path}`");
+        Problem::new(&given.path, &given.source).expected(expected).found(found)
+    };
+    let Value::String(file) = &given.value else { return Err(problem(format!("`{}`", given.value))) };
+    let size = std::fs::metadata(file).map_err(|error| problem(format!("`{file}`: {error}")))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(problem(format!("`{file}` of {size} bytes")));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| problem(format!("`{file}`: {error}")))?;
+    let value = Value::String(text.strip_suffix('\n').unwrap_or(&text).trim_end_matches('\r').to_owned());
+    let source = format!("{} in {}", file, given.source);
+    Ok(Given { path: path.to_owned(), value, source, untyped: false })
 }
 
 /// The default of a setting, or of the free-form table that it lies in.

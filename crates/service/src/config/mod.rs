@@ -17,6 +17,7 @@ pub(crate) use base::is_host_port;
 pub use base::{Base, LogFormat};
 pub use cli::{Cli, Command, cli};
 pub use layers::{Given, Layers};
+pub(crate) use layers::{env_name, known_settings};
 pub use problem::{Problem, Problems, did_you_mean};
 pub use secure::{AuthConfig, ClientTls, TlsConfig};
 

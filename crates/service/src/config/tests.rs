@@ -138,3 +138,25 @@ fn what_is_dumped_is_read_back() {
     assert_eq!(problems, Problems::default());
     assert_eq!(load::<Settings>(&layers).unwrap(), settings);
 }
+
+#[test]
+fn a_secret_is_read_from_a_file_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "sasl.password=a=b;c\n").unwrap();
+    let path = secret.to_str().unwrap();
+    let by_file = read(&format!("[kafka]\nbrokers_file = {path:?}\n"), &[], &[]).unwrap();
+    assert_eq!(by_file.kafka.brokers, "sasl.password=a=b;c");
+    let by_environment = read("", &[("ESP_TEST_SERVICE_KAFKA_BROKERS_FILE", path)], &[]).unwrap();
+    assert_eq!(by_environment.kafka.brokers, "sasl.password=a=b;c");
+    let stronger = read("", &[("ESP_TEST_SERVICE_KAFKA_BROKERS_FILE", path)], &["--kafka-brokers", "b:1"]).unwrap();
+    assert_eq!(stronger.kafka.brokers, "b:1", "a flag is stronger");
+    let missing = read("", &[], &["--set", "kafka.brokers_file=/no/such"]).unwrap_err();
+    for part in
+        ["`kafka.brokers_file`", "--set kafka.brokers_file", "`/no/such`: No such file", "the value of `kafka.brokers`"]
+    {
+        assert!(missing.contains(part), "{part} in {missing}");
+    }
+    let number = read("", &[], &["--set", "kafka.retries_file=/no/such"]).unwrap_err();
+    assert!(number.contains("no such setting"), "only texts are secrets: {number}");
+}

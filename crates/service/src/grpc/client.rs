@@ -40,6 +40,11 @@ impl Peers {
         Peers { addresses: addresses.into_iter().collect(), at: 0, caller: caller.clone(), link: None }
     }
 
+    /// How they are called.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// True when there is nobody to call.
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty()

@@ -3,34 +3,54 @@
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use std::fmt;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::LogFormat;
 
 /// Libraries that talk about every frame; the user's own directives are stronger.
 const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tower=warn,tonic=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry_otlp=warn,zookeeper_client=warn";
 
+/// Changes what is logged; there is none before the log was started.
+static FILTER: OnceLock<(reload::Handle<EnvFilter, Registry>, Mutex<String>)> = OnceLock::new();
+
+fn filter(directives: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(format!("{QUIET},{directives}")).map_err(|error| {
+        format!("setting `log`: expected levels as in `info,mesh_engine=debug`, found `{directives}`: {error}")
+    })
+}
+
+/// Changes what is logged from now on; says what was before. `Ok(None)`: this process has no log of ours.
+pub(crate) fn set(directives: &str) -> Result<Option<String>, String> {
+    let filter = filter(directives)?;
+    let Some((handle, current)) = FILTER.get() else { return Ok(None) };
+    let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+    handle.reload(filter).map_err(|error| error.to_string())?;
+    Ok(Some(std::mem::replace(&mut *current, directives.to_owned())))
+}
+
 /// Starts the log; a second start in a process changes nothing.
 pub(super) fn init(directives: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{directives}")).map_err(|error| {
-        format!("setting `log`: expected levels as in `info,mesh_engine=debug`, found `{directives}`: {error}")
-    })?;
+    let (filter, handle) = reload::Layer::new(filter(directives)?);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // try_init fails only when a log is there already, as when espctl runs the services
-    let _ = match format {
+    let started = match format {
         LogFormat::Human => {
             let layer = layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
             registry.with(layer.map_event_format(WithTrace)).try_init()
         }
         LogFormat::Json => registry.with(layer.json().flatten_event(true).map_event_format(WithTrace)).try_init(),
     };
+    if started.is_ok() {
+        let _ = FILTER.set((handle, Mutex::new(directives.to_owned())));
+    }
     Ok(())
 }
 

@@ -8,6 +8,8 @@ mod context;
 mod logs;
 mod span;
 
+pub(crate) use logs::set as set_log;
+
 pub use context::{Remote, extract, inject, is_sampled};
 pub use span::{Attribute, BlockSpan, block_span, event_span, root_span, span_at};
 

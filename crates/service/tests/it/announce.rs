@@ -61,6 +61,9 @@ impl Coordinator for Played {
     async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
         no()
     }
+    async fn rebalance(&self, _: Request<RebalanceRequest>) -> Result<Response<RebalanceResponse>, Status> {
+        no()
+    }
     async fn undrain(&self, _: Request<UndrainRequest>) -> Result<Response<UndrainResponse>, Status> {
         no()
     }
@@ -86,6 +89,9 @@ impl Coordinator for Played {
         &self,
         _: Request<mesh_proto::engine::SkipRequest>,
     ) -> Result<Response<mesh_proto::engine::SkipResponse>, Status> {
+        no()
+    }
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Result<Response<DiagnoseResponse>, Status> {
         no()
     }
     async fn history(&self, _: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {

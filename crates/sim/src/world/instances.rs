@@ -357,6 +357,8 @@ impl World {
         }
         let before = self.keeper.record.as_ref().map_or(Term(0), |(old, _)| old.term);
         let winner = (record.candidate.clone(), record.incarnation);
+        // before anybody leads, a record may say what is held back, and names nobody
+        let of_nobody = record.term == Term(0) && before == Term(0) && record.candidate.is_empty();
         if record.term > before {
             tell!(self, "zk       leader record: term {} is `{}`, {}", record.term, record.candidate, record.reason);
             if self.keeper.winners.insert(record.term.0, winner).is_some() {
@@ -364,7 +366,7 @@ impl World {
             }
             self.check_fit(record);
             self.check_held_back(record);
-        } else if self.keeper.winners.get(&record.term.0) != Some(&winner) || record.term < before {
+        } else if !of_nobody && (self.keeper.winners.get(&record.term.0) != Some(&winner) || record.term < before) {
             self.violate(
                 "election",
                 format!("E1, E2: term {} of `{}` after term {before}", record.term, record.candidate),

@@ -6,4 +6,5 @@ mod deploy;
 mod host;
 mod maintenance;
 mod mesh;
+mod requests;
 mod two;

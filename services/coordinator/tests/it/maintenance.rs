@@ -2,16 +2,16 @@
 
 use mesh_proto::admin::Change;
 use mesh_proto::coordinator::{
-    DrainRequest, HistoryRequest, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest, ResumeFailoverRequest,
-    UndrainRequest,
+    DrainRequest, HistoryRequest, MeshStatusRequest, MeshStatusResponse, PauseFailoverRequest, RebalanceRequest,
+    ResumeFailoverRequest, UndrainRequest,
 };
-use mesh_proto::election::{CandidateStatus, Maintenance, Progress};
+use mesh_proto::election::{CandidateStatus, GroupStatus, Maintenance, Progress};
 use mesh_service::{Kind, Refusal};
 
 use crate::host::{Host, PROJECT, PlayedElection, until};
 
 fn change(why: &str) -> Option<Change> {
-    Some(Change { who: "ada".into(), why: why.into() })
+    Some(Change { who: "ada".into(), why: why.into(), ..Change::default() })
 }
 
 async fn status(host: &Host) -> MeshStatusResponse {
@@ -113,6 +113,29 @@ async fn an_engine_that_nobody_can_follow_is_drained_and_told_to_lead_on() {
     let drain = DrainRequest { engine: "e1".into(), change: change("new disk") };
     let done = one.client.clone().drain(drain).await.unwrap().into_inner();
     assert_eq!((done.still_leads, done.handed_over.len()), (vec!["orders".to_owned()], 0));
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn leaders_are_spread_only_when_somebody_asks() {
+    let (election, one, two) = two().await;
+    one.deploy(&PROJECT.replace("\"orders\"", "\"later\"")).await.unwrap();
+    election.status.send_modify(|status| {
+        let first = status.groups.iter().find(|group| group.leader == "e1").unwrap().clone();
+        status.groups =
+            ["orders", "later"].map(|name| GroupStatus { group: format!("esp_31415.{name}"), ..first.clone() }).into();
+    });
+    let both = |status: &MeshStatusResponse| status.groups.iter().filter(|group| group.leader == "e1").count() == 2;
+    until("both leaders", || status(&two), both).await;
+    let ask = |dry_run| RebalanceRequest { dry_run, change: change("a new engine") };
+    let known = || async { two.client.clone().rebalance(ask(true)).await.unwrap().into_inner().moves };
+    let would = until("both projects", known, |moves| !moves.is_empty()).await;
+    let [only] = would.as_slice() else { panic!("one move is enough: {would:?}") };
+    assert_eq!((only.project.as_str(), only.engine.as_str(), only.term), ("later", "e2", 0));
+    assert!(both(&status(&two).await), "nothing has moved");
+    let done = two.client.clone().rebalance(ask(false)).await.unwrap().into_inner().moves;
+    assert_eq!((done[0].engine.as_str(), done[0].term), ("e2", 2));
     one.stop().await;
     two.stop().await;
 }

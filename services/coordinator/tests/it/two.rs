@@ -11,7 +11,7 @@ use mesh_service::{Kind, Refusal};
 use crate::host::{Host, PROJECT, PlayedElection, PlayedEngine, until};
 
 fn change(who: &str, why: &str) -> Option<Change> {
-    Some(Change { who: who.into(), why: why.into() })
+    Some(Change { who: who.into(), why: why.into(), ..Change::default() })
 }
 
 /// The project with another type of a field, so another model.

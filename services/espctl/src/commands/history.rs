@@ -46,7 +46,8 @@ impl Took {
     fn text(&self) -> String {
         let Took { took_ms, gap_ms, events_replayed, commits_replayed } = self;
         let gap = if *gap_ms > 0.0 { format!(", gap {gap_ms:.1} ms") } else { String::new() };
-        format!("; took {took_ms:.1} ms{gap}, replayed {events_replayed} events of {commits_replayed} commits")
+        let commits = out::count(usize::try_from(*commits_replayed).unwrap_or(usize::MAX), "commit");
+        format!("; took {took_ms:.1} ms{gap}, replayed {events_replayed} events of {commits}")
     }
 }
 

@@ -1,6 +1,8 @@
-//! `espctl drain`, `undrain` and `failover`: maintenance of engines and of what follows them.
+//! `espctl drain`, `undrain`, `rebalance` and `failover`: maintenance of engines and of what follows them.
 
-use mesh_proto::coordinator::{DrainRequest, PauseFailoverRequest, ResumeFailoverRequest, UndrainRequest};
+use mesh_proto::coordinator::{
+    DrainRequest, PauseFailoverRequest, RebalanceRequest, ResumeFailoverRequest, UndrainRequest,
+};
 use serde::Serialize;
 
 use crate::cli::Failover;
@@ -66,6 +68,27 @@ pub async fn undrain(mesh: &mut Mesh, engine: String, reason: String) -> Result<
     let call = |mut client: Client, request| async move { client.undrain(request).await };
     mesh.call(&what, CHANGE, message, call).await?;
     Ok(out::line(&format!("{engine} may lead again; nothing moves for that (espctl promote PROJECT {engine} does)"))?)
+}
+
+/// Spreads leaders over engines.
+pub async fn rebalance(mesh: &mut Mesh, dry_run: bool, reason: String, json: bool) -> Result<(), Fail> {
+    let message = RebalanceRequest { dry_run, change: mesh.change(reason) };
+    let call = |mut client: Client, request| async move { client.rebalance(request).await };
+    let answer = mesh.call("rebalance the leaders", CHANGE, message, call).await?;
+    let to =
+        |to: mesh_proto::coordinator::HandedOver| HandedOver { project: to.project, engine: to.engine, term: to.term };
+    let moves: Vec<HandedOver> = answer.moves.into_iter().map(to).collect();
+    if json {
+        return Ok(out::json(&moves)?);
+    }
+    if moves.is_empty() {
+        out::note("leaders are spread as evenly as those that are caught up allow; nothing moves");
+    }
+    for HandedOver { project, engine, term } in moves {
+        let how = if dry_run { "would lead".to_owned() } else { format!("leads in term {term}:") };
+        out::line(&format!("{engine} {how} {project}"))?;
+    }
+    Ok(())
 }
 
 /// Pauses failover of a project, or resumes it.

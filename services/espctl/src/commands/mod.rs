@@ -3,8 +3,10 @@
 mod completions;
 mod decode;
 mod dev;
+mod doctor;
 mod history;
 mod maintenance;
+mod process;
 mod project;
 mod promote;
 mod recover;
@@ -20,19 +22,27 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::cli::{Cli, Command, Events, Project};
+use crate::context;
 use crate::demo;
 use crate::fail::Fail;
 use crate::mesh::Mesh;
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<(), Fail> {
-    let mut mesh = Mesh::new(&cli.coordinator, &cli.access.caller()?, cli.who());
+    let chosen = context::choose(&cli.coordinator, cli.who.as_deref(), cli.context.as_deref())?;
+    let mut mesh = Mesh::new(&chosen.coordinators, &cli.access.caller()?, chosen.who);
     match cli.command {
         Command::Status(arguments) => online(status::run(arguments, &mut mesh)),
         Command::Promote(arguments) => online(promote::run(arguments, &mut mesh)),
         Command::Drain { engine, reason, json } => online(maintenance::drain(&mut mesh, engine, reason, json)),
         Command::Undrain { engine, reason } => online(maintenance::undrain(&mut mesh, engine, reason)),
+        Command::Rebalance { dry_run, reason, json } => {
+            online(maintenance::rebalance(&mut mesh, dry_run, reason, json))
+        }
         Command::Failover(what) => online(maintenance::failover(&mut mesh, what)),
+        Command::Doctor { json } => online(doctor::run(&mut mesh, json)),
+        Command::Config { member, changed, json } => online(process::config(&mut mesh, &member, changed, json)),
+        Command::LogLevel { member, levels, reason } => online(process::log_level(&mut mesh, &member, levels, reason)),
         Command::Snapshot(arguments) => online(snapshot::run(arguments, &mut mesh)),
         Command::Skip(arguments) => online(skip::run(arguments, &mut mesh)),
         Command::Recover(arguments) => online(recover::run(arguments, &mut mesh)),
@@ -45,6 +55,7 @@ pub fn run(cli: Cli) -> Result<(), Fail> {
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Demo(arguments) => in_one_process(demo::run(arguments)),
         Command::Dev(arguments) => in_one_process(dev::run(arguments)),
+        Command::Contexts => context::list(),
         Command::Completions { shell } => completions::run(shell),
     }
 }

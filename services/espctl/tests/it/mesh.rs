@@ -92,6 +92,29 @@ fn a_project_is_deployed_listed_and_stopped() {
 }
 
 #[test]
+fn a_context_names_the_mesh() {
+    let host = Host::start();
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("current = \"here\"\n[contexts.here]\ncoordinators = [\"{}\"]\n[contexts.gone]\n", host.address);
+    let contexts = file(folder.path(), "contexts.toml", text);
+    let run = |arguments: &[&str]| {
+        let output = super::support::espctl(arguments).env("ESP_CONTEXTS", &contexts).output().unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    assert_eq!(run(&["project", "list"]).2, "no projects; deploy one: espctl project deploy FILE\n");
+    let (code, _, err) = run(&["project", "list", "--context", "hare"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("(gone, here); did you mean `here`?"), "{err}");
+    let (code, out, _) = run(&["contexts"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("here (current)  ") && out.contains(&host.address), "{out}");
+}
+
+#[test]
 fn a_project_goes_back_to_an_older_version() {
     let host = Host::start();
     let folder = tempfile::tempdir().unwrap();
@@ -118,6 +141,54 @@ fn a_project_goes_back_to_an_older_version() {
     let ran = host.run(&["project", "rollback", "orders", "9"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("one of the versions that are kept: 1, 2, 3"), "{}", ran.err);
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_what_to_do() {
+    let host = Host::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "orders.xml", ORDERS);
+    assert_eq!(host.run(&["project", "deploy", path.to_str().unwrap()]).code, 0);
+    let ran = host.run(&["doctor"]);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.out, ran.err);
+    for part in [
+        "warning: coordinator 127.0.0.1:1: reachable: ",
+        "    start it, or leave it out of --coordinator and ESP_COORDINATOR",
+        "problem: election: reachable: no instance is known",
+        "problem: engine: reachable: no engine has announced itself",
+        "problem: project orders: roles: nobody leads: nobody has taken part yet",
+        "ok: etcd: reachable: answers in ",
+        "ok: kafka: reachable: answers in ",
+        "ok: project orders: topics: 6 topics as they should be",
+        " looks: 3 problems, ",
+    ] {
+        assert!(ran.out.contains(part), "{part} in:\n{}", ran.out);
+    }
+    assert_eq!(host.run(&["topics", "delete", "esp_31415.orders.C", "--yes"]).code, 0);
+    let ran = host.run(&["doctor", "--json"]);
+    let looks: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let gone = looks.as_array().unwrap().iter().find(|look| look["check"] == "topics").unwrap();
+    assert_eq!((&gone["severity"], &gone["found"]), (&"problem".into(), &"no topic `esp_31415.orders.C`".into()));
+}
+
+#[test]
+fn the_settings_in_force_are_shown_and_an_unknown_member_is_the_users() {
+    let host = Host::start();
+    let ran = host.run(&["config", &host.address]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let row = ran.out.lines().find(|line| line.starts_with("history_max ")).unwrap();
+    assert_eq!(
+        row.split_whitespace().collect::<Vec<_>>(),
+        ["history_max", "1000", "same", "ESP_COORDINATOR_HISTORY_MAX"]
+    );
+    let ran = host.run(&["config", &host.address, "--changed", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&ran.out).unwrap(), serde_json::json!([]));
+    let ran = host.run(&["config", "engine-9"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("none has announced itself"), "{}", ran.err);
+    let ran = host.run(&["log-level", &host.address, "verbose=?"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("levels as in `info,mesh_engine=debug`"), "{}", ran.err);
 }
 
 #[test]

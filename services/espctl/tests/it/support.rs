@@ -19,6 +19,7 @@ pub fn espctl(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("ESP_COORDINATOR")
         .env("ESP_WHO", "tester")
+        .env_remove("ESP_CONTEXT")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR_FORCE");
     command

@@ -92,7 +92,7 @@ fn a_leader_that_is_drained_hands_over_to_the_next_that_is_caught_up() {
     assert_eq!(world.leader(), Some(("c", 2)));
     assert_eq!(world.candidates[0].role, CandidateRole::Standby);
     let reason = &world.record.as_ref().expect("a record").0.reason;
-    assert!(reason.contains("`a` is drained by ada: maintenance"), "{reason}");
+    assert!(reason.contains("`a`: drained by ada: maintenance"), "{reason}");
     world.crash(2);
     world.run_ms(5_000);
     assert_eq!(world.leader(), Some(("c", 2)), "a is drained, b is not caught up");
