@@ -102,8 +102,9 @@ impl Installer {
 
     /// grpcurl, which calls a gRPC server from the command line: the examples of docs/API.md are run with it.
     pub fn grpcurl(&self) -> Result<PathBuf> {
-        let module = "github.com/fullstorydev/grpcurl";
-        self.go_binary("grpcurl", GRPCURL_VERSION, module, &format!("{module}/cmd/grpcurl"), "")
+        // asked for by its package: the module alone does not lock what the program needs
+        let package = "github.com/fullstorydev/grpcurl/cmd/grpcurl";
+        self.go_binary("grpcurl", GRPCURL_VERSION, package, package, "")
     }
 
     fn jars(&self, name: &str, version: &str, pom: &str) -> Result<PathBuf> {
