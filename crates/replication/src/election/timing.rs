@@ -39,7 +39,7 @@ impl Default for Timing {
             hang: Duration::from_millis(400),
             settle: Duration::from_millis(200),
             minimum_term: Duration::from_secs(1),
-            cut_off: Duration::from_millis(200),
+            cut_off: Duration::from_millis(300),
             takeover: Duration::from_secs(10),
             return_grace: Duration::from_secs(3),
             handover: Duration::from_secs(5),

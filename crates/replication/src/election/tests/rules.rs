@@ -280,7 +280,7 @@ fn a_leader_that_alone_lost_its_bus_is_replaced_sooner_than_one_that_hangs() {
     let (mut world, a, _, _) = three(1);
     world.run_ms(1500);
     world.candidates[a].caught_up = false;
-    world.run_ms(150);
+    world.run_ms(250);
     assert_eq!(world.leader(), Some(("a", 1)), "a moment is no outage");
     world.run_ms(200);
     assert_eq!(world.leader(), Some(("b", 2)));
