@@ -2,7 +2,9 @@
 
 use mesh_proto::admin::Change;
 use mesh_service::Refusal;
+use mesh_service::security::TokenName;
 use std::net::SocketAddr;
+use tonic::Request;
 
 /// Longest name of who asks, in bytes.
 const WHO_BYTES_MAX: usize = 256;
@@ -19,14 +21,33 @@ pub(crate) struct Author {
     pub(crate) request_id: String,
 }
 
+/// What is known of a caller without being told by it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asker {
+    token: Option<String>,
+    address: Option<SocketAddr>,
+}
+
+impl Asker {
+    pub(crate) fn of<T>(request: &Request<T>) -> Asker {
+        let token = request.extensions().get::<TokenName>().map(|name| name.0.clone());
+        Asker { token, address: request.remote_addr() }
+    }
+}
+
 impl Author {
-    /// What the caller says of itself; one that gives no name is known by its address.
-    pub(crate) fn new(change: Option<Change>, caller: Option<SocketAddr>) -> Result<Author, Refusal> {
+    /// What the caller says of itself. A token's name is certain, so it stands first; who gives no name and needs no
+    /// token is known by the address.
+    pub(crate) fn new(change: Option<Change>, caller: Asker) -> Result<Author, Refusal> {
         let Change { who, why, request_id } = change.unwrap_or_default();
         check("change.who", &who, WHO_BYTES_MAX)?;
         check("change.why", &why, WHY_BYTES_MAX)?;
-        let who =
-            if who.is_empty() { caller.map_or_else(String::new, |address| address.ip().to_string()) } else { who };
+        let who = match (caller.token, who.is_empty()) {
+            (Some(token), false) if token != who => format!("{token} ({who})"),
+            (Some(token), _) => token,
+            (None, false) => who,
+            (None, true) => caller.address.map_or_else(String::new, |address| address.ip().to_string()),
+        };
         Ok(Author { who, why, request_id })
     }
 
@@ -55,15 +76,20 @@ mod tests {
 
     #[test]
     fn whoever_gives_no_name_is_known_by_the_address() {
-        let caller = "192.0.2.7:4711".parse().ok();
+        let caller = || Asker { token: None, address: "192.0.2.7:4711".parse().ok() };
         let named = Change { who: "ada".into(), why: "upgrade".into(), ..Change::default() };
         let author = Author { who: "ada".into(), why: "upgrade".into(), ..Author::default() };
-        assert_eq!(Author::new(Some(named), caller).unwrap(), author);
-        assert_eq!(Author::new(None, caller).unwrap().or_why("asked").unwrap().why, "asked");
-        assert_eq!(Author::new(None, caller).unwrap().who, "192.0.2.7");
+        assert_eq!(Author::new(Some(named), caller()).unwrap(), author);
+        assert_eq!(Author::new(None, caller()).unwrap().or_why("asked").unwrap().why, "asked");
+        assert_eq!(Author::new(None, caller()).unwrap().who, "192.0.2.7");
+        let holder = || Asker { token: Some("ops".into()), ..caller() };
+        let said = |who: &str| Some(Change { who: who.into(), ..Change::default() });
+        assert_eq!(Author::new(said("ada"), holder()).unwrap().who, "ops (ada)", "what it says may be anything");
+        assert_eq!(Author::new(said("ops"), holder()).unwrap().who, "ops");
+        assert_eq!(Author::new(None, holder()).unwrap().who, "ops");
         let long = Change { who: "x".repeat(WHO_BYTES_MAX + 1), ..Change::default() };
-        let refusal = Author::new(Some(long), caller).unwrap_err();
+        let refusal = Author::new(Some(long), caller()).unwrap_err();
         assert!(refusal.to_string().contains("`change.who`") && refusal.found.starts_with("257 bytes"), "{refusal}");
-        assert!(Author::new(None, None).unwrap().or_why("two\nlines").is_err());
+        assert!(Author::new(None, Asker::default()).unwrap().or_why("two\nlines").is_err());
     }
 }

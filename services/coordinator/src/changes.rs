@@ -16,7 +16,7 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::api::Api;
-use crate::author::Author;
+use crate::author::{Asker, Author};
 use crate::clock::now_us;
 use crate::deploy::Deployer;
 use crate::spread::Move;
@@ -37,7 +37,7 @@ impl Api {
         A: Message + Default,
         F: Future<Output = Result<A, Refusal>> + Send,
     {
-        let caller = request.remote_addr();
+        let caller = Asker::of(&request);
         let message = request.into_inner();
         let author = Author::new(change(&message), caller)?;
         let (id, asked) = (author.request_id.clone(), message.encode_to_vec());

@@ -73,6 +73,10 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     None
 }
 
+/// Name of the token that a call came with: an extension of the request, where tokens are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenName(pub String);
+
 /// The gate in front of gRPC services.
 #[derive(Debug, Clone)]
 pub(crate) struct GateLayer(pub(crate) Gate);
@@ -106,12 +110,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if !self.gate.is_closed() {
             return Box::pin(self.inner.call(request));
         }
-        let path = request.uri().path();
-        let (needed, token) = (needed(path), bearer(request.headers()));
+        let path = request.uri().path().to_owned();
+        let (needed, token) = (needed(&path), bearer(request.headers()));
         match self.gate.admit(&format!("call of {path}"), token.as_deref(), needed) {
             Err(refusal) => {
                 tracing::warn!(%refusal, "refused");
@@ -119,11 +123,12 @@ where
                 Box::pin(std::future::ready(Ok(answer)))
             }
             Ok(holder) => {
-                // who changed what is told once, here, for every call
-                if let Some(holder) =
-                    holder.filter(|_| needed.is_some_and(|role| (Role::Operate..Role::Mesh).contains(&role)))
-                {
-                    tracing::info!(caller = holder.name, path, "call");
+                if let Some(holder) = holder {
+                    // who changed what is told once, here, for every call
+                    if needed.is_some_and(|role| (Role::Operate..Role::Mesh).contains(&role)) {
+                        tracing::info!(caller = holder.name, path, "call");
+                    }
+                    request.extensions_mut().insert(TokenName(holder.name.clone()));
                 }
                 Box::pin(self.inner.call(request))
             }

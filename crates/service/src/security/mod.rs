@@ -18,6 +18,7 @@ mod tls;
 mod tokens;
 
 pub use caller::{Caller, Link};
+pub use gate::TokenName;
 pub use roles::Role;
 pub use tls::ClientPem;
 

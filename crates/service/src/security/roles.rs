@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Look: status, history, lists, topics, REST.
     View,
-    /// Keep it running: hand over, drain, pause failover, save, skip.
+    /// Keep it running: hand over, drain, pause failover, save, skip, log level.
     Operate,
     /// Change what runs: projects and topics.
     Deploy,
@@ -29,16 +29,16 @@ impl Role {
 }
 
 /// Calls by the weakest role that may make them; whatever is not here is for the mesh itself.
-const CALLS: [(Role, &str, &[&str]); 9] = [
+const CALLS: [(Role, &str, &[&str]); 11] = [
     (
         Role::View,
         "mesh.coordinator.v1.Coordinator",
-        &["ListProjects", "ListVersions", "WatchProjects", "Status", "WatchStatus", "History", "ListTopics"],
+        &["ListProjects", "ListVersions", "WatchProjects", "Status", "WatchStatus", "Diagnose", "History", "ListTopics"],
     ),
     (
         Role::Operate,
         "mesh.coordinator.v1.Coordinator",
-        &["Promote", "Drain", "Undrain", "PauseFailover", "ResumeFailover", "Snapshot", "Skip"],
+        &["Promote", "Drain", "Undrain", "Rebalance", "PauseFailover", "ResumeFailover", "Snapshot", "Skip"],
     ),
     (
         Role::Deploy,
@@ -50,6 +50,8 @@ const CALLS: [(Role, &str, &[&str]); 9] = [
     (Role::View, "mesh.election.v1.Election", &["Status", "Watch"]),
     (Role::Operate, "mesh.election.v1.Election", &["Promote", "Maintain"]),
     (Role::View, "mesh.adapter.v1.Adapter", &["Status", "Watch"]),
+    (Role::View, "mesh.admin.v1.Admin", &["GetInfo", "GetConfig"]),
+    (Role::Operate, "mesh.admin.v1.Admin", &["SetLogLevel"]),
     (Role::View, "grpc.reflection.v1.ServerReflection", &["ServerReflectionInfo"]),
 ];
 

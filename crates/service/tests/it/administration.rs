@@ -2,7 +2,8 @@
 
 use mesh_proto::admin::admin_client::AdminClient;
 use mesh_proto::admin::{Change, GetConfigRequest, GetInfoRequest, SetLogLevelRequest};
-use mesh_service::grpc::{Server, connect};
+use mesh_service::grpc::Server;
+use mesh_service::security::Caller;
 use mesh_service::{Base, Config, Kind, Refusal, Scope, administration, telemetry};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -34,7 +35,7 @@ async fn a_process_tells_what_it_is_and_changes_what_it_logs() {
     let address = listener.local_addr().unwrap().to_string();
     let server = Server::new(&config.base).add(administration(&config, "played-1", &scope));
     let serving = tokio::spawn(server.serve(listener, scope.drain.clone()));
-    let mut client = AdminClient::new(connect(&address).unwrap());
+    let mut client = AdminClient::new(Caller::default().connect(&address).unwrap());
 
     let info = within("info", client.get_info(GetInfoRequest {})).await.unwrap().into_inner();
     assert_eq!((info.service.as_str(), info.name.as_str()), ("played", "played-1"));

@@ -4,6 +4,7 @@ use mesh_proto::admin::admin_client::AdminClient;
 use mesh_proto::admin::{GetConfigRequest, GetInfoRequest, GetInfoResponse, Setting};
 use mesh_proto::coordinator::{Finding, Member, Severity};
 use mesh_service::grpc::{MESSAGE_BYTES_MAX, request};
+use mesh_service::security::Link;
 use mesh_service::{Kind, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -4,7 +4,8 @@ use mesh_proto::admin::GetInfoRequest;
 use mesh_proto::admin::admin_client::AdminClient;
 use mesh_proto::coordinator::{DiagnoseRequest, Finding, Severity};
 use mesh_service::Refusal;
-use mesh_service::grpc::{connect, request};
+use mesh_service::grpc::request;
+use mesh_service::security::Caller;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl Look {
 pub async fn run(mesh: &mut Mesh, json: bool) -> Result<(), Fail> {
     let mut looks = Vec::new();
     for address in mesh.addresses() {
-        looks.extend(unreachable(&address).await);
+        looks.extend(unreachable(mesh.caller(), &address).await);
     }
     let call = |mut client: Client, request| async move { client.diagnose(request).await };
     let answer = mesh.call("diagnose the mesh", CHANGE, DiagnoseRequest {}, call).await?;
@@ -56,9 +57,9 @@ pub async fn run(mesh: &mut Mesh, json: bool) -> Result<(), Fail> {
 }
 
 /// A coordinator that is named here and does not answer from here.
-async fn unreachable(address: &str) -> Option<Look> {
+async fn unreachable(caller: &Caller, address: &str) -> Option<Look> {
     let answer = async {
-        let mut client = AdminClient::new(connect(address)?);
+        let mut client = AdminClient::new(caller.connect(address)?);
         let told = client.get_info(request(GetInfoRequest {}, WITHIN)).await;
         told.map(|_| ()).map_err(|status| Refusal::from_status(&format!("coordinator at {address}"), &status))
     };
