@@ -13,10 +13,13 @@ const AROUND: [Known; 22] = [
     ("properties, property", "`@NAME@` in every text and attribute: of the project, then of the deployment"),
     ("edges, edge", "any order, lists of names, roles, slots"),
     ("schema, fields, field, schema-string", "all types; copy, copy-keys; inherited where the original does"),
-    ("connectors, connector", "kafka is started by engines; fs by `espctl project run`; the others are reported"),
+    (
+        "connectors, connector",
+        "kafka is started by engines; fs by `espctl project run` (publish: files of csv, json, xml; subscribe: csv, json); the others are reported",
+    ),
     (
         "project-connectors",
-        "groups and their order hold for runs over files; engines start all kafka connectors together",
+        "`espctl project run` reads one connector after the other: those in no group, then group by group; engines start all kafka connectors together",
     ),
     ("lua-modules, lua-module", "`require` in every Lua script of the project"),
     ("lua-snippets, lua-snippet", "refused: their threads run beside the events, in no recorded order"),

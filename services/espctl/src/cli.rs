@@ -370,11 +370,12 @@ pub struct RunProject {
     /// The project file
     pub file: PathBuf,
     /// Events of a source window, one `--input` a file, read one after the other; settings as for the publisher
-    /// adapter's `-C`, e.g. `header=1,addcsvopcode=true,addcsvflags=normal`. Without any: the files that the project's
-    /// own fs connectors name
+    /// adapter's `-C`, e.g. `header=1,addcsvopcode=true,addcsvflags=normal`. `fstype` may be csv, json or xml. Without
+    /// any: the files that the project's own fs connectors name, in the order of its connector groups
     #[arg(long, value_name = "WINDOW=FILE[,KEY=VALUE...]")]
     pub input: Vec<String>,
-    /// A window whose events are wanted, any window, to standard output or a file; without: the last windows
+    /// A window whose events are wanted, any window, to standard output or a file; without: the files of the
+    /// project's own fs connectors, or else the last windows
     #[arg(long, value_name = "WINDOW[=FILE]")]
     pub output: Vec<String>,
     /// Events per block, where the settings of an input do not say `blocksize`

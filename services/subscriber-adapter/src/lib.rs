@@ -22,4 +22,5 @@ pub mod subscriber;
 
 pub use error::SubscribeError;
 pub use progress::{Progress, Snapshot, State};
+pub use shape::shape;
 pub use subscriber::{Observer, Seen, Subscriber, Summary};

@@ -3,7 +3,7 @@
 use mesh_event::{Block, Flags, Opcode};
 
 /// Turns update blocks into updates (their second half, the old row, is dropped) and drops deletes made by retention.
-pub(crate) fn shape(block: Block, collapse: bool, drop_retention_deletes: bool) -> Block {
+pub fn shape(block: Block, collapse: bool, drop_retention_deletes: bool) -> Block {
     let is_second_half = |row: usize| row > 0 && block.opcodes[row - 1] == Opcode::UpdateBlock;
     let is_dropped = |row: usize| {
         let delete = block.opcodes[row] == Opcode::Delete;

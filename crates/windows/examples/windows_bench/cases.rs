@@ -30,7 +30,7 @@ pub const CASES: [Case; 9] = [
         edges: "<edge source='flights' target='late'/>",
         autogen: false,
         compared: "id",
-        limit: || Box::new(limits::Filter::default()),
+        limit: || Box::new(limits::Filter),
     },
     Case {
         name: "filter and three computed fields",
@@ -42,7 +42,7 @@ pub const CASES: [Case; 9] = [
         edges: "<edge source='flights' target='late'/><edge source='late' target='computed'/>",
         autogen: false,
         compared: "speed",
-        limit: || Box::new(limits::Compute::default()),
+        limit: || Box::new(limits::Compute),
     },
     Case {
         name: "sum, avg, min, max of the last 20",

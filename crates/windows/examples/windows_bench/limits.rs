@@ -125,7 +125,6 @@ impl Index {
     }
 }
 
-#[derive(Default)]
 pub struct Filter;
 
 impl Limit for Filter {
@@ -140,7 +139,6 @@ impl Limit for Filter {
     }
 }
 
-#[derive(Default)]
 pub struct Compute;
 
 impl Limit for Compute {

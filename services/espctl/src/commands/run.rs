@@ -1,4 +1,10 @@
 //! `espctl project run`: a project over files, in this process, without any service.
+//!
+//! `documents`: JSON and XML as lines; `order`: which connector is read when; `sink`: where events go.
+
+mod documents;
+mod order;
+mod sink;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,20 +15,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use mesh_adapter::PublisherOptions;
-use mesh_event::Block;
-use mesh_event::csv::{CsvBlock, CsvDecoder, CsvEncoder, CsvHeader, CsvOutOptions};
-use mesh_model::{Endpoint, Project, parse_project};
+use mesh_event::csv::{CsvBlock, CsvDecoder, CsvEncoder, CsvHeader, CsvOptions, CsvOutOptions};
+use mesh_event::{Block, BlockKind};
+use mesh_model::{Connector, Direction, Endpoint, Project, parse_project};
 use mesh_windows::{Executor, OutputBlock};
-use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::RunProject;
-use crate::commands::{decode, project};
+use crate::commands::project;
 use crate::fail::Fail;
 use crate::out;
+use sink::{Sink, connector_sinks};
 
 /// Bytes read from a file at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// A JSON or XML document is read whole.
+const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 /// Blocks applied at a time.
 const BLOCKS_MAX: usize = 64;
 /// The clock goes on at least this often while files are read.
@@ -31,26 +39,28 @@ const TICK_EVERY: Duration = Duration::from_millis(100);
 /// A file for a source window.
 struct Source {
     input: usize,
+    format: Format,
     options: PublisherOptions,
 }
 
-/// Where the events of a window go.
-struct Sink {
-    window: String,
-    /// Several windows share standard output: each line says whose it is.
-    named: bool,
-    json: bool,
-    encoder: CsvEncoder,
-    to: Box<dyn Write>,
-    text: Vec<u8>,
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Json,
+    Xml,
 }
 
-/// An event as `--json` prints it.
-#[derive(Serialize)]
-struct Line<'a> {
-    window: &'a str,
-    #[serde(flatten)]
-    event: decode::Event,
+impl Format {
+    /// `None` for what is not read or written here.
+    fn parse(fstype: &str) -> Option<Format> {
+        match fstype.to_ascii_lowercase().as_str() {
+            "csv" => Some(Format::Csv),
+            "json" => Some(Format::Json),
+            "xml" => Some(Format::Xml),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the project.
@@ -58,8 +68,11 @@ pub fn run(arguments: &RunProject) -> Result<(), Fail> {
     let xml = project::read(&arguments.file)?;
     let name = arguments.file.display().to_string();
     let checked = parse_project(&xml, &name, &BTreeMap::new()).map_err(|found| project::refused(&found))?;
-    if !checked.warnings.is_empty() {
-        out::note(&checked.warnings.to_string());
+    // What is not started here is told below, by name.
+    let mut warnings = checked.warnings;
+    warnings.0.retain(|warning| warning.id != "connector-not-started");
+    if !warnings.is_empty() {
+        out::note(&warnings.to_string());
     }
     let project = checked.project;
     let inputs = project.sources();
@@ -70,7 +83,9 @@ pub fn run(arguments: &RunProject) -> Result<(), Fail> {
     let began = Instant::now();
     let mut events = 0;
     for source in &sources {
-        events += runner.read(source, inputs[source.input], arguments.block, &bar, &mut sinks)?;
+        for _ in 0..=source.options.repeats {
+            events += runner.read(source, inputs[source.input], arguments.block, &bar, &mut sinks)?;
+        }
     }
     runner.tick(&mut sinks)?;
     for sink in &mut sinks {
@@ -147,13 +162,25 @@ impl Runner {
     ) -> Result<u64, Fail> {
         let path = &source.options.common.fsname;
         let unreadable = |error: &dyn std::fmt::Display| {
-            Fail::input(format!("read `{path}` for window `{}`: {error}; expected CSV, plain or .gz", input.window))
+            Fail::input(format!(
+                "read `{path}` for window `{}`: {error}; expected {:?}, plain or .gz",
+                input.window, source.format
+            ))
         };
-        let mut decoder =
-            CsvDecoder::new(input.schema.clone(), source.options.csv_options()).map_err(|error| unreadable(&error))?;
+        let options = &source.options;
+        let csv = match source.format {
+            Format::Csv => options.csv_options(),
+            _ => CsvOptions { header_lines: 0, add_opcode: false, add_flags: None, ..options.csv_options() },
+        };
+        let mut decoder = CsvDecoder::new(input.schema.clone(), csv).map_err(|error| unreadable(&error))?;
         let file = bar.wrap_read(File::open(path).map_err(|error| unreadable(&error))?);
         let mut from: Box<dyn Read> =
             if path.ends_with(".gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        if source.format != Format::Csv {
+            let lines = document(source, input, from).map_err(|error| unreadable(&error))?;
+            from = Box::new(std::io::Cursor::new(lines));
+        }
+        let mut left = options.events_max.unwrap_or(u64::MAX);
         let rows = if source.options.block_events > 1 { source.options.block_events } else { block as usize };
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut events = 0;
@@ -162,7 +189,19 @@ impl Runner {
             let read = from.read(&mut chunk).map_err(|error| unreadable(&error))?;
             let mut at = 0;
             loop {
-                let take = |csv: CsvBlock| blocks.push(csv.block);
+                let take = |csv: CsvBlock| {
+                    let mut block = csv.block;
+                    if block.len() as u64 > left {
+                        block = block.slice(0..left as usize);
+                    }
+                    left -= block.len() as u64;
+                    if options.transactional {
+                        block.kind = BlockKind::Transactional;
+                    }
+                    if !block.is_empty() {
+                        blocks.push(block);
+                    }
+                };
                 let done = decoder.decode(&chunk[at..read], read == 0, rows, BLOCKS_MAX, take);
                 let bad = done.as_ref().err().map(ToString::to_string);
                 events += blocks.iter().map(|block| block.len() as u64).sum::<u64>();
@@ -185,7 +224,7 @@ impl Runner {
             for error in decoder.take_errors() {
                 out::warning(&error.to_string());
             }
-            if read == 0 {
+            if read == 0 || left == 0 {
                 return Ok(events);
             }
         }
@@ -197,33 +236,6 @@ impl Runner {
             sinks[output].write(&block)?;
         }
         Ok(())
-    }
-}
-
-impl Sink {
-    fn write(&mut self, block: &Block) -> Result<(), Fail> {
-        self.text.clear();
-        if self.json {
-            for row in 0..block.len() {
-                let line = Line { window: &self.window, event: decode::event(block, row) };
-                serde_json::to_writer(&mut self.text, &line)
-                    .map_err(|error| Fail::fault(format!("an event of `{}` as JSON: {error}", self.window)))?;
-                self.text.push(b'\n');
-            }
-        } else {
-            self.encoder.encode(block, &mut self.text);
-        }
-        let written = if self.named && !self.json {
-            let lines = self.text.split_inclusive(|&byte| byte == b'\n');
-            lines.into_iter().try_for_each(|line| {
-                self.to.write_all(self.window.as_bytes())?;
-                self.to.write_all(b": ")?;
-                self.to.write_all(line)
-            })
-        } else {
-            self.to.write_all(&self.text)
-        };
-        written.map_err(|error| Fail::input(format!("write the events of `{}`: {error}", self.window)))
     }
 }
 
@@ -255,15 +267,29 @@ fn sources(arguments: &RunProject, project: &Project, inputs: &[Endpoint<'_>]) -
         sources.push(source(input, &inputs[input], &format!("fsname={settings}"))?);
     }
     if arguments.input.is_empty() {
+        let mut places = Vec::new();
         for (index, input) in inputs.iter().enumerate() {
             let window = &project.queries[input.query_index].windows[input.window_index];
-            for connector in window.connectors.iter().filter(|c| c.active && c.class == "fs") {
-                let Some(file) = connector.property("fsname") else { continue };
-                let skipped = ["fsname", "type", "rate", "growinginputfile"];
-                let more = connector.properties.iter().filter(|(key, _)| !skipped.contains(&key.as_str()));
-                let more: String = more.map(|(key, value)| format!(",{key}={value}")).collect();
-                sources.push(source(index, input, &format!("fsname={file}{more}"))?);
+            let publish = |c: &Connector| c.active && c.direction == Direction::Publish;
+            for (at, connector) in window.connectors.iter().enumerate().filter(|(_, c)| publish(c)) {
+                if connector.class == "fs" && connector.property("fsname").is_some() {
+                    places.push((index, at));
+                } else {
+                    out::warning(&format!(
+                        "connector {}/{}/{} of class {} is not started here; give --input {}=FILE for its events",
+                        input.query, input.window, connector.name, connector.class, input.window
+                    ));
+                }
             }
+        }
+        for (index, at) in order::ordered(project, inputs, &places) {
+            let input = &inputs[index];
+            let connector = &project.queries[input.query_index].windows[input.window_index].connectors[at];
+            let skipped = ["fsname", "type", "rate", "growinginputfile", "prebuffer", "snapshot"];
+            let more = connector.properties.iter().filter(|(key, _)| !skipped.contains(&key.as_str()));
+            let more: String = more.map(|(key, value)| format!(",{key}={}", quoted(value))).collect();
+            let file = connector.property("fsname").unwrap_or_default();
+            sources.push(source(index, input, &format!("fsname={}{more}", quoted(file)))?);
         }
     }
     if sources.is_empty() {
@@ -275,16 +301,60 @@ fn sources(arguments: &RunProject, project: &Project, inputs: &[Endpoint<'_>]) -
     Ok(sources)
 }
 
+/// A value in a line of settings: commas separate.
+fn quoted(value: &str) -> String {
+    if value.contains(',') { format!("\"{value}\"") } else { value.to_owned() }
+}
+
 fn source(input: usize, to: &Endpoint<'_>, settings: &str) -> Result<Source, Fail> {
-    let line = format!("type=pub,url=dfESP://localhost:1/project/{}/{},{settings}", to.query, to.window);
+    // The adapters read CSV alone; here `fstype` is taken out first.
+    let kept = |setting: &&str| !setting.trim_start().to_ascii_lowercase().starts_with("fstype=");
+    let fstype = settings.split(',').find(|setting| !kept(setting)).and_then(|setting| setting.split_once('='));
+    let fstype = fstype.map_or("csv", |(_, value)| value.trim());
+    let format = Format::parse(fstype).ok_or_else(|| {
+        let place = format!("{}/{}", to.query, to.window);
+        Fail::input(format!(
+            "the input of `{place}` has fstype `{fstype}`; expected csv, json or xml: convert the file"
+        ))
+    })?;
+    let settings: Vec<&str> = settings.split(',').filter(kept).collect();
+    let (query, window, settings) = (to.query, to.window, settings.join(","));
+    let line = format!("type=pub,url=dfESP://localhost:1/project/{query}/{window},{settings}");
     let checked = PublisherOptions::from_line(&line).map_err(|error| Fail::input(error.to_string()))?;
     for warning in &checked.warnings {
         out::warning(&format!("{}: {}", warning.place, warning.message));
     }
-    Ok(Source { input, options: checked.options })
+    Ok(Source { input, format, options: checked.options })
+}
+
+/// A JSON or XML file as lines of CSV.
+fn document(source: &Source, input: Endpoint<'_>, from: impl Read) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    from.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > DOCUMENT_BYTES_MAX {
+        return Err(format!("it is longer than {DOCUMENT_BYTES_MAX} bytes; split it, or convert it to CSV"));
+    }
+    let csv = &source.options.csv;
+    let shape = documents::Shape {
+        schema: input.schema,
+        keyless: csv.no_autogen_field,
+        opcode: if csv.upsert { "p" } else { "i" },
+    };
+    let lines = match source.format {
+        Format::Xml => {
+            let text = String::from_utf8(text).map_err(|error| error.to_string())?;
+            documents::of_xml(&text, &shape)
+        }
+        _ => documents::of_json(&text, &shape),
+    };
+    lines.map(String::into_bytes)
 }
 
 fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoint<'a>>, Vec<Sink>), Fail> {
+    let files = connector_sinks(project)?;
+    if arguments.output.is_empty() && !files.is_empty() {
+        return Ok(files.into_iter().unzip());
+    }
     let wanted: Vec<(Endpoint<'a>, Option<&str>)> = if arguments.output.is_empty() {
         project.outputs().into_iter().map(|window| (window, None)).collect()
     } else {
@@ -309,6 +379,8 @@ fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoi
             window: format!("{}/{}", window.query, window.window),
             named: shared && file.is_none(),
             json: arguments.json,
+            collapse: false,
+            drop_retention_deletes: false,
             encoder: CsvEncoder::new(options).map_err(|error| Fail::fault(error.to_string()))?,
             to,
             text: Vec::new(),

@@ -68,3 +68,52 @@ fn what_is_wrong_is_named_and_what_came_before_is_put_out() {
     let ran = run(&["project", "run", project, "--input", "in=nothere.csv"]);
     assert!(ran.code != 0 && ran.err.contains("nothere.csv"), "{}", ran.err);
 }
+
+const ORDERED: &str = r#"<project name="p">
+  <project-connectors><connector-groups>
+    <connector-group name="facts"><connector-entry connector="cq/facts/file" state="finished"/></connector-group>
+    <connector-group name="names"><connector-entry connector="cq/names/file" state="finished"/></connector-group>
+  </connector-groups><edges><edge source="names" target="facts"/></edges></project-connectors>
+  <contqueries><contquery name="cq"><windows>
+    <window-source name="facts" index="pi_EMPTY" insert-only="true">
+      <schema-string>id*:int64,code:string</schema-string>
+      <connectors><connector name="file" class="fs" type="publish"><properties>
+        <property name="fstype">xml</property><property name="fsname">@DIR@/facts.xml</property>
+        <property name="maxevents">2</property></properties></connector></connectors></window-source>
+    <window-source name="names"><schema-string>code*:string,name:string</schema-string>
+      <connectors><connector name="file" class="fs" type="publish"><properties>
+        <property name="fstype">json</property><property name="fsname">@DIR@/names.json</property>
+      </properties></connector></connectors></window-source>
+    <window-join name="named" index="pi_EMPTY"><join type="leftouter" no-regenerates="true"><conditions>
+      <fields left="code" right="code"/></conditions></join><output>
+      <field-selection name="name" source="r_name"/></output>
+      <connectors><connector name="out" class="fs" type="subscribe"><properties>
+        <property name="fsname">@DIR@/named.csv</property><property name="header">full</property>
+      </properties></connector></connectors></window-join>
+  </windows><edges><edge source="facts names" target="named"/></edges></contquery></contqueries>
+</project>"#;
+
+/// The facts stand first in the file, and find their names only because their group waits for the other.
+#[test]
+fn connectors_of_the_project_start_in_the_order_of_their_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let facts = "<events><event opcode='insert'><id>1</id><code>a</code></event>\
+        <event><id>2</id><code>b,c</code></event><event><id>3</id><code>a</code></event></events>";
+    file(path, "facts.xml", facts.as_bytes());
+    file(path, "names.json", br#"[{"opcode":"i","code":"a","name":"first"},{"code":"b,c","name":"second \"2\""}]"#);
+    let project = file(path, "project.xml", ORDERED.replace("@DIR@", path.to_str().unwrap()).as_bytes());
+    let project = project.to_str().unwrap();
+    let ran = run(&["project", "run", project]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert!(!ran.err.contains("not started"), "{}", ran.err);
+    let written = std::fs::read_to_string(path.join("named.csv")).unwrap();
+    assert_eq!(written, "opcode,flags,id,name\n\nI,N, 1,first\nI,N, 2,\"second \\\"2\\\"\"\n");
+
+    let ran = run(&["project", "run", project, "--output", "named"]);
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 2), "{}", ran.err);
+    let wrong = ORDERED.replace("@DIR@", path.to_str().unwrap()).replace(">xml<", ">hdat<");
+    let wrong = file(path, "wrong.xml", wrong.as_bytes());
+    let ran = run(&["project", "run", wrong.to_str().unwrap()]);
+    assert!(ran.code != 0 && ran.err.contains("`hdat`; expected csv, json or xml"), "{}", ran.err);
+}
