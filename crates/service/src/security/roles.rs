@@ -33,7 +33,16 @@ const CALLS: [(Role, &str, &[&str]); 11] = [
     (
         Role::View,
         "mesh.coordinator.v1.Coordinator",
-        &["ListProjects", "ListVersions", "WatchProjects", "Status", "WatchStatus", "Diagnose", "History", "ListTopics"],
+        &[
+            "ListProjects",
+            "ListVersions",
+            "WatchProjects",
+            "Status",
+            "WatchStatus",
+            "Diagnose",
+            "History",
+            "ListTopics",
+        ],
     ),
     (
         Role::Operate,
