@@ -24,8 +24,12 @@ struct Field {
 
 type Structs = BTreeMap<String, Vec<Field>>;
 
-/// The structs of a source file with their fields, in order.
+/// Tables of settings that several services have.
+const SHARED: &str = include_str!("../../../../crates/service/src/config/secure.rs");
+
+/// The structs of a source file with their fields, in order, and those that are shared.
 fn structs(source: &str) -> Structs {
+    let source = [SHARED, source].concat();
     let mut found = Structs::new();
     let (mut inside, mut meaning, mut flat) = (String::new(), Vec::new(), false);
     for line in source.lines().map(str::trim) {
