@@ -245,7 +245,8 @@ fn every_wrong_file_is_told_under_its_setting() {
     };
     let path = |name: &str| files.path(name).display().to_string();
     let missing = path("missing.pem");
-    let cases: [(&dyn Fn(&mut Base), &[&str]); 9] = [
+    type Case<'a> = (&'a dyn Fn(&mut Base), &'a [&'a str]);
+    let cases: [Case<'_>; 9] = [
         (&|base| base.tls.cert = missing.clone(), &["tls.cert", "No such file"]),
         (&|base| base.tls.key = String::new(), &["tls.key", "since `tls.cert` is set"]),
         (&|base| base.tls.key = path("empty.key"), &["tls.key", "a private key in PEM form"]),
