@@ -119,7 +119,7 @@ impl Secure {
         let status: serde_json::Value = serde_json::from_str(&status).unwrap();
         let engines = status["engines"].as_array().unwrap();
         let leads = |engine: &&serde_json::Value| engine.to_string().contains("\"active\"");
-        engines.iter().find(leads).unwrap()["name"].as_str().unwrap().to_owned()
+        engines.iter().find(leads).unwrap()["engine"].as_str().unwrap().to_owned()
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
 /// Folder of the files, in the folder of the stack.
 pub const FOLDER: &str = "tls";
@@ -66,12 +66,16 @@ impl Certificates {
     fn make(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
         let mut params = CertificateParams::new(Vec::new())?;
+        // OpenSSL takes a certificate whose issuer has its own name for one that has signed itself
+        params.distinguished_name.push(DnType::CommonName, "authority of the esp-mesh stack");
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         fs::write(self.ca(), authority.pem())?;
         for (certificate, key) in [(self.server(), self.server_key()), (self.client(), self.client_key())] {
             let pair = KeyPair::generate()?;
-            let signed = CertificateParams::new(vec![HOST.to_owned(), "localhost".to_owned()])?;
+            let mut signed = CertificateParams::new(vec![HOST.to_owned(), "localhost".to_owned()])?;
+            signed.distinguished_name.push(DnType::CommonName, HOST);
             fs::write(certificate, signed.signed_by(&pair, &authority)?.pem())?;
             fs::write(key, pair.serialize_pem())?;
         }
