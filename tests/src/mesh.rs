@@ -101,7 +101,8 @@ impl Place for Loopback {
     }
 }
 
-fn set(settings: &[(&str, String)]) -> Vec<String> {
+/// Settings as arguments of a service.
+pub fn set(settings: &[(&str, String)]) -> Vec<String> {
     settings.iter().flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]).collect()
 }
 
@@ -350,6 +351,14 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
 }
 
+/// Deletes what a mesh leaves on the brokers, as far as they answer.
+pub fn delete_topics(bus: &dyn Bus, host_port: &str) {
+    let deadline = Duration::from_secs(10);
+    for topic in bus.topics(host_port, deadline).unwrap_or_default() {
+        let _ = bus.delete_topic(&topic.name, deadline);
+    }
+}
+
 impl Drop for Mesh {
     fn drop(&mut self) {
         for engine in &mut self.engines {
@@ -363,10 +372,7 @@ impl Drop for Mesh {
             eprintln!("logs of the failed mesh: {}", self.folder.display());
             return;
         }
-        let deadline = Duration::from_secs(10);
-        for topic in self.bus.topics(&self.host_port, deadline).unwrap_or_default() {
-            let _ = self.bus.delete_topic(&topic.name, deadline);
-        }
+        delete_topics(&*self.bus, &self.host_port);
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -12,7 +12,8 @@ use mesh_replication::{CommitRecord, Step};
 use mesh_windows::Executor;
 
 use crate::mesh::Mesh;
-use crate::watch::Seen;
+use crate::wait_for;
+use crate::watch::{Seen, Watch};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -70,6 +71,18 @@ pub fn expected_output(mesh: &Mesh) -> Result<(Vec<Block>, usize)> {
         }
     }
     Ok((outputs.into_iter().map(|output| output.block).collect(), next))
+}
+
+/// Waits until so many input blocks are committed and the reader has seen all that came of them, then compares it with
+/// what one engine puts out, and returns that.
+pub fn check_all_seen(mesh: &Mesh, watch: &Watch, blocks: usize, limit: Duration) -> Result<Vec<Block>> {
+    // both at the same moment: a tick may put something out at any time
+    let expected = wait_for("every block to be committed and seen by the reader", limit, || {
+        let (outputs, applied) = expected_output(mesh).ok()?;
+        (applied >= blocks && watch.count() == outputs.len()).then_some(outputs)
+    })?;
+    check_seen(mesh, &watch.records(), &expected)?;
+    Ok(expected)
 }
 
 /// Compares what a reader saw, record by record.

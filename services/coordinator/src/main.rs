@@ -5,18 +5,14 @@ use mesh_coordination::{EtcdOptions, EtcdRegistry, TlsPem};
 use mesh_coordinator::{CoordinatorConfig, run};
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_service::security::ClientPem;
-use mesh_service::{Failure, Problems, Start, announce};
+use mesh_service::{Failure, Start, announce};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
     mesh_service::main(|start: Start<CoordinatorConfig>| async move {
         let Start { config, name, listener, address, admin_address, scope } = start;
-        let mut problems = Problems::default();
-        let pem = ClientPem::load("etcd.tls", &config.etcd.tls, &mut problems);
-        if !problems.is_empty() {
-            return Err(Failure::config(problems));
-        }
+        let pem = ClientPem::require("etcd.tls", &config.etcd.tls)?;
         let etcd = EtcdOptions {
             endpoints: config.etcd.endpoints.clone(),
             prefix: config.etcd.prefix.clone(),

@@ -6,15 +6,11 @@ use std::sync::Arc;
 use mesh_coordination::{TlsPem, ZookeeperElections, ZookeeperOptions};
 use mesh_election::ElectionConfig;
 use mesh_service::security::ClientPem;
-use mesh_service::{Failure, Problems, Start};
+use mesh_service::{Failure, Start};
 
 fn main() -> ExitCode {
     mesh_service::main(|start: Start<ElectionConfig>| async move {
-        let mut problems = Problems::default();
-        let pem = ClientPem::load("zookeeper.tls", &start.config.zookeeper.tls, &mut problems);
-        if !problems.is_empty() {
-            return Err(Failure::config(problems));
-        }
+        let pem = ClientPem::require("zookeeper.tls", &start.config.zookeeper.tls)?;
         let options = ZookeeperOptions {
             hosts: start.config.zookeeper.hosts.clone(),
             session_timeout: start.config.zookeeper.session_timeout.0,

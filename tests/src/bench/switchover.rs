@@ -71,12 +71,7 @@ pub fn run(runs: u64) -> Result<()> {
     mesh.wait_healthy()?;
     ensure!(watch.last().map_or(0, |last| last.term) == term, "a refused handover moves nobody");
     let sent = load.stop()?.len();
-    let expected = wait_for("all input to be committed", LIMIT, || {
-        let (expected, applied) = verify::expected_output(&mesh).ok()?;
-        (applied >= sent).then_some(expected)
-    })?;
-    wait_for("the reader to see everything", LIMIT, || (watch.count() >= expected.len()).then_some(()))?;
-    verify::check_seen(&mesh, &watch.records(), &expected)?;
+    verify::check_all_seen(&mesh, &watch, sent, LIMIT)?;
     let faults = watch.faults();
     let at = |values: &[f64], p: f64| round(percentile(values, p));
     let step = |i: usize| at(&steps[i], 50.0);

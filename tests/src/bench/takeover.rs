@@ -59,12 +59,7 @@ fn measure(fault: &str, runs: u64) -> Result<()> {
     }
     mesh.wait_healthy()?;
     let sent = load.stop()?.len();
-    let expected = wait_for("all input to be committed", LIMIT, || {
-        let (expected, applied) = verify::expected_output(&mesh).ok()?;
-        (applied >= sent).then_some(expected)
-    })?;
-    wait_for("the reader to see everything", LIMIT, || (watch.count() >= expected.len()).then_some(()))?;
-    verify::check_seen(&mesh, &watch.records(), &expected)?;
+    verify::check_all_seen(&mesh, &watch, sent, LIMIT)?;
     let (faults, gaps) = (watch.faults(), watch.gaps());
     let wall: Vec<f64> = gaps.iter().map(|gap| gap.wall_ms).collect();
     let kafka: Vec<f64> = gaps.iter().map(|gap| gap.kafka_ms as f64).collect();

@@ -16,7 +16,7 @@ use std::time::Duration;
 use mesh_event::topic::TopicKind;
 use mesh_tests::mesh::example;
 use mesh_tests::watch::Watch;
-use mesh_tests::{Mesh, MeshOptions, verify, wait_for};
+use mesh_tests::{Mesh, MeshOptions, verify};
 
 /// How long anything may take that is not a start.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -48,12 +48,7 @@ fn subscriber_line(mesh: &Mesh, file: &std::path::Path) -> String {
 
 /// Waits until everything published has come out, then compares it with one engine that never failed.
 fn check_all_out(mesh: &Mesh, watch: &Watch, blocks: usize) -> Vec<mesh_event::Block> {
-    let expected = wait_for("every block to be committed and seen by the reader", LIMIT, || {
-        let (outputs, applied) = verify::expected_output(mesh).ok()?;
-        (applied >= blocks && watch.count() == outputs.len()).then_some(outputs)
-    })
-    .expect("nothing is lost");
+    let expected = verify::check_all_seen(mesh, watch, blocks, LIMIT);
     assert_eq!(watch.faults(), mesh_tests::watch::Faults::default());
-    verify::check_seen(mesh, &watch.records(), &expected).expect("the output is that of one engine that never failed");
-    expected
+    expected.expect("nothing is lost, and the output is that of one engine that never failed")
 }

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
-use mesh_bus::Bus;
 use mesh_bus::kafka::{KafkaBus, KafkaOptions};
 use mesh_tests::env::{Env, Tls};
 use mesh_tests::load::weather_csv;
-use mesh_tests::mesh::{START_LIMIT, root, tail};
+use mesh_tests::mesh::{Loopback, Place, START_LIMIT, delete_topics, root, set, tail};
 use mesh_tests::{Process, wait_for};
 
 use super::LIMIT;
@@ -29,7 +27,7 @@ struct Secure {
 }
 
 fn free() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    Loopback.address("").unwrap()
 }
 
 /// What librdkafka is told.
@@ -74,11 +72,7 @@ impl Secure {
             ("auth.tokens", self.folder.join("tokens.toml").display().to_string()),
             ("auth.token_file", self.token("mesh")),
         ];
-        let mut arguments: Vec<String> = common
-            .iter()
-            .chain(settings)
-            .flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")])
-            .collect();
+        let mut arguments = [set(&common), set(settings)].concat();
         arguments.extend(more.iter().map(|text| (*text).to_owned()));
         let process = Process::start(&self.folder, name, &self.env.bin.join(program), arguments).unwrap();
         self.processes.push(process);
@@ -130,9 +124,7 @@ impl Drop for Secure {
         }
         let options = KafkaOptions { bootstrap: self.env.kafka.clone(), settings: BTreeMap::new() };
         if let Ok(bus) = KafkaBus::new(options) {
-            for topic in bus.topics(&self.host_port, Duration::from_secs(10)).unwrap_or_default() {
-                let _ = bus.delete_topic(&topic.name, Duration::from_secs(10));
-            }
+            delete_topics(&bus, &self.host_port);
         }
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.folder);

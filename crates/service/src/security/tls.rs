@@ -10,6 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{ClientTls, Problem, Problems, TlsConfig};
+use crate::exit::Failure;
 
 /// A file of certificates or a key larger than this is something else.
 const PEM_BYTES_MAX: u64 = 1 << 20;
@@ -156,6 +157,13 @@ pub struct ClientPem {
 }
 
 impl ClientPem {
+    /// For the start of a program: the same as [`ClientPem::load`], with all problems as one failure.
+    pub fn require(table: &str, config: &ClientTls) -> Result<Option<Self>, Failure> {
+        let mut problems = Problems::default();
+        let pem = ClientPem::load(table, config, &mut problems);
+        if problems.is_empty() { Ok(pem) } else { Err(Failure::config(problems)) }
+    }
+
     /// Reads the files of a setting's table, such as `etcd.tls`; `None` when none is set, or something is wrong.
     pub fn load(table: &str, config: &ClientTls, problems: &mut Problems) -> Option<Self> {
         let setting = |name: &str| format!("{table}.{name}");
