@@ -73,7 +73,7 @@ impl Default for EngineConfig {
             pubsub_port: 0,
             numbufferedmsgs: 10_000,
             buffer_bytes: Size(32 << 20),
-            commit_blocks_max: 10_000,
+            commit_blocks_max: 32_768,
             commit_events_max: 131_072,
             commit_deadline: Span::from_secs(15),
             transaction_timeout: Span::from_secs(10),
