@@ -12,10 +12,10 @@ use mesh_replication::adapter::Stop;
 use mesh_service::{Drain, Failure};
 use tokio::sync::oneshot;
 
-use crate::error::PublishError;
-use crate::progress::{Progress, State};
-use crate::publisher::{Publisher, Summary};
 use crate::service::failure;
+use mesh_connector::publish::PublishError;
+use mesh_connector::publish::{Progress, State};
+use mesh_connector::publish::{Publisher, Summary};
 
 /// Time between signs of life.
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(50);

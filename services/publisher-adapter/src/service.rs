@@ -14,10 +14,10 @@ use mesh_service::grpc::Server;
 use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::PublisherConfig;
-use crate::error::PublishError;
 use crate::group;
-use crate::progress::{Progress, State};
-use crate::publisher::{Publisher, Summary};
+use mesh_connector::publish::PublishError;
+use mesh_connector::publish::{Progress, State};
+use mesh_connector::publish::{Publisher, Summary};
 
 /// Metrics are brought up to date this often.
 const EVERY: Duration = Duration::from_millis(500);

@@ -13,9 +13,9 @@ use mesh_service::grpc::Server;
 use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::SubscriberConfig;
-use crate::error::SubscribeError;
-use crate::progress::{Progress, State};
-use crate::subscriber::{Subscriber, Summary};
+use mesh_connector::subscribe::SubscribeError;
+use mesh_connector::subscribe::{Progress, State};
+use mesh_connector::subscribe::{Subscriber, Summary};
 
 /// Metrics are brought up to date this often.
 const EVERY: Duration = Duration::from_millis(500);

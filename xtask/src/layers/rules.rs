@@ -7,7 +7,16 @@ use super::graph::{Crate, Graph};
 const LAYERS: &[&[&str]] = &[
     &["mesh-proto", "mesh-event"],
     &["mesh-expr", "mesh-script", "mesh-model", "mesh-windows", "mesh-replication"],
-    &["mesh-bus", "mesh-coordination", "mesh-service", "mesh-snapshot", "mesh-adapter", "mesh-candidate", "mesh-sim"],
+    &[
+        "mesh-bus",
+        "mesh-coordination",
+        "mesh-service",
+        "mesh-snapshot",
+        "mesh-adapter",
+        "mesh-connector",
+        "mesh-candidate",
+        "mesh-sim",
+    ],
     &[
         "mesh-engine",
         "mesh-election",
@@ -28,6 +37,9 @@ const ALLOWED_WITHIN: &[(&str, &str)] = &[
     ("mesh-windows", "mesh-model"),
     ("mesh-windows", "mesh-expr"),
     ("mesh-adapter", "mesh-bus"),
+    ("mesh-connector", "mesh-adapter"),
+    ("mesh-connector", "mesh-bus"),
+    ("mesh-connector", "mesh-service"),
     ("mesh-tests", "xtask"),
 ];
 

@@ -1,4 +1,4 @@
-//! A publisher adapter: the driver around `PublisherRole`, as in `services/publisher-adapter/src/session.rs`, one of a
+//! A publisher adapter: the driver around `PublisherRole`, as in `crates/connector/src/publish/session.rs`, one of a
 //! group of which one at a time should publish. Whoever is fenced out stands by until it is told to publish again.
 
 use std::collections::VecDeque;

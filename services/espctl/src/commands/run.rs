@@ -1,9 +1,7 @@
 //! `espctl project run`: a project over files, in this process, without any service.
 //!
-//! `documents`: JSON and XML as lines; `order`: which connector is read when; `sink`: where events go.
+//! `sink`: where events go.
 
-mod documents;
-mod order;
 mod sink;
 
 use std::collections::BTreeMap;
@@ -15,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use mesh_adapter::PublisherOptions;
+use mesh_connector::{documents, order};
 use mesh_event::csv::{CsvBlock, CsvDecoder, CsvEncoder, CsvHeader, CsvOptions, CsvOutOptions};
 use mesh_event::{Block, BlockKind};
 use mesh_model::{Connector, Direction, Endpoint, Project, parse_project};

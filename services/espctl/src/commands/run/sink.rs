@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use mesh_connector::subscribe::shape;
 use mesh_event::Block;
 use mesh_event::csv::{CsvEncoder, CsvHeader, CsvOutOptions, DateFormat};
 use mesh_model::{Connector, Direction, Endpoint, Project};
-use mesh_subscriber_adapter::shape;
 use serde::Serialize;
 
 use super::Format;

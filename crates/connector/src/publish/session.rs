@@ -9,13 +9,13 @@ use mesh_bus::{Header, OutRecord, Writer, WriterOptions};
 use mesh_event::{Schema, SourcePosition};
 use mesh_replication::adapter::{Effect, Found, Input, PublisherRole, PublisherState};
 
-use crate::error::{Outcome, PublishError};
-use crate::feed::{Fed, Feed, Ready};
-use crate::locate::{locate, meta_payload};
-use crate::progress::State;
-use crate::publisher::{Publisher, Summary};
-use crate::queue::{Queue, QueueLimits, Taken};
-use crate::source::Name;
+use crate::publish::error::{Outcome, PublishError};
+use crate::publish::feed::{Fed, Feed, Ready};
+use crate::publish::locate::{locate, meta_payload};
+use crate::publish::progress::State;
+use crate::publish::publisher::{Publisher, Summary};
+use crate::publish::queue::{Queue, QueueLimits, Taken};
+use crate::publish::source::Name;
 
 /// How long opening a writer may take.
 const OPEN_WAIT: Duration = Duration::from_secs(30);

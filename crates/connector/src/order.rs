@@ -3,12 +3,12 @@
 use mesh_model::{Endpoint, Project};
 
 /// A connector that publishes: the input and the position of the connector in its window.
-pub(super) type Place = (usize, usize);
+pub type Place = (usize, usize);
 
 /// The connectors of these inputs in the order in which they start: those in no group, then group by group, each behind
 /// the groups that must come to their state first. Each is read to its end before the next, so every state is reached;
 /// the order is the same at every run. Groups that wait for each other start in the order of the file.
-pub(super) fn ordered(project: &Project, inputs: &[Endpoint<'_>], places: &[Place]) -> Vec<Place> {
+pub fn ordered(project: &Project, inputs: &[Endpoint<'_>], places: &[Place]) -> Vec<Place> {
     let order = &project.start_order;
     let group_of = |&(input, connector): &Place| {
         let endpoint = &inputs[input];

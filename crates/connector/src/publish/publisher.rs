@@ -8,10 +8,10 @@ use mesh_adapter::{PublisherOptions, SchemaLookupError, Target, lookup};
 use mesh_bus::{AdminError, Bus};
 use mesh_event::SourcePosition;
 
-use crate::error::PublishError;
-use crate::progress::{Progress, State};
-use crate::session::Session;
-use crate::source::Name;
+use crate::publish::error::PublishError;
+use crate::publish::progress::{Progress, State};
+use crate::publish::session::Session;
+use crate::publish::source::Name;
 
 /// How long asking for a topic's shape may take.
 const TOPIC_WAIT: Duration = Duration::from_secs(15);

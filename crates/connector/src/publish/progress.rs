@@ -101,12 +101,13 @@ impl Progress {
         *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(crate) fn set_state(&self, state: State) {
+    /// Says what the publisher is doing now.
+    pub fn set_state(&self, state: State) {
         *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state;
     }
 
     /// Turns of the publishing loop; stands still when it hangs.
-    pub(crate) fn turns(&self) -> u64 {
+    pub fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
     }
 

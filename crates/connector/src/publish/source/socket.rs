@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{Chunk, IDLE_WAIT, Source};
-use crate::error::PublishError;
+use crate::publish::error::PublishError;
 
 /// How long a connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesh_replication::adapter::SinkPosition;
 
 use super::{Mark, Sink};
-use crate::error::SubscribeError;
+use crate::subscribe::error::SubscribeError;
 
 /// How long a connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use mesh_proto::event::SourcePosition as WirePosition;
 use mesh_replication::adapter::Found;
 use prost::Message;
 
-use crate::error::PublishError;
+use crate::publish::error::PublishError;
 
 /// How long the topic's end may take to become stable after the fence.
 const STABLE_WAIT: Duration = Duration::from_secs(15);

@@ -10,10 +10,10 @@ use mesh_event::csv::{CsvBlock, CsvDecoder, CsvPosition};
 use mesh_event::{BlockHeader, BlockKind, Schema, SourcePosition, encode_block};
 use mesh_service::telemetry::{Attribute, BlockSpan, root_span};
 
-use crate::error::PublishError;
-use crate::progress::Progress;
-use crate::queue::Queue;
-use crate::source::{Chunk, Name, Source};
+use crate::publish::error::PublishError;
+use crate::publish::progress::Progress;
+use crate::publish::queue::Queue;
+use crate::publish::source::{Chunk, Name, Source};
 
 /// Bytes read from the source at a time.
 const CHUNK_BYTES: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use mesh_replication::adapter::SinkPosition;
 pub use file::FileSink;
 pub use stream::StreamSink;
 
-use crate::error::SubscribeError;
+use crate::subscribe::error::SubscribeError;
 
 /// Where events go.
 pub trait Sink: Send {

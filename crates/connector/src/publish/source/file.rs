@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use flate2::read::MultiGzDecoder;
 
 use super::{Chunk, IDLE_WAIT, Source};
-use crate::error::PublishError;
+use crate::publish::error::PublishError;
 
 /// A file that is read from a position on.
 pub struct FileSource {

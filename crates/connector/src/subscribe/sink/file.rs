@@ -12,7 +12,7 @@ use mesh_replication::adapter::{FileSeen, SinkPosition, SinkStart, reconcile};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Mark, Sink};
-use crate::error::SubscribeError;
+use crate::subscribe::error::SubscribeError;
 
 /// Longest position file that is read.
 const POSITION_BYTES_MAX: u64 = 64 * 1024;

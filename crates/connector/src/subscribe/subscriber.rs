@@ -11,10 +11,10 @@ use mesh_event::{Schema, decode_block};
 use mesh_replication::adapter::SequenceCheck;
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 
-use crate::error::SubscribeError;
-use crate::progress::{Progress, State};
-use crate::shape::shape;
-use crate::sink::{FileSink, Mark, Name, Sink, StreamSink};
+use crate::subscribe::error::SubscribeError;
+use crate::subscribe::progress::{Progress, State};
+use crate::subscribe::shape::shape;
+use crate::subscribe::sink::{FileSink, Mark, Name, Sink, StreamSink};
 
 /// How long one poll waits while nothing is to be flushed.
 const POLL: Duration = Duration::from_millis(50);

@@ -12,7 +12,8 @@ use serde_json::Value as Json;
 const DEPTH_MAX: usize = 16;
 
 /// What the lines are made for.
-pub(super) struct Shape<'a> {
+pub struct Shape<'a> {
+    /// Fields of the events.
     pub schema: &'a Schema,
     /// The window makes its key: the lines have none.
     pub keyless: bool,
@@ -24,7 +25,7 @@ pub(super) struct Shape<'a> {
 ///
 /// # Errors
 /// What is wrong with the text, and where.
-pub(super) fn of_json(text: &[u8], shape: &Shape<'_>) -> Result<String, String> {
+pub fn of_json(text: &[u8], shape: &Shape<'_>) -> Result<String, String> {
     let mut lines = String::new();
     for document in serde_json::Deserializer::from_slice(text).into_iter::<Json>() {
         events(&document.map_err(|error| error.to_string())?, shape, 0, &mut lines)?;
@@ -81,7 +82,7 @@ fn text_of(json: &Json) -> Option<String> {
 ///
 /// # Errors
 /// What is wrong with the text, and where.
-pub(super) fn of_xml(text: &str, shape: &Shape<'_>) -> Result<String, String> {
+pub fn of_xml(text: &str, shape: &Shape<'_>) -> Result<String, String> {
     let document = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
     let mut lines = String::new();
     for event in document.descendants().filter(|node| node.has_tag_name("event")) {

@@ -11,7 +11,7 @@ use mesh_event::SourcePosition;
 pub use file::FileSource;
 pub use socket::SocketSource;
 
-use crate::error::PublishError;
+use crate::publish::error::PublishError;
 
 /// How long a read waits for more bytes before it says that there are none.
 pub const IDLE_WAIT: Duration = Duration::from_millis(20);

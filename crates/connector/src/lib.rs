@@ -1,0 +1,20 @@
+//! Connectors: what reads a source into an input topic and an output topic into a sink, exactly once where they allow it.
+//!
+//! The adapters run one as a process, engines run those of a project's own connectors inside, `espctl project run` reads
+//! the same files. Read [`publish::Publisher`] and [`subscribe::Subscriber`] first: either does everything on the thread
+//! that calls its `run`.
+//!
+//! Code map:
+//! - [`publish`]: source to topic: `publisher`, `session` (carries out `mesh_replication::adapter::PublisherRole`),
+//!   `source` (files, sockets), `feed` (the reading thread), `locate` (the last position)
+//! - [`subscribe`]: topic to sink: `subscriber`, `sink` (the file with its position beside it; sockets), `shape`
+//! - [`documents`]: JSON and XML as the lines of CSV that say the same; [`order`]: which connector starts when
+//!
+//! **Invariant:** a block's source position is in the block itself, so position and data cannot part.
+//! **Invariant:** a sink's file never holds a block twice or a gap: its position is written after the data that it covers.
+//! **Invariant:** memory is bounded: one queue, one transaction; the reader's buffer and `flushbytes` plus one block.
+
+pub mod documents;
+pub mod order;
+pub mod publish;
+pub mod subscribe;

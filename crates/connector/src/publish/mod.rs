@@ -1,0 +1,14 @@
+//! Source to topic: read, cut into blocks, commit with the position that was read to.
+
+pub mod error;
+mod feed;
+mod locate;
+pub mod progress;
+pub mod publisher;
+pub mod queue;
+mod session;
+pub mod source;
+
+pub use error::PublishError;
+pub use progress::{Progress, Snapshot, State};
+pub use publisher::{Publisher, Summary};
