@@ -238,6 +238,11 @@ pub fn remove_all(others: bool) -> Result<()> {
         script +=
             &format!("for pid in $(ip netns pids {space}); do kill -9 $pid || true; done\nip netns del {space}\n");
     }
+    // The kernel takes a namespace away some time after its name, and the cable with it; the next run wants that name.
+    script += &format!(
+        "for cable in $(ip -o link show type veth | grep -o '{PREFIX}[0-9][0-9]*'); do\n\
+         ip link del $cable 2>/dev/null || true; done\n"
+    );
     let rules = |table: &str, chain: &str| {
         format!(
             "iptables -w -t {table} -S {chain} 2>/dev/null | grep -e '-i {BRIDGE}' | sed 's/^-A/iptables -w -t {table} -D/' \
