@@ -81,6 +81,8 @@ pub(crate) struct Keeper {
     nodes: BTreeMap<i64, (u64, Seen)>,
     next_sequence: i64,
     sessions: u64,
+    /// Sessions whose instance has crashed and begun another, and when they were last heard of.
+    orphans: Vec<(u64, u64)>,
     winners: BTreeMap<u64, (String, u64)>,
     requests: u64,
     watching: bool,
@@ -96,6 +98,10 @@ impl World {
         let it = &mut self.instances[index];
         if it.life.alive {
             return;
+        }
+        // Nobody closes the session of a crash: it goes when its time is up, and its nodes with it.
+        if it.session > 0 {
+            self.keeper.orphans.push((it.session, it.heard_at));
         }
         it.life.alive = true;
         it.life.number += 1;
@@ -230,6 +236,25 @@ impl World {
         self.after(SESSIONS_US, Event::Sessions);
         for index in 0..self.instances.len() {
             self.look_at_session(index);
+        }
+        self.look_at_orphans();
+    }
+
+    fn look_at_orphans(&mut self) {
+        let (now, down, before) = (self.now, self.keeper.down > 0, self.keeper.nodes.len());
+        let Keeper { orphans, nodes, .. } = &mut self.keeper;
+        orphans.retain_mut(|(session, heard_at)| {
+            if down {
+                *heard_at = now;
+            }
+            let lives = now < *heard_at + SESSION_US;
+            if !lives {
+                nodes.retain(|_, (owner, _)| owner != session);
+            }
+            lives
+        });
+        if self.keeper.nodes.len() < before {
+            self.show_all();
         }
     }
 
