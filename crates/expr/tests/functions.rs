@@ -67,9 +67,9 @@ fn check(functions: &str, expected: Expect) {
         let output = Schema::parse(&format!("id*:int64,f:{ty}")).unwrap();
         let mut compiler = FunctionCompiler::new(&block.schema, &output, 1);
         compiler.input_name("source");
-        compiler.property("names", PropertyKind::List, "zero; one ;two", ";", "");
-        compiler.property("codes", PropertyKind::Map, "one:EINS,two:ZWEI", ",", ":");
-        compiler.property("plain", PropertyKind::String, "a text", "", "");
+        compiler.property("names", PropertyKind::List, "zero; one ;two", (";", "")).unwrap();
+        compiler.property("codes", PropertyKind::Map, "one:EINS,two:ZWEI", (",", ":")).unwrap();
+        compiler.property("plain", PropertyKind::String, "a text", ("", "")).unwrap();
         match compiler.function("f", function) {
             Err(error) => writeln!(out, "{function}: refused at {error}{}", help(error.help.as_deref())).unwrap(),
             Ok(()) => {

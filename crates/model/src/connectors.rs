@@ -199,8 +199,11 @@ fn properties<'n, 'i>(node: Node<'n, 'i>, reader: &Reader<'_>) -> Properties<'n,
         let key = name.as_str().to_owned();
         if let Some(first) = properties.get(&key) {
             let line = reader.report.line(first.node.range().start);
-            reader.report.add(element, duplicate("property", &name, line));
-            continue;
+            // Public models have it: the original takes the last.
+            let headline = format!("property `{}` stands twice, the last one holds", name.as_str());
+            let draft = Draft::warning("duplicate-property", name.full_span(), headline)
+                .help(format!("the first is in line {line}; remove one"));
+            reader.report.add(element, draft);
         }
         properties.insert(key, Property { name, value, node: element });
     }

@@ -155,9 +155,12 @@ fn of_window(query: &Query, at: usize, window: &Window) -> Vec<Finding> {
                 add(Dependence::Random, "a generated text key", None);
             }
         }
-        WindowKind::Functional { code, .. } => {
-            let code = code.canonical().to_lowercase();
-            if ["random(", "random (", "guid(", "guid ("].iter().any(|call| code.contains(call)) {
+        WindowKind::Functional(inputs) => {
+            let draws = |input: &crate::FunctionalInput| {
+                let code = input.code.canonical().to_lowercase();
+                ["random(", "random (", "guid(", "guid ("].iter().any(|call| code.contains(call))
+            };
+            if inputs.iter().any(draws) {
                 add(Dependence::Random, "random or guid", None);
             }
         }
@@ -178,6 +181,9 @@ fn of_window(query: &Query, at: usize, window: &Window) -> Vec<Finding> {
             }
         }
         WindowKind::Counter(_) => add(Dependence::Clock, "rates", None),
+        WindowKind::Notification(spec) if spec.channels.iter().any(|channel| channel.throttle_us.is_some()) => {
+            add(Dependence::Clock, "throttle-interval", None);
+        }
         WindowKind::Transpose(transpose) => {
             if matches!(**transpose, Transpose::Wide { clear_us: Some(_), .. }) {
                 add(Dependence::Clock, "clear-timeout", None);
@@ -222,7 +228,7 @@ fn of_window(query: &Query, at: usize, window: &Window) -> Vec<Finding> {
 fn scripts(window: &Window) -> Vec<&mesh_script::Script> {
     let of_kind: Vec<&mesh_script::Script> = match &window.kind {
         WindowKind::LuaFilter(call) => vec![&call.script],
-        WindowKind::Lua(lua) => vec![&lua.call.script],
+        WindowKind::Lua(lua) => vec![&lua.script],
         WindowKind::Pattern(patterns) => {
             patterns.iter().filter_map(|pattern: &Pattern| pattern.script.as_ref()).collect()
         }

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::calculate::AlgorithmRun;
 use crate::kinds::{Join, JoinField, OutputRule};
 use crate::pattern::{Pattern, PatternField};
-use crate::project::{FunctionalField, Project, Window, WindowKind};
-use crate::script::LuaWindow;
+use crate::project::{FunctionalField, FunctionalInput, Project, Window, WindowKind};
+use crate::script::{LuaInput, LuaWindow};
 use crate::windows::summary::DEFAULT_ALPHA;
 
 /// Hash of the canonical text.
@@ -55,8 +55,11 @@ fn canonical_window(text: &mut String, window: &Window) {
         WindowKind::Filter { condition } => line(text, format_args!("condition {}", condition.canonical())),
         WindowKind::LuaFilter(call) => line(text, format_args!("script {}", call.canonical())),
         WindowKind::Lua(lua) => {
-            let LuaWindow { call, heartbeat, copies, process_blocks } = &**lua;
-            line(text, format_args!("script {heartbeat:?} {copies:?} {process_blocks} {}", call.canonical()));
+            let LuaWindow { script, function, inputs, heartbeat, process_blocks } = &**lua;
+            for LuaInput { name, used, copies } in inputs {
+                line(text, format_args!("input {name} {used:?} {copies:?}"));
+            }
+            line(text, format_args!("script {function} {heartbeat:?} {process_blocks} {}", script.canonical()));
         }
         WindowKind::Compute { fields, keys } => {
             line(text, format_args!("keys {keys:?}"));
@@ -64,14 +67,16 @@ fn canonical_window(text: &mut String, window: &Window) {
                 line(text, format_args!("expression {}", field.canonical()));
             }
         }
-        WindowKind::Functional { fields, code } => {
-            line(text, format_args!("code {}", code.canonical()));
-            for field in fields {
-                match field {
-                    FunctionalField::Computed => line(text, format_args!("computed")),
-                    FunctionalField::Copy(index) => line(text, format_args!("copy {index}")),
-                    FunctionalField::EventCounter => line(text, format_args!("counter")),
-                    FunctionalField::Null => line(text, format_args!("null")),
+        WindowKind::Functional(inputs) => {
+            for FunctionalInput { fields, code } in inputs {
+                line(text, format_args!("code {}", code.canonical()));
+                for field in fields {
+                    match field {
+                        FunctionalField::Computed => line(text, format_args!("computed")),
+                        FunctionalField::Copy(index) => line(text, format_args!("copy {index}")),
+                        FunctionalField::EventCounter => line(text, format_args!("counter")),
+                        FunctionalField::Null => line(text, format_args!("null")),
+                    }
                 }
             }
         }
@@ -114,14 +119,21 @@ fn canonical_window(text: &mut String, window: &Window) {
         WindowKind::RemoveState(rule) => line(text, format_args!("{rule:?}")),
         WindowKind::Counter(counter) => line(text, format_args!("{counter:?}")),
         WindowKind::Transpose(transpose) => line(text, format_args!("{transpose:?}")),
+        WindowKind::Tracker(tracker) => line(text, format_args!("{tracker:?}")),
+        WindowKind::Notification(notification) => {
+            line(text, format_args!("{:?} {}", notification.channels, notification.code.canonical()));
+        }
     }
 }
 
 fn canonical_pattern(text: &mut String, pattern: &Pattern) {
-    let Pattern { name, events, variables, logic, index, times, fields, script } = pattern;
+    let Pattern { name, events, variables, logic, index, times, fields, script, output } = pattern;
     line(text, format_args!("pattern {name} {variables:?} {logic:?} {index:?} {times:?}"));
     if let Some(script) = script {
         line(text, format_args!("script {}", script.canonical()));
+    }
+    if let Some(output) = output {
+        line(text, format_args!("output {output}"));
     }
     for event in events {
         line(text, format_args!("event {} {} {:?} {:?}", event.name, event.input, event.keeps, event.function));

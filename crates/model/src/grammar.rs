@@ -97,8 +97,9 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         element: "window-functional",
-        about: "Functions, copies of same-named fields; see the function families.",
-        attributes: &[("produces-only-inserts", "accepted, changes nothing")],
+        about: "Functions, copies of same-named fields; see the function families. Inputs may have different schemas: what one \
+                lacks and another has is null.",
+        attributes: &[("produces-only-inserts", "every event leaves as an insert")],
         parts: &[
             ("function-context", "properties and functions"),
             ("event-loops", "see the function families"),
@@ -108,7 +109,8 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         element: "window-lua",
-        about: "Events made by a Lua function of (event, context). It returns a table (one event), a list (several), or \
+        about: "Events made by a Lua function of (event, context); one without parameters finds them in `data` and `context`. \
+                Inputs may have different schemas; `context.input` names the window an event comes from. It returns a table (one event), a list (several), or \
                 nil (none); what it does not set is copied where `copy` says so, else null. `_opcode` (insert, update, \
                 upsert, delete, safedelete) and `_flags` can be read and set; without, those of the input, an update \
                 block counts as an update. Scripts are sandboxed: no files, no processes; the clock is the recorded one \
@@ -208,7 +210,9 @@ pub(crate) const KINDS: &[Kind] = &[
         parts: &[(
             "patterns",
             "pattern@name,index,active with events or lua-events and code, logic, output, timefields (date or stamp); \
-             python-events are refused",
+             python-events are refused. A function of an event in Lua gets (event, context); a table that it gives beside \
+             true goes into context.data, and context.events holds the events so far. code@output names the function \
+             that makes what goes out of the context",
         )],
     },
     Kind {
@@ -260,6 +264,57 @@ pub(crate) const KINDS: &[Kind] = &[
         ],
         parts: &[],
     },
+    Kind {
+        element: "window-notification",
+        about: "Messages as events: each event but a delete may give one for each channel, as an insert of `message` (from \
+                1), channel, type, sender, recipients, subject, from, to, contents (a JSON array of type, name, content) \
+                and test. They are committed once, like every output; what reads the window's output topic sends them. The \
+                schema and its functions serve the templates: `$field` is the field's text.",
+        attributes: &[],
+        parts: &[
+            ("smtp", "read, without effect: who sends the messages knows the server"),
+            ("function-context", "properties and functions, as in window-functional"),
+            (
+                "delivery-channels",
+                "email, sms, mms (recipients phone@gateway), and webhook (webhook-info/url, webhook-contents): name, test, \
+                 throttle-interval (one message to the same recipients in that time, by the recorded clock), \
+                 unresolved-text, deliver (a function; without, every event)",
+            ),
+        ],
+    },
+    Kind {
+        element: "window-object-tracker",
+        about: "Each event is a frame with its detections; a delete is none. Boxes that overlap from frame to frame are one \
+                track (the IOU method): older tracks choose first, each the detection that overlaps it most, by iou-sigma, \
+                then those left by iou-sigma2; what is left of the detections opens tracks, numbered from 1. A track goes \
+                out from the frame on in which a detection of it reached score-sigma-high, and ends after max-track-lives \
+                frames without one. Fields of the input that are no detections are copied. Then come `Object_density` (the \
+                number of objects) and, wide, for each object `Object<n>_id`, `_label`, `_score`, `_x`, `_y`, `_w`, `_h`, \
+                `_center_x`, `_center_y`, `_track_x`, `_track_y`, and with velocity-vector `_vvect_x`, `_vvect_y`; array, \
+                `Object_id` and so on as arrays, labels as one text, `Object_track_count`; long, one event for each object \
+                with `Object_id` as a further key.",
+        attributes: &[],
+        parts: &[
+            (
+                "tracker",
+                "method (iou; bytetrack is refused), score-sigma-low, score-sigma-high, iou-sigma, iou-sigma2, \
+                 iou-sigma-dup (a detection that overlaps a track so much opens none), max-track-lives, min-track-length \
+                 (a shorter track ends with its first frame without a detection), track-retention (positions that go out; \
+                 0: all, at most 10000), velocity-vector-frames (mean step over so many frames)",
+            ),
+            (
+                "output",
+                "mode (wide, array, long), tracks, prefix, velocity-vector, newborn-tracks, scored-tracks (false: tracks \
+                 without a detection in this frame too), scale-x, scale-y; keypoints are refused",
+            ),
+            (
+                "input",
+                "count, score, label, label-separator, coord-type (rect, yolo, coco) and x, y, width, height (coco: also \
+                 x-min, y-min, x-max, y-max): a field for each detection (`%` is its number, from 0), or one array; \
+                 attributes changes nothing",
+            ),
+        ],
+    },
 ];
 
 macro_rules! missing {
@@ -278,11 +333,8 @@ pub(crate) const MISSING: &[Missing] = missing! {
         "lead an edge with role=\"model\" from window-train to window-score";
     "window-procedural": "plug-ins and DS2 programs are binary parts of the original engine",
         "write the step with EEL in a compute window";
-    "window-notification": "engines of a group would each send the message", "notify from a subscriber adapter";
     "window-statedb-writer": "an outside store is no part of the replicated state", "write from a subscriber adapter";
     "window-statedb-reader": "an outside store is no part of the replicated state", "publish the looked-up values";
-    "window-object-tracker": "nothing public says how the fields of its input and output are named",
-        "track outside and publish the result";
     "window-text-category": "SAS text analytics are not open", "analyse outside and publish the result";
     "window-text-context": "SAS text analytics are not open", "analyse outside and publish the result";
     "window-text-sentiment": "SAS text analytics are not open", "analyse outside and publish the result";

@@ -3,7 +3,7 @@
 //! Read [`parse_project`] and [`Project`] first.
 //!
 //! Code map:
-//! - [`project`], [`kinds`], [`calculate`], [`pattern`], [`geofence`], [`role`], [`connector`], [`script`]: the checked model; [`topics`]: which windows get topics, does it need a clock
+//! - [`project`], [`kinds`], [`calculate`], [`pattern`], [`geofence`], [`tracker`], [`notification`], [`role`], [`connector`], [`script`]: the checked model; [`topics`]: which windows get topics, does it need a clock
 //! - [`diag`]: problems with place, snippet and way out; `report`: collects them, and the wording of common ones
 //! - `text`: decoded text that knows where each byte came from; `reader`: attributes and texts of elements
 //! - [`parse`] -> `query` (edges, order) -> `window` -> `schemas`, `connectors`, `windows/` (a file per kind)
@@ -27,6 +27,7 @@ pub mod geofence;
 pub mod grammar;
 pub mod kinds;
 mod models;
+pub mod notification;
 pub mod parse;
 pub mod pattern;
 mod preflight;
@@ -40,6 +41,7 @@ pub mod script;
 pub mod start_order;
 mod text;
 pub mod topics;
+pub mod tracker;
 mod window;
 mod windows;
 
@@ -55,16 +57,18 @@ pub use kinds::{
     Transpose,
 };
 pub use models::models_document;
+pub use notification::{Channel, Notification};
 pub use parse::parse_project;
 pub use pattern::{Pattern, PatternEvent, PatternField, PatternLogic};
 pub use project::{
-    EVENT_COUNTER_START, Edge, FunctionalField, Index, Project, PubSub, Query, Retention, RetentionKind, SummaryField,
-    SummaryStat, Window, WindowKind,
+    EVENT_COUNTER_START, Edge, FunctionalField, FunctionalInput, Index, Project, PubSub, Query, Retention,
+    RetentionKind, SummaryField, SummaryStat, Window, WindowKind,
 };
 pub use role::EdgeRole;
-pub use script::{LuaWindow, ScriptCall, Splitter};
+pub use script::{LuaInput, LuaWindow, ScriptCall, Splitter};
 pub use start_order::{ConnectorEntry, ConnectorGroup, ConnectorState, StartOrder};
 pub use topics::Endpoint;
+pub use tracker::{BoxShape, DetectionField, Detections, TrackRule, TrackValue, Tracker, TrackerField};
 
 /// A project that is fit to run, and what is still worth knowing about it.
 #[derive(Debug, Clone)]

@@ -25,6 +25,9 @@ pub struct Pattern {
     pub fields: Vec<PatternField>,
     /// The script with the functions of its events.
     pub script: Option<Script>,
+    /// The function of the script that makes what goes out. It gets the table of the instance; the fields are then the
+    /// values that it gives, as if the first event had kept them.
+    pub output: Option<String>,
 }
 
 /// An event of a pattern.

@@ -3,7 +3,7 @@
 use roxmltree::Node;
 
 use crate::connector::Direction;
-use crate::project::{FunctionalField, Index, Project, Window, WindowKind};
+use crate::project::{FunctionalField, FunctionalInput, Index, Project, Window, WindowKind};
 use crate::reader::Reader;
 use crate::report::{Draft, tag_span};
 
@@ -45,8 +45,9 @@ fn window_notes(window: &Window, element: Node<'_, '_>, reader: &Reader<'_>) {
             .help("give it a retention, or index=\"pi_EMPTY\" when only inserts come");
         reader.report.add(element, draft);
     }
-    if let WindowKind::Functional { fields, .. } = &window.kind
-        && fields.iter().any(|field| matches!(field, FunctionalField::EventCounter))
+    let counts = |input: &FunctionalInput| input.fields.iter().any(|f| matches!(f, FunctionalField::EventCounter));
+    if let WindowKind::Functional(inputs) = &window.kind
+        && inputs.iter().any(counts)
     {
         let draft =
             Draft::note("event-counter", tag_span(element), "eventCounter() counts from the start of the input")

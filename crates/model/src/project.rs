@@ -10,10 +10,12 @@ use crate::Connector;
 use crate::calculate::{AlgorithmRun, Calculate, Score};
 use crate::geofence::Geofence;
 use crate::kinds::{Aggregate, Counter, Join, OutputRule, RemoveState, Transpose};
+use crate::notification::Notification;
 use crate::pattern::Pattern;
 use crate::role::EdgeRole;
 use crate::script::{LuaWindow, ScriptCall, Splitter};
 use crate::start_order::StartOrder;
+use crate::tracker::Tracker;
 
 /// A checked project.
 #[derive(Debug, Clone)]
@@ -134,13 +136,9 @@ pub enum WindowKind {
         /// For each key field of the window's schema, in schema order, the input field it is copied from.
         keys: Vec<usize>,
     },
-    /// Computes fields with functions, copies the others.
-    Functional {
-        /// One entry per field of the window's schema.
-        fields: Vec<FunctionalField>,
-        /// What fills [`FunctionalField::Computed`], and which events go out.
-        code: FunctionalCode,
-    },
+    /// Computes fields with functions, copies the others: one entry for all inputs, or, where the window tells them
+    /// apart, one for each edge that leads to it, in their order.
+    Functional(Vec<FunctionalInput>),
     /// Statistics over the last events (calculate, algorithm Summary).
     Summary {
         /// Number of events looked at, the present one included; 0 = all since the start.
@@ -178,6 +176,10 @@ pub enum WindowKind {
     Counter(Counter),
     /// Columns to rows, or rows to columns.
     Transpose(Box<Transpose>),
+    /// Detections of one frame after another, as tracks.
+    Tracker(Box<Tracker>),
+    /// Messages about events, as events.
+    Notification(Box<Notification>),
 }
 
 impl WindowKind {
@@ -189,7 +191,7 @@ impl WindowKind {
             WindowKind::Filter { .. } | WindowKind::LuaFilter(_) => "window-filter",
             WindowKind::Lua(_) => "window-lua",
             WindowKind::Compute { .. } => "window-compute",
-            WindowKind::Functional { .. } => "window-functional",
+            WindowKind::Functional(_) => "window-functional",
             WindowKind::Summary { .. } | WindowKind::Calculate(_) => "window-calculate",
             WindowKind::Train(_) => "window-train",
             WindowKind::Score(_) => "window-score",
@@ -201,8 +203,19 @@ impl WindowKind {
             WindowKind::RemoveState(_) => "window-remove-state",
             WindowKind::Counter(_) => "window-counter",
             WindowKind::Transpose(_) => "window-transpose",
+            WindowKind::Tracker(_) => "window-object-tracker",
+            WindowKind::Notification(_) => "window-notification",
         }
     }
+}
+
+/// What a functional window makes of the events of an input.
+#[derive(Debug, Clone)]
+pub struct FunctionalInput {
+    /// One entry per field of the window's schema.
+    pub fields: Vec<FunctionalField>,
+    /// What fills [`FunctionalField::Computed`], and which events go out.
+    pub code: FunctionalCode,
 }
 
 /// Where a field of a functional window comes from.

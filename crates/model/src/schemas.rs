@@ -5,11 +5,13 @@ use std::sync::Arc;
 use mesh_event::{Field, FieldType, Schema};
 use roxmltree::Node;
 
+use crate::grammar::kind_of;
+use crate::notification::Notification;
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, duplicate, missing_attribute, tag_span};
 use crate::text::Text;
 use crate::window::Place;
-use crate::windows::{geofence, join, learn, shape, transpose};
+use crate::windows::{geofence, join, learn, shape, tracker, transpose};
 
 impl Place<'_, '_, '_> {
     /// Schema of a window; `None` when it has none that is right, which was reported.
@@ -22,6 +24,14 @@ impl Place<'_, '_, '_> {
         let found = self.find_schema(at);
         self.schemas.borrow_mut().insert(at, found.clone());
         found
+    }
+
+    /// Names and schemas of the windows whose edges lead to a window, in the order of the edges; `None` when one of them
+    /// has no schema, which was reported.
+    pub fn inputs_of(&self, at: usize) -> Option<Vec<(String, Arc<Schema>)>> {
+        let into = self.edges.iter().filter(|edge| edge.target == at);
+        into.map(|edge| Some((self.windows[edge.source].name.as_str().to_owned(), self.schema_of(edge.source)?)))
+            .collect()
     }
 
     /// Schema of a window's input; all that bring data must agree.
@@ -51,6 +61,9 @@ impl Place<'_, '_, '_> {
         if node.has_tag_name("window-train") {
             return Some(learn::model_schema());
         }
+        if node.has_tag_name("window-notification") {
+            return Some(Notification::schema());
+        }
         let inherits = matches!(node.tag_name().name(), "window-copy" | "window-filter" | "window-union");
         let written: Vec<Node<'_, '_>> = node
             .children()
@@ -71,8 +84,13 @@ impl Place<'_, '_, '_> {
                 "window-transpose" => {
                     return self.input_of(at).and_then(|input| transpose::schema(node, &input, reader));
                 }
+                "window-object-tracker" => {
+                    return self.input_of(at).and_then(|input| tracker::schema(node, &input, reader));
+                }
                 "window-join" => return join::schema(self, at),
                 "window-geofence" => return geofence::schema(self, at),
+                // The window itself is refused, with the reason.
+                tag if kind_of(tag).is_none() => return None,
                 _ => {}
             }
             let headline = format!("window `{}` has no schema", self.windows[at].name.as_str());
@@ -104,6 +122,17 @@ impl Place<'_, '_, '_> {
             return None;
         }
         Some(schema)
+    }
+
+    /// The schema that a window writes, whether or not it is that of its events; `None` without one, and after a report.
+    pub fn written_schema_of(&self, at: usize) -> Option<Arc<Schema>> {
+        let names = ["schema", "schema-string"];
+        let mut children = self.windows[at].node.children();
+        let element = children.find(|child| names.contains(&child.tag_name().name()))?;
+        match self.reader.attribute(element, "copy").filter(|text| !text.is_empty()) {
+            Some(name) => self.copied(element, &name),
+            None => written_schema(element, self.reader),
+        }
     }
 
     fn copied(&self, element: Node<'_, '_>, name: &Text) -> Option<Arc<Schema>> {

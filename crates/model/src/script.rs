@@ -17,14 +17,27 @@ pub struct ScriptCall {
 /// A window whose events a script makes.
 #[derive(Debug, Clone)]
 pub struct LuaWindow {
+    /// The script.
+    pub script: Script,
     /// Called for each event.
-    pub call: ScriptCall,
+    pub function: String,
+    /// One for each edge that leads to the window, in their order.
+    pub inputs: Vec<LuaInput>,
     /// Function that is called when so many microseconds have passed.
     pub heartbeat: Option<(String, i64)>,
-    /// For each field of the window's schema the input field that it takes where the script says nothing.
-    pub copies: Vec<Option<usize>>,
     /// The old half of an update block is handed over too, as a delete.
     pub process_blocks: bool,
+}
+
+/// One of the windows before a Lua window.
+#[derive(Debug, Clone)]
+pub struct LuaInput {
+    /// Its name: what the script finds as `context.input`.
+    pub name: String,
+    /// Positions of its fields that the script gets; `None` = all.
+    pub used: Option<Vec<usize>>,
+    /// For each field of the Lua window's schema the field that it takes where the script says nothing.
+    pub copies: Vec<Option<usize>>,
 }
 
 /// What gives an event the number of its slot.

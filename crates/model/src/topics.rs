@@ -103,6 +103,7 @@ impl Project {
                 WindowKind::Counter(_) => true,
                 // Instances end by the clock where events have no time of their own.
                 WindowKind::Pattern(patterns) => patterns.iter().any(|pattern| pattern.times.contains(&None)),
+                WindowKind::Notification(spec) => spec.channels.iter().any(|channel| channel.throttle_us.is_some()),
                 WindowKind::Transpose(transpose) => matches!(**transpose, Transpose::Wide { clear_us: Some(_), .. }),
                 _ => false,
             };
@@ -122,13 +123,14 @@ pub(crate) fn expressions_read_clock(window: &Window) -> bool {
     }
     match &window.kind {
         WindowKind::LuaFilter(call) => call.script.reads_clock(),
-        WindowKind::Lua(lua) => lua.call.script.reads_clock(),
+        WindowKind::Lua(lua) => lua.script.reads_clock(),
         WindowKind::Pattern(patterns) => {
             patterns.iter().filter_map(|pattern| pattern.script.as_ref()).any(mesh_script::Script::reads_clock)
         }
         WindowKind::Filter { condition } => condition.reads_clock(),
         WindowKind::Compute { fields, .. } => fields.iter().any(mesh_expr::Program::reads_clock),
-        WindowKind::Functional { code, .. } => code.reads_clock(),
+        WindowKind::Notification(spec) => spec.code.reads_clock(),
+        WindowKind::Functional(inputs) => inputs.iter().any(|input| input.code.reads_clock()),
         _ => false,
     }
 }

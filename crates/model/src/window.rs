@@ -19,7 +19,8 @@ use crate::script::Splitter;
 use crate::text::Text;
 use crate::windows::initialize::initialize;
 use crate::windows::{
-    aggregate, calculate, compute, functional, geofence, join, learn, lua, pattern, shape, source, transpose,
+    aggregate, calculate, compute, functional, geofence, join, learn, lua, notification, pattern, shape, source,
+    tracker, transpose,
 };
 
 /// A query while its windows are read.
@@ -44,7 +45,7 @@ pub(crate) struct Reading<'a, 'n, 'i> {
     pub node: Node<'n, 'i>,
     pub name: &'a Text,
     pub schema: &'a Arc<Schema>,
-    /// Schema of the window's input; sources and joins have none.
+    /// Schema of the window's input; sources and windows that tell their inputs apart have none.
     pub input: Option<&'a Arc<Schema>>,
     pub place: &'a Place<'a, 'n, 'i>,
     /// Position of the window in the place.
@@ -88,8 +89,9 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
     let index = index.unwrap_or(place.index);
     let pubsub = reader.flag(node, "pubsub");
     let schema = place.schema_of(at);
-    let input =
-        if matches!(tag, "window-join" | "window-pattern" | "window-geofence") { None } else { place.input_of(at) };
+    const TELL_APART: [&str; 5] =
+        ["window-join", "window-pattern", "window-geofence", "window-functional", "window-lua"];
+    let input = if TELL_APART.contains(&tag) { None } else { place.input_of(at) };
     let schema = schema?;
     let reading = Reading { node, name, schema: &schema, input: input.as_ref(), place, at, reader };
     let splitter = splitter(&reading);
@@ -123,18 +125,24 @@ fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> 
     if tag == "window-geofence" {
         return geofence::kind(reading);
     }
+    if tag == "window-functional" {
+        return functional::kind(reading);
+    }
+    if tag == "window-lua" {
+        return lua::kind(reading);
+    }
     // Without the input's schema nothing can be checked; why it is missing was reported.
     reading.input?;
     match tag {
         "window-copy" => Some(WindowKind::Copy),
         "window-filter" => compute::filter(reading),
-        "window-lua" => lua::kind(reading),
         "window-compute" => compute::compute(reading),
-        "window-functional" => functional::kind(reading),
         "window-union" => Some(shape::union(reading)),
         "window-remove-state" => Some(shape::remove_state(reading)),
         "window-counter" => Some(shape::counter(reading)),
         "window-transpose" => transpose::kind(reading),
+        "window-object-tracker" => tracker::kind(reading),
+        "window-notification" => notification::kind(reading),
         "window-aggregate" => aggregate::kind(reading),
         "window-train" => learn::train(reading),
         "window-score" => learn::score(reading),

@@ -63,7 +63,8 @@ fn weather_is_the_project_that_its_comment_describes() {
     assert_eq!(query.windows[1].schema, query.windows[0].schema, "a copy window inherits its schema");
     let thirty_minutes = RetentionKind::ByTimeSliding { us: 30 * 60 * 1_000_000 };
     assert_eq!(retention(&project), Some(Retention { kind: thirty_minutes, field: None }));
-    let WindowKind::Functional { fields, .. } = &query.windows[2].kind else { panic!("`numbered` is functional") };
+    let WindowKind::Functional(inputs) = &query.windows[2].kind else { panic!("`numbered` is functional") };
+    let fields = &inputs[0].fields;
     assert!(matches!(fields[0], FunctionalField::Copy(0)));
     assert!(matches!(fields[1], FunctionalField::EventCounter));
     let WindowKind::Summary { window_length: 20, input: 3, fields, .. } = &query.windows[3].kind else {

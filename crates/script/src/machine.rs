@@ -1,5 +1,7 @@
 //! A script at work: calls with limits, between them a state that can be saved.
 
+use std::collections::BTreeSet;
+
 use mesh_event::Block;
 use mlua::{Function, HookTriggers, Lua, MultiValue, Table, Value, VmState};
 
@@ -15,6 +17,10 @@ pub const MEMORY_MAX: usize = 64 * 1024 * 1024;
 /// Instructions between two looks at the limit.
 const STEP: u32 = 1000;
 
+/// What a function without parameters finds the event and the context in.
+const DATA: &str = "data";
+const CONTEXT: &str = "context";
+
 /// A loaded script and what it remembers.
 pub struct Machine {
     lua: Lua,
@@ -22,6 +28,8 @@ pub struct Machine {
     known: Known,
     /// `esp_parseJsonFrom` is in the text: it reads the event at hand.
     reads_event: bool,
+    /// Functions of the window without parameters: they find the event in the global `data`.
+    bare: BTreeSet<String>,
 }
 
 impl Machine {
@@ -37,7 +45,7 @@ impl Machine {
         known.add("_G", &lua.globals(), &any)?;
         let texts = script.text.modules.iter().map(|module| &module.text).chain([&script.text.code]);
         let reads_event = texts.into_iter().any(|text| text.contains("esp_parseJsonFrom"));
-        let mut machine = Machine { lua, roots, known, reads_event };
+        let mut machine = Machine { lua, roots, known, reads_event, bare: BTreeSet::new() };
         for (name, text) in script.modules.iter() {
             let loader = machine.compiled(name, text)?;
             machine.roots.loaders.raw_set(name.as_str(), loader).map_err(|error| ScriptError::of(&error))?;
@@ -61,10 +69,15 @@ impl Machine {
         };
         machine.known.add("_G", &machine.lua.globals(), &check)?;
         machine.known.add("modules", &machine.roots.loaded, &check)?;
+        let own: Value = machine.lua.globals().raw_get(DATA).map_err(|error| ScriptError::of(&error))?;
         for name in &script.text.functions {
-            if machine.function(name).is_err() {
+            let Ok(function) = machine.function(name) else {
                 let message = format!("there is no function `{name}`, which the window calls");
                 return Err(ScriptError::new("code", None, message));
+            };
+            let info = function.info();
+            if info.num_params == 0 && !info.is_vararg && own.is_nil() {
+                machine.bare.insert(name.clone());
             }
         }
         machine.save()?;
@@ -143,9 +156,7 @@ impl Machine {
         (rows, block, row): (&Rows, &Block, usize),
         output: &Output,
     ) -> Result<Vec<Made>, ScriptError> {
-        let data = self.data(rows, block, row)?;
-        let context = self.roots.context.clone();
-        let result = self.call_global(function, (data, context))?;
+        let result = self.asked(function, (rows, block, row))?;
         output.events(result)
     }
 
@@ -156,15 +167,50 @@ impl Machine {
         output.events(result)
     }
 
-    /// What a function says of an event; nil and false are false, and so is 0. `instance`: whose context it gets.
-    pub fn test(
+    /// The name of the window that the next events come from: `context.input`.
+    pub fn name_input(&mut self, name: &str) -> Result<(), ScriptError> {
+        self.roots.context.raw_set("input", name).map_err(|error| ScriptError::of(&error))
+    }
+
+    /// What a function says of an event; nil and false are false, and so is 0.
+    pub fn test(&mut self, function: &str, row: (&Rows, &Block, usize)) -> Result<bool, ScriptError> {
+        Ok(is_true(&self.asked(function, row)?))
+    }
+
+    /// What a function says of an event for an instance of a pattern, whose context it gets. A table that it gives
+    /// beside a true value goes into `context.data`; the event that it took is `context.events[name]` from then on.
+    pub fn matches(
         &mut self,
-        function: &str,
+        (function, name): (&str, &str),
         (rows, block, row): (&Rows, &Block, usize),
-        instance: Option<u64>,
+        instance: u64,
     ) -> Result<bool, ScriptError> {
-        let result = self.asked(function, (rows, block, row), instance)?;
-        Ok(!matches!(result, Value::Nil | Value::Boolean(false) | Value::Integer(0)) && result != Value::Number(0.0))
+        let fail = |error: mlua::Error| ScriptError::of(&error);
+        let context = self.context_of(instance).map_err(fail)?;
+        let data = self.data(rows, block, row)?;
+        let call = self.function(function)?;
+        let result: MultiValue = self.limited(|| call.call((data, context.clone())))?;
+        let mut result = result.into_iter();
+        if !result.next().is_some_and(|value| is_true(&value)) {
+            return Ok(false);
+        }
+        if let Some(Value::Table(more)) = result.next() {
+            let kept: Table = context.raw_get("data").map_err(fail)?;
+            for pair in more.pairs::<Value, Value>() {
+                let (key, value) = pair.map_err(fail)?;
+                kept.raw_set(key, value).map_err(fail)?;
+            }
+        }
+        let events: Table = context.raw_get("events").map_err(fail)?;
+        events.raw_set(name, rows.whole(&self.lua, block, row).map_err(fail)?).map_err(fail)?;
+        Ok(true)
+    }
+
+    /// What a function makes of an instance of a pattern that is complete.
+    pub fn complete(&mut self, function: &str, instance: u64, output: &Output) -> Result<Vec<Made>, ScriptError> {
+        let context = self.context_of(instance).map_err(|error| ScriptError::of(&error))?;
+        let result = self.call_global(function, context)?;
+        output.events(result)
     }
 
     /// The whole number that a function makes of an event, if it makes one.
@@ -173,7 +219,7 @@ impl Machine {
         function: &str,
         (rows, block, row): (&Rows, &Block, usize),
     ) -> Result<Option<i64>, ScriptError> {
-        let result = self.asked(function, (rows, block, row), None)?;
+        let result = self.asked(function, (rows, block, row))?;
         Ok(match result {
             Value::Integer(number) => Some(number),
             Value::Number(number) => Some(number as i64),
@@ -183,19 +229,22 @@ impl Machine {
         })
     }
 
-    fn asked(
-        &mut self,
-        function: &str,
-        (rows, block, row): (&Rows, &Block, usize),
-        instance: Option<u64>,
-    ) -> Result<Value, ScriptError> {
+    /// Calls a function with an event and the context of the window.
+    fn asked(&mut self, function: &str, (rows, block, row): (&Rows, &Block, usize)) -> Result<Value, ScriptError> {
         let data = self.data(rows, block, row)?;
-        let context = match instance {
-            None => self.roots.context.clone(),
-            Some(number) => self.context_of(number).map_err(|error| ScriptError::of(&error))?,
-        };
-        let args: MultiValue = [Value::Table(data), Value::Table(context)].into_iter().collect();
-        self.call_global(function, args)
+        if !self.bare.contains(function) {
+            let context = self.roots.context.clone();
+            return self.call_global(function, (data, context));
+        }
+        // It is there during the call only: what a script keeps of it is its own.
+        let fail = |error: mlua::Error| ScriptError::of(&error);
+        let globals = self.lua.globals();
+        globals.raw_set(DATA, data).map_err(fail)?;
+        globals.raw_set(CONTEXT, &self.roots.context).map_err(fail)?;
+        let result = self.call_global(function, ());
+        globals.raw_set(DATA, Value::Nil).map_err(fail)?;
+        globals.raw_set(CONTEXT, Value::Nil).map_err(fail)?;
+        result
     }
 
     fn data(&self, rows: &Rows, block: &Block, row: usize) -> Result<Table, ScriptError> {
@@ -212,6 +261,8 @@ impl Machine {
             return Ok(table);
         }
         let table = self.lua.create_table()?;
+        table.raw_set("data", self.lua.create_table()?)?;
+        table.raw_set("events", self.lua.create_table()?)?;
         self.roots.contexts.raw_set(number, &table)?;
         Ok(table)
     }
@@ -249,4 +300,9 @@ impl Machine {
             ("contexts", contexts.clone()),
         ]
     }
+}
+
+/// Nil and false are false, and so is 0.
+fn is_true(value: &Value) -> bool {
+    !matches!(value, Value::Nil | Value::Boolean(false) | Value::Integer(0)) && *value != Value::Number(0.0)
 }

@@ -8,6 +8,7 @@
 //!   `outlet`, `slots`: what becomes of its output before it leaves, and along which edges it goes
 //! - `run`: the columnar unit of work, and how windows that answer one for many build it
 //! - `ops`: one operator a file; `store`: rows held, by key or in order of arrival
+//! - `bad`: events that cannot be applied, counted and told
 //! - `cut`: output blocks that are too long for a bus, cut
 //! - `digest`: the running hash of every window's output; `columns`: column moves
 //!
@@ -22,6 +23,7 @@
 //! **Invariant:** how blocks are spread over calls changes neither outputs nor digests (`tests/grouping.rs`).
 //! **Invariant:** what a window holds is bounded by its retention (or its keys): dead rows are given back.
 
+mod bad;
 mod columns;
 mod cut;
 mod digest;

@@ -73,7 +73,8 @@ impl Node {
     }
 
     pub(crate) fn take_messages(&mut self) -> Vec<String> {
-        let mut messages = self.operator.take_messages();
+        let mut messages = self.ingest.as_mut().map(Ingest::take_messages).unwrap_or_default();
+        messages.extend(self.operator.take_messages());
         messages.extend(self.splitter.as_mut().map(Splitter::take_messages).unwrap_or_default());
         messages
     }

@@ -19,10 +19,12 @@ use crate::ops::geofence::{GEOMETRY, Geofence, POSITION};
 use crate::ops::join::{Join, LEFT, RIGHT};
 use crate::ops::keep::{KeepQueue, KeepTable};
 use crate::ops::lua::{Asked, Lua};
+use crate::ops::notification::Notification;
 use crate::ops::pattern::Pattern;
 use crate::ops::remove_state::Remove;
 use crate::ops::score::{DATA, MODEL, Score};
 use crate::ops::source::Ingest;
+use crate::ops::tracker::Tracker;
 use crate::ops::train::Train;
 use crate::ops::transpose::{Long, Wide};
 use crate::ops::union::Union;
@@ -112,12 +114,14 @@ fn has_meeting(query: &Query) -> bool {
 }
 
 /// Position of an edge's events among the inputs of its target: left and right of a join, position and geometry of a
-/// geofence, data and models of a score window, the place among the edges of a pattern; everything else has one.
+/// geofence, data and models of a score window, the place among the edges of a pattern, a Lua window, and a functional
+/// window that tells its inputs apart; everything else has one.
 fn side_of(query: &Query, edge: &mesh_model::Edge) -> usize {
     let into: Vec<&mesh_model::Edge> = query.edges.iter().filter(|other| other.target == edge.target).collect();
     let place = into.iter().position(|other| *other == edge).unwrap_or_default();
     match &query.windows[edge.target].kind {
-        WindowKind::Pattern(_) => return place,
+        WindowKind::Pattern(_) | WindowKind::Lua(_) => return place,
+        WindowKind::Functional(inputs) => return if inputs.len() > 1 { place } else { 0 },
         WindowKind::Score(_) => {
             let trains = matches!(query.windows[edge.source].kind, WindowKind::Train(_));
             return if trains || edge.role == EdgeRole::Model { MODEL } else { DATA };
@@ -233,7 +237,9 @@ fn plan_window(
             (Box::new(new(schema, condition)), coverage, Stream { exact: input.exact || stateful, ..input })
         }
         WindowKind::Lua(spec) => {
-            let lua = Lua::new(schema, spec, place.input_schema(0), place.seed);
+            let sides = 0..spec.inputs.len();
+            let inputs: Vec<&Schema> = sides.map(|side| &**place.input_schema(side)).collect();
+            let lua = Lua::new(schema, spec, &inputs, place.seed);
             (Box::new(lua), all(), Stream { insert_only: false, unique: false, exact: false })
         }
         WindowKind::Compute { fields, keys } => {
@@ -241,14 +247,18 @@ fn plan_window(
             let coverage = Coverage { opcodes: false, columns: compute.made() };
             (Box::new(compute), coverage, input)
         }
-        WindowKind::Functional { fields, code } => {
-            let functional = Functional::new(schema, fields, code, place.seed);
-            if !code.one_for_one() {
-                let stream = Stream { insert_only: code.only_inserts(), unique: false, exact: false };
-                return (Box::new(functional), all(), stream);
+        WindowKind::Functional(inputs) => {
+            let functional = Functional::new(schema, inputs, place.seed);
+            if !inputs.iter().all(|input| input.code.one_for_one()) {
+                let insert_only = inputs.iter().all(|input| input.code.only_inserts());
+                return (Box::new(functional), all(), Stream { insert_only, unique: false, exact: false });
             }
-            let coverage = Coverage { opcodes: false, columns: functional.made() };
-            let keeps = keeps_keys(schema, |key| matches!(fields[key], mesh_model::FunctionalField::Copy(_)));
+            // Where several streams become one, which event stands where is decided here.
+            let coverage = Coverage { opcodes: inputs.len() > 1, columns: functional.made() };
+            let copied = |key: usize, input: &mesh_model::FunctionalInput| {
+                matches!(input.fields[key], mesh_model::FunctionalField::Copy(_))
+            };
+            let keeps = keeps_keys(schema, |key| inputs.iter().all(|input| copied(key, input)));
             (Box::new(functional), coverage, input.numbered(keeps))
         }
         WindowKind::Summary { window_length, input: field, alpha, fields } => {
@@ -316,6 +326,11 @@ fn plan_window(
             let name = place.inputs(0).next().map_or("", |window| window.name.as_str());
             let stream = Stream { insert_only: false, unique: false, exact: true };
             (Box::new(Count::new(schema, *spec, name)), all(), stream)
+        }
+        WindowKind::Notification(spec) => (Box::new(Notification::new(schema, spec, place.seed)), all(), Stream::IDEAL),
+        WindowKind::Tracker(spec) => {
+            let stream = Stream { insert_only: input.insert_only, unique: false, exact: false };
+            (Box::new(Tracker::new(schema, spec)), all(), stream)
         }
         WindowKind::Transpose(spec) => match &**spec {
             mesh_model::Transpose::Long { .. } => (Box::new(Long::new(schema, spec)), all(), input),

@@ -6,7 +6,8 @@ mod support;
 
 use mesh_event::{Block, Flags, Opcode, Value};
 use mesh_model::{
-    Edge, EdgeRole, FunctionalField, Index, Retention, RetentionKind, SummaryField, SummaryStat, Window, WindowKind,
+    Edge, EdgeRole, FunctionalField, FunctionalInput, Index, Retention, RetentionKind, SummaryField, SummaryStat,
+    Window, WindowKind,
 };
 use mesh_windows::{Executor, OutputBlock};
 use proptest::collection::vec;
@@ -38,7 +39,7 @@ fn windows(entry: u8, retention: Retention) -> Arc<mesh_model::Project> {
         "count",
         Index::Ordered,
         &numbered,
-        WindowKind::Functional { fields, code: mesh_expr::FunctionalCode::default() },
+        WindowKind::Functional(vec![FunctionalInput { fields, code: mesh_expr::FunctionalCode::default() }]),
     );
     let fields = vec![
         SummaryField::Copy(0),

@@ -12,7 +12,7 @@ use support::scenario::{invariant, project, run, steps_of_two};
 use support::{block_of, schema};
 
 /// Name, attributes of the sources, windows, edges.
-const CASES: [(&str, &str, &str, &str); 31] = [
+const CASES: [(&str, &str, &str, &str); 36] = [
     ("union", "", "<window-union name='u'/>", "<edge source='a b' target='u'/>"),
     ("lenient union", "", "<window-union name='u' strict='false'/>", "<edge source='a b' target='u'/>"),
     ("passing union", "index='pi_EMPTY'", "<window-union name='u' index='pi_EMPTY'/>", "<edge source='a b' target='u'/>"),
@@ -98,6 +98,38 @@ const CASES: [(&str, &str, &str, &str); 31] = [
     ("train and score", "", LEARN, "<edge source='a' target='k d l g v u'/><edge source='a b' target='s'/>
         <edge source='k d l g v' target='s' role='model'/><edge source='u' target='s'/>"),
     ("lua", "", LUA, "<edge source='a b' target='l'/>"),
+    ("functions of two inputs", "", "<window-compute name='c'><schema-string>id*:int64,y:double,at:stamp</schema-string>
+        <output><field-expr>x * 2</field-expr><field-expr>at</field-expr></output></window-compute>
+        <window-functional name='f'><schema-string>n*:int64,from:string,x:double,y:double,at:stamp</schema-string>
+        <function-context><functions><function name='n'>eventCounter()</function><function name='from'>input()</function>
+        <function name='y'>sum($x, $y, random(0, 1))</function></functions></function-context></window-functional>",
+        "<edge source='a' target='c'/><edge source='c b' target='f'/>"),
+    ("lua of two inputs", "", "<window-compute name='c'><schema-string>id*:int64,y:double</schema-string>
+        <output><field-expr>x * 2</field-expr></output></window-compute>
+        <window-lua name='l'><schema-string>n*:int64,from:string,y:double,name:string</schema-string><copy>y,name</copy>
+        <code>local n = 0 function create(e, context) n = n + 1
+        return { n = n, from = context.input .. (e.x or '-') } end</code></window-lua>",
+        "<edge source='a' target='c'/><edge source='c b' target='l'/>"),
+    ("tracks", "", "<window-object-tracker name='t'><tracker method='iou' score-sigma-low='0' score-sigma-high='0'
+        iou-sigma='0.5' iou-sigma2='0.1' max-track-lives='2' velocity-vector-frames='3' track-retention='2'/>
+        <output mode='array' velocity-vector='true'/><input coord-type='rect' x='x' y='x' width='x' height='x' label='name'/>
+        </window-object-tracker>", "<edge source='a' target='t'/>"),
+    ("messages", "", "<window-notification name='n'><schema-string>id*:int64,name:string,x:double</schema-string>
+        <function-context><functions><function name='x'>sum($x, 1)</function></functions></function-context>
+        <delivery-channels><email throttle-interval='4 microseconds'><deliver>gt($x, 0)</deliver><email-info>
+        <sender>mesh</sender><recipients>$name@x.org</recipients><subject>$name: $x</subject></email-info><email-contents>
+        <text-content name='t'>number $id of $guid</text-content></email-contents></email><webhook><webhook-info>
+        <url>http://x/$name</url></webhook-info></webhook></delivery-channels></window-notification>",
+        "<edge source='a b' target='n'/>"),
+    ("lua pattern with output", "index='pi_EMPTY' insert-only='true'", "<window-pattern name='p'><schema-string>k*:int64,
+        first:int64,sum:double,name:string</schema-string><patterns><pattern index='name'><lua-events>
+        <event name='x' func='first'/><event name='y' func='second'/></lua-events><code output='make'>
+        function first(e, c) return (e.x or 0) > 0, { x = e.x } end
+        function second(e, c) return e.x ~= nil and e.id ~= c.events.x.id, { y = e.x } end
+        function make(c) if c.data.x == c.data.y then return nil end
+        return { first = c.events.x.id, sum = c.data.x + c.data.y, name = c.events.y.name } end</code>
+        <logic>fby{6 microseconds}(x, y)</logic></pattern></patterns></window-pattern>",
+        "<edge source='a' target='p'/>"),
     ("lua filter of held rows", "", "<window-filter name='f' func='passes'><code>local seen = {}
         function passes(e, context) seen[e.name or ''] = (seen[e.name or ''] or 0) + 1
         context.calls = (context.calls or 0) + 1 return (seen[e.name or ''] + context.calls) % 3 > 0 end</code></window-filter>",

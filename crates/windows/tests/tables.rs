@@ -2,7 +2,9 @@
 
 mod support;
 
-use mesh_model::{FunctionalField, Index, Retention, RetentionKind, SummaryField, SummaryStat, Window, WindowKind};
+use mesh_model::{
+    FunctionalField, FunctionalInput, Index, Retention, RetentionKind, SummaryField, SummaryStat, Window, WindowKind,
+};
 use support::{Bench, autogen_source, block, copy, filter, insert_source, pretty, schema, source, window};
 
 #[track_caller]
@@ -260,7 +262,7 @@ fn event_counter_numbers_every_event() {
         "count",
         Index::Ordered,
         &output,
-        WindowKind::Functional { fields, code: mesh_expr::FunctionalCode::default() },
+        WindowKind::Functional(vec![FunctionalInput { fields, code: mesh_expr::FunctionalCode::default() }]),
     );
     let keep = copy("keep", &input, RetentionKind::ByCountSliding { n: 1 });
     let mut bench = Bench::new(vec![source(Index::Hash, &input), keep, functional]);

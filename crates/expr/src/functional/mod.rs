@@ -55,6 +55,8 @@ pub(crate) struct Names {
     pub properties: Vec<(String, Property)>,
     /// Data names of the event loops around.
     pub items: Vec<String>,
+    /// Fields that other inputs of the window have: null where this one has none of that name.
+    pub elsewhere: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +69,8 @@ struct EventLoop {
     /// Group of the regular expression.
     group: usize,
     functions: Vec<(usize, Func)>,
+    /// Properties that each item has anew.
+    properties: Vec<usize>,
 }
 
 /// What an event loop goes over.
@@ -135,18 +139,40 @@ impl FunctionCompiler {
         FunctionCompiler { code: Compiled { names, copies, counter_start, ..Compiled::default() }, in_loop: false }
     }
 
+    /// Fields of the window's other inputs: `$name` is null where neither this input nor the window has such a field.
+    pub fn elsewhere(&mut self, names: Vec<String>) {
+        self.code.names.elsewhere = names;
+    }
+
     /// The name that `input()` gives.
     pub fn input_name(&mut self, name: &str) {
         name.clone_into(&mut self.code.input_name);
     }
 
-    /// Adds a property: `#name` in functions.
-    pub fn property(&mut self, name: &str, kind: PropertyKind, text: &str, outer: &str, inner: &str) {
+    /// Adds a property: `#name` in functions. A text that is one `$field`, one `#property` or a call is computed for
+    /// each event, when it is first asked for; any other text stands for itself.
+    ///
+    /// # Errors
+    /// When the text names a field or a property that is not there, or its call is wrong.
+    pub fn property(
+        &mut self,
+        name: &str,
+        kind: PropertyKind,
+        text: &str,
+        (outer, inner): (&str, &str),
+    ) -> Result<(), ExprError> {
         self.note(format_args!("property {name} {kind:?} {text:?} {outer:?} {inner:?}"));
-        self.code.names.properties.push((name.to_owned(), Property::new(kind, text, outer, inner)));
+        let source = if tree::is_computed(text) { Some(read(text, &self.code.names)?) } else { None };
+        let at = self.code.names.properties.len();
+        self.code.names.properties.push((name.to_owned(), Property::new(kind, source, text, outer, inner)));
+        if let Some(event_loop) = self.code.loops.last_mut().filter(|_| self.in_loop) {
+            event_loop.properties.push(at);
+        }
+        Ok(())
     }
 
-    /// Compiles the function of a field: of the event, or of the items of the loop that was begun last.
+    /// Compiles the function of a field: of the event, or of the items of the loop that was begun last. Without any text
+    /// the field is null.
     ///
     /// # Errors
     /// When the text is no function.
@@ -156,7 +182,10 @@ impl FunctionCompiler {
     pub fn function(&mut self, field: &str, text: &str) -> Result<(), ExprError> {
         let at = self.code.names.outputs.iter().position(|(name, _)| name == field);
         let at = at.expect("the caller looked the field up");
-        let func = read(text, &self.code.names)?;
+        let func = match text.trim() {
+            "" => Func::Constant(crate::scalar::Scalar::Null),
+            text => read(text, &self.code.names)?,
+        };
         self.note(format_args!("function {field} {text}"));
         match self.code.loops.last_mut().filter(|_| self.in_loop) {
             Some(event_loop) => event_loop.functions.push((at, func)),
@@ -221,7 +250,7 @@ impl FunctionCompiler {
             }
         };
         self.code.names.items.push(data.unwrap_or(DEFAULT_DATA).to_owned());
-        self.code.loops.push(EventLoop { kind, source, select, group, functions: Vec::new() });
+        self.code.loops.push(EventLoop { kind, source, select, group, functions: Vec::new(), properties: Vec::new() });
         self.in_loop = true;
         Ok(())
     }
@@ -231,7 +260,14 @@ impl FunctionCompiler {
         self.code.names.items.push(data.unwrap_or(DEFAULT_DATA).to_owned());
         let (source, select) =
             (Func::Constant(crate::scalar::Scalar::Null), Func::Constant(crate::scalar::Scalar::Null));
-        let nothing = EventLoop { kind: LoopKind::Regex, source, select, group: 0, functions: Vec::new() };
+        let nothing = EventLoop {
+            kind: LoopKind::Regex,
+            source,
+            select,
+            group: 0,
+            functions: Vec::new(),
+            properties: Vec::new(),
+        };
         self.code.loops.push(nothing);
         self.in_loop = true;
     }
@@ -297,7 +333,8 @@ impl FunctionalCode {
         let of_loops = loops.clone().flat_map(|each| each.functions.iter().map(|(_, func)| func));
         let own = code.functions.iter().map(|(_, func)| func);
         let sources = loops.flat_map(|each| [&each.source, &each.select]);
-        let mut all = own.chain(of_loops).chain(sources).chain(&code.generate).chain(&code.opcode);
+        let properties = code.names.properties.iter().filter_map(|(_, property)| property.source.as_ref());
+        let mut all = own.chain(of_loops).chain(sources).chain(properties).chain(&code.generate).chain(&code.opcode);
         all.any(of)
     }
 

@@ -2,7 +2,7 @@
 
 use mesh_event::{Block, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, Opcode};
 
-use super::library::{Call, Code, Entry, Item, truth};
+use super::library::{Call, Code, Entry, Item, Property, truth};
 use super::tree::Func;
 use super::{Compiled, EventLoop, FunctionalCode, FunctionalOutput, LoopKind, MadeEvent, json, xpath};
 use crate::error::{RowError, RowErrors};
@@ -33,6 +33,7 @@ impl FunctionalCode {
             },
             row: 0,
             values: vec![None; code.names.outputs.len()],
+            properties: vec![None; code.names.properties.len()],
             columns: columns.collect(),
             events: Vec::with_capacity(block.len()),
             errors: RowErrors::default(),
@@ -64,6 +65,8 @@ pub(crate) struct Runner<'a, 's> {
     row: usize,
     /// Values of the output fields that functions have filled.
     values: Vec<Option<Scalar<'a>>>,
+    /// Computed properties that were asked for; the inner `None`: null.
+    properties: Vec<Option<Option<Property>>>,
     columns: Vec<(usize, ColumnBuilder)>,
     events: Vec<MadeEvent>,
     errors: RowErrors,
@@ -76,6 +79,7 @@ impl<'a> Runner<'a, '_> {
         self.call.number = 0;
         self.call.opcode = self.block.opcodes[row];
         self.values.iter_mut().for_each(|value| *value = None);
+        self.properties.iter_mut().for_each(|property| *property = None);
         self.functions(&code.functions);
         let generate = match &code.generate {
             Some(generate) => {
@@ -150,6 +154,7 @@ impl<'a> Runner<'a, '_> {
             self.values.iter_mut().for_each(|value| *value = None);
             self.functions(&self.code.functions);
             self.call.items.push(Item(item));
+            event_loop.properties.iter().for_each(|&at| self.properties[at] = None);
             self.functions(&event_loop.functions);
             self.emit();
             self.call.items.pop();
@@ -191,10 +196,26 @@ impl<'a> Runner<'a, '_> {
                 }
                 input.map_or(Scalar::Null, |input| raw(self.block, input, self.row))
             }
-            Func::Property(at) => Scalar::text(self.code.names.properties[*at].1.text.as_str()),
+            Func::Property(at) => match self.property(*at) {
+                Ok(fixed) => Scalar::text(fixed.text.as_str()),
+                Err(computed) => computed.map_or(Scalar::Null, |property| Scalar::text(property.text.clone())),
+            },
             Func::Item(at) => self.call.items.get(*at).map_or(Scalar::Null, |Item(text)| Scalar::text(text.clone())),
             Func::Call { entry, args, at } => self.called(entry, args, *at),
         }
+    }
+
+    /// A property: one whose text stands in the model, or one that is computed (`None`: null), for this event once.
+    fn property(&mut self, at: usize) -> Result<&'a Property, Option<&Property>> {
+        let code = self.code;
+        let property = &code.names.properties[at].1;
+        let Some(source) = &property.source else { return Ok(property) };
+        if self.properties[at].is_none() {
+            let value = self.value(source);
+            let computed = (!value.is_null()).then(|| property.holding(&super::library::text(&value)));
+            self.properties[at] = Some(computed);
+        }
+        Err(self.properties[at].as_ref().and_then(Option::as_ref))
     }
 
     fn called(&mut self, entry: &'static Entry, args: &'a [Func], at: usize) -> Scalar<'a> {
@@ -203,11 +224,13 @@ impl<'a> Runner<'a, '_> {
             Code::Switch => return self.switch(args),
             Code::Property(f) => {
                 let values: Vec<Scalar<'a>> = args.iter().map(|arg| self.value(arg)).collect();
-                let property = match args.first() {
-                    Some(Func::Property(at)) => Some(&self.code.names.properties[*at].1),
-                    _ => None,
+                let outcome = match args.first() {
+                    Some(Func::Property(at)) => match self.property(*at) {
+                        Ok(fixed) => f(Some(fixed), &values),
+                        Err(computed) => f(computed, &values),
+                    },
+                    _ => f(None, &values),
                 };
-                let outcome = f(property, &values);
                 return self.settle(outcome, at);
             }
             Code::Input => return Scalar::text(self.code.input_name.as_str()),

@@ -24,7 +24,7 @@ pub(crate) enum Func {
     },
     /// `#name`: a property of the function context.
     Property(usize),
-    /// `#name`: the item of an event loop.
+    /// `#name` or `$name`: the item of an event loop.
     Item(usize),
     Call {
         entry: &'static Entry,
@@ -47,6 +47,17 @@ pub(crate) fn read(text: &str, names: &Names) -> Result<Func, ExprError> {
         return Err(reader.error(reader.at..text.len(), "nothing may follow the function", Some(help)));
     }
     Ok(func)
+}
+
+/// True for a property's text that is computed: one `$field`, one `#property`, or the call of a function.
+pub(crate) fn is_computed(text: &str) -> bool {
+    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    let text = text.trim();
+    let called = || {
+        let (name, rest) = text.split_once('(')?;
+        Some(rest.ends_with(')') && library::find(name.trim()).is_some())
+    };
+    text.strip_prefix(['$', '#']).is_some_and(word) || called().unwrap_or(false)
 }
 
 struct Reader<'a> {
@@ -122,10 +133,17 @@ impl Reader<'_> {
 
     fn field(&mut self) -> Result<Func, ExprError> {
         let (name, span) = self.word();
+        // The item of a loop goes by `$name` too, and stands before a field of that name.
+        if let Some(at) = self.names.items.iter().rposition(|known| *known == name) {
+            return Ok(Func::Item(at));
+        }
         let output = self.names.outputs.iter().position(|(known, _)| *known == name);
         let input = self.names.inputs.iter().position(|(known, _)| *known == name);
         if output.is_some() || input.is_some() {
             return Ok(Func::Field { output, input });
+        }
+        if self.names.elsewhere.contains(&name) {
+            return Ok(Func::Constant(Scalar::Null));
         }
         let mut known: Vec<&str> = self.names.inputs.iter().map(|(name, _)| name.as_str()).collect();
         for (name, _) in &self.names.outputs {

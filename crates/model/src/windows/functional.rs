@@ -6,19 +6,43 @@ use mesh_event::{Field, FieldType};
 use mesh_expr::{ExprError, FunctionCompiler, LoopKind, LoopPart, PropertyKind};
 use roxmltree::Node;
 
-use crate::project::{EVENT_COUNTER_START, Edge, FunctionalField, WindowKind};
+use crate::project::{EVENT_COUNTER_START, FunctionalField, FunctionalInput, WindowKind};
 use crate::reader::{IGNORED, Reader};
-use crate::report::{Draft, bad_value, duplicate, not_supported, tag_span, unknown_field};
+use crate::report::{Draft, bad_value, duplicate, tag_span, unknown_field};
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::compute::{key_source, report_expression, schema_span};
 
-/// Reads a functional window.
+/// Reads a functional window. Where its inputs differ, or it asks which one an event comes from, it is read once for
+/// each: fields that an input lacks and another has are null there.
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
-    let Reading { node, reader, schema, place, at, .. } = *reading;
+    let inputs = reading.place.inputs_of(reading.at)?;
+    let names = |at: usize| {
+        let others = inputs.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
+        let fields = others.flat_map(|(_, schema)| schema.fields().iter().map(|field| field.name.clone()));
+        fields.collect::<Vec<String>>()
+    };
+    let (name, schema) = inputs.first()?;
+    let first = read_input(&Reading { input: Some(schema), ..*reading }, name, names(0))?;
+    let alike = inputs.iter().all(|(_, other)| other == schema);
+    let mut found = vec![first];
+    if !alike || inputs.len() > 1 && found[0].code.names_input() {
+        for (at, (name, schema)) in inputs.iter().enumerate().skip(1) {
+            found.push(read_input(&Reading { input: Some(schema), ..*reading }, name, names(at))?);
+        }
+    }
+    Some(WindowKind::Functional(found))
+}
+
+/// What the window makes of the events of one input. `elsewhere`: fields of the other inputs.
+fn read_input(reading: &Reading<'_, '_, '_>, name: &str, elsewhere: Vec<String>) -> Option<FunctionalInput> {
+    let Reading { node, reader, schema, .. } = *reading;
     let input = reading.input?;
-    let name_of_source = |edge: &Edge| place.windows[edge.source].name.as_str();
     let mut compiler = FunctionCompiler::new(input, schema, EVENT_COUNTER_START);
+    compiler.input_name(name);
+    let filled_elsewhere = |field: &Field| input.index_of(&field.name).is_none() && elsewhere.contains(&field.name);
+    let elsewhere_only: Vec<bool> = schema.fields().iter().map(filled_elsewhere).collect();
+    compiler.elsewhere(elsewhere);
     if reader.flag(node, "produces-only-inserts") == Some(true) {
         compiler.only_inserts();
     }
@@ -55,15 +79,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
             complete &= event_loop(reading, element, &mut lines, &mut compiler);
         }
     }
-    let inputs: Vec<&str> = place.edges.iter().filter(|edge| edge.target == at).map(name_of_source).collect();
-    compiler.input_name(inputs.first().copied().unwrap_or_default());
     let code = compiler.finish();
-    if code.names_input() && inputs.len() > 1 {
-        let because = format!("events of {} are one stream in this window", inputs.join(", "));
-        let way_out = "put a functional window with input() behind each, and a union behind those";
-        reader.report.add(node, not_supported(tag_span(node), "`input()` behind several edges", &because, way_out));
-        complete = false;
-    }
     let computed = code.computed();
     let mut fields = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
@@ -78,6 +94,8 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
                 Some(source) => fields.push(FunctionalField::Copy(source)),
                 None => complete = false,
             }
+        } else if elsewhere_only[index] {
+            fields.push(FunctionalField::Null);
         } else {
             match copied(reading, field, complete) {
                 Some(source) => fields.push(source.map_or(FunctionalField::Null, FunctionalField::Copy)),
@@ -85,10 +103,10 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
             }
         }
     }
-    if complete { Some(WindowKind::Functional { fields, code }) } else { None }
+    complete.then_some(FunctionalInput { fields, code })
 }
 
-fn contexts<'n, 'i>(node: Node<'n, 'i>) -> impl Iterator<Item = Node<'n, 'i>> {
+pub(crate) fn contexts<'n, 'i>(node: Node<'n, 'i>) -> impl Iterator<Item = Node<'n, 'i>> {
     node.children().filter(|child| child.has_tag_name("function-context"))
 }
 
@@ -141,7 +159,10 @@ pub(crate) fn copied(reading: &Reading<'_, '_, '_>, field: &Field, complete: boo
 }
 
 /// Field, text and element of the functions of a context.
-fn function_elements<'n, 'i>(reading: &Reading<'_, 'n, 'i>, context: Node<'n, 'i>) -> Vec<(Text, Text, Node<'n, 'i>)> {
+pub(crate) fn function_elements<'n, 'i>(
+    reading: &Reading<'_, 'n, 'i>,
+    context: Node<'n, 'i>,
+) -> Vec<(Text, Text, Node<'n, 'i>)> {
     let reader = reading.reader;
     let mut found = Vec::new();
     for child in context.children().filter(Node::is_element) {
@@ -178,7 +199,11 @@ const PROPERTIES: [(&str, PropertyKind); 7] = [
     ("property-json", PropertyKind::Json),
 ];
 
-fn properties(reading: &Reading<'_, '_, '_>, context: Node<'_, '_>, compiler: &mut FunctionCompiler) -> bool {
+pub(crate) fn properties(
+    reading: &Reading<'_, '_, '_>,
+    context: Node<'_, '_>,
+    compiler: &mut FunctionCompiler,
+) -> bool {
     let reader = reading.reader;
     let mut complete = true;
     for list in context.children().filter(|child| child.has_tag_name("properties")) {
@@ -198,7 +223,11 @@ fn properties(reading: &Reading<'_, '_, '_>, context: Node<'_, '_>, compiler: &m
             let value = |name: &str| reader.attribute(element, name).map(|text| text.as_str().to_owned());
             let outer = value("outer").or_else(|| value("delimiter")).unwrap_or_default();
             let inner = value("inner").unwrap_or_default();
-            compiler.property(name.as_str(), *kind, reader.text(element).as_str(), &outer, &inner);
+            let text = reader.text(element);
+            if let Err(error) = compiler.property(name.as_str(), *kind, text.as_str(), (&outer, &inner)) {
+                report_expression(element, &text, &error, reader);
+                complete = false;
+            }
         }
     }
     complete

@@ -1,15 +1,13 @@
 //! Lua in windows: Lua windows, Lua filters, Lua splitters, the scripts of patterns.
 
-use std::collections::BTreeSet;
-
-use mesh_event::Schema;
+use mesh_event::{Field, Schema};
 use mesh_script::{Module, Script, ScriptError, ScriptText};
 use roxmltree::Node;
 
 use crate::project::WindowKind;
 use crate::reader::Reader;
 use crate::report::{Draft, bad_value, not_supported, tag_span, unknown_field};
-use crate::script::{LuaWindow, ScriptCall, Splitter};
+use crate::script::{LuaInput, LuaWindow, ScriptCall, Splitter};
 use crate::text::Text;
 use crate::window::Reading;
 use crate::windows::compute::schema_span;
@@ -21,20 +19,23 @@ const FILTER: &str = "filter";
 
 /// Reads a Lua window.
 pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
-    let Reading { node, reader, schema, place, .. } = *reading;
-    let input = reading.input?;
+    let Reading { node, reader, schema, place, at, .. } = *reading;
+    let before = place.inputs_of(at)?;
     let name = |attribute: &str| reader.attribute(node, attribute).filter(|text| !text.is_empty());
     let function = name("events").map_or(CREATE.to_owned(), |text| text.as_str().to_owned());
     let heartbeat = name("heartbeat").map(|text| (text.as_str().to_owned(), place.heartbeat_us));
     check_modules(node, reader);
     let functions = std::iter::once(function.clone()).chain(heartbeat.as_ref().map(|(name, _)| name.clone()));
     let script = script(node, functions.collect(), reader);
-    let used = used(node, input, reader);
-    let copies = copies(reading, input);
+    let schemas: Vec<&Schema> = before.iter().map(|(_, schema)| &**schema).collect();
+    let used = used(node, &schemas, reader);
+    let copies = copies(reading, &schemas);
     let process_blocks = reader.flag(node, "process-blocks").unwrap_or(false);
     debug_assert!(!schema.keys().is_empty(), "a schema without a key was reported");
-    let call = ScriptCall { script: script?, function, used: used? };
-    Some(WindowKind::Lua(Box::new(LuaWindow { call, heartbeat, copies: copies?, process_blocks })))
+    let fields = used?.into_iter().zip(copies?);
+    let inputs = before.iter().zip(fields);
+    let inputs = inputs.map(|((name, _), (used, copies))| LuaInput { name: name.clone(), used, copies }).collect();
+    Some(WindowKind::Lua(Box::new(LuaWindow { script: script?, function, inputs, heartbeat, process_blocks })))
 }
 
 /// Reads the script of a filter.
@@ -42,7 +43,7 @@ pub(crate) fn filter(node: Node<'_, '_>, input: &Schema, reader: &Reader<'_>) ->
     let function = reader.attribute(node, "func").filter(|text| !text.is_empty());
     let function = function.map_or(FILTER.to_owned(), |text| text.as_str().to_owned());
     let script = script(node, vec![function.clone()], reader);
-    let used = used(node, input, reader);
+    let used = used(node, &[input], reader).and_then(|mut used| used.pop());
     Some(WindowKind::LuaFilter(Box::new(ScriptCall { script: script?, function, used: used? })))
 }
 
@@ -51,7 +52,7 @@ pub(crate) fn splitter(element: Node<'_, '_>, output: &Schema, reader: &Reader<'
     reader.check_attributes(element, &[&["function", "name"]]);
     let function = reader.required(element, "function")?.as_str().to_owned();
     let script = script(element, vec![function.clone()], reader);
-    let used = used(element, output, reader);
+    let used = used(element, &[output], reader).and_then(|mut used| used.pop());
     Some(Splitter::Script(Box::new(ScriptCall { script: script?, function, used: used? })))
 }
 
@@ -148,37 +149,41 @@ pub(crate) fn modules(root: Node<'_, '_>, reader: &Reader<'_>) -> Vec<Module> {
     found
 }
 
-/// The fields in `use`: the outer `None` after a report, the inner one for all.
-pub(crate) fn used(node: Node<'_, '_>, input: &Schema, reader: &Reader<'_>) -> Option<Option<Vec<usize>>> {
-    let Some(element) = reader.child(node, "use") else { return Some(None) };
+/// The fields in `use`, for each input: `None` for all. The outer `None` after a report.
+fn used(node: Node<'_, '_>, inputs: &[&Schema], reader: &Reader<'_>) -> Option<Vec<Option<Vec<usize>>>> {
+    let Some(element) = reader.child(node, "use") else { return Some(vec![None; inputs.len()]) };
     reader.check_attributes(element, &[&[]]);
     let names = reader.text(element).list();
-    let known = known_fields(element, &names, input, reader)?;
-    Some((!names.is_empty()).then_some(known))
+    let known = known_fields(element, &names, inputs, reader)?;
+    Some(known.into_iter().map(|fields| (!names.is_empty()).then_some(fields)).collect())
 }
 
-fn known_fields(element: Node<'_, '_>, names: &[Text], input: &Schema, reader: &Reader<'_>) -> Option<Vec<usize>> {
-    let mut fields = Vec::new();
+/// Positions of named fields in each input; every name must be one of some input.
+fn known_fields(
+    element: Node<'_, '_>,
+    names: &[Text],
+    inputs: &[&Schema],
+    reader: &Reader<'_>,
+) -> Option<Vec<Vec<usize>>> {
     let mut complete = true;
-    for name in names {
-        match input.index_of(name.as_str()) {
-            Some(at) => fields.push(at),
-            None => {
-                reader.report.add(element, unknown_field(&format!("`{}`", element.tag_name().name()), name, input));
-                complete = false;
-            }
-        }
+    for name in names.iter().filter(|name| inputs.iter().all(|input| input.index_of(name.as_str()).is_none())) {
+        let input = inputs.first()?;
+        reader.report.add(element, unknown_field(&format!("`{}`", element.tag_name().name()), name, input));
+        complete = false;
     }
-    complete.then_some(fields)
+    let of = |input: &&Schema| names.iter().filter_map(|name| input.index_of(name.as_str())).collect();
+    complete.then(|| inputs.iter().map(of).collect())
 }
 
-/// For each field of the window the input field it is copied from.
-fn copies(reading: &Reading<'_, '_, '_>, input: &Schema) -> Option<Vec<Option<usize>>> {
+/// For each input, and each field of the window, the input field it is copied from.
+fn copies(reading: &Reading<'_, '_, '_>, inputs: &[&Schema]) -> Option<Vec<Vec<Option<usize>>>> {
     let Reading { node, reader, schema, .. } = *reading;
-    let Some(element) = reader.child(node, "copy") else { return Some(vec![None; schema.fields().len()]) };
+    let Some(element) = reader.child(node, "copy") else {
+        return Some(vec![vec![None; schema.fields().len()]; inputs.len()]);
+    };
     reader.check_attributes(element, &[&["exclude"]]);
     let names = reader.text(element).list();
-    let listed: BTreeSet<usize> = known_fields(element, &names, input, reader)?.into_iter().collect();
+    let listed = known_fields(element, &names, inputs, reader)?;
     let exclude = match reader.attribute(element, "exclude").filter(|text| !text.is_empty()) {
         None => false,
         Some(text) => match text.as_str() {
@@ -190,24 +195,22 @@ fn copies(reading: &Reading<'_, '_, '_>, input: &Schema) -> Option<Vec<Option<us
             }
         },
     };
-    let mut copies = Vec::new();
-    for field in schema.fields() {
-        let at = input.index_of(&field.name).filter(|at| names.is_empty() || listed.contains(at) != exclude);
-        if let Some(at) = at
-            && input.fields()[at].ty != field.ty
-        {
-            let headline = format!(
-                "field `{}` has type {}, but is copied from a field of type {}",
-                field.name,
-                field.ty,
-                input.fields()[at].ty
-            );
-            let draft = Draft::error("field-type", schema_span(node, &field.name, reader), headline)
-                .help("give both the same type, or leave the field out of `copy`");
-            reader.report.add(node, draft);
-            return None;
-        }
-        copies.push(at);
-    }
-    Some(copies)
+    let copied = |(input, listed): (&&Schema, &Vec<usize>)| -> Option<Vec<Option<usize>>> {
+        let source = |field: &Field| {
+            let at = input.index_of(&field.name).filter(|at| names.is_empty() || listed.contains(at) != exclude);
+            let Some(at) = at else { return Some(None) };
+            let found = input.fields()[at].ty;
+            if found != field.ty {
+                let headline =
+                    format!("field `{}` has type {}, but is copied from a field of type {found}", field.name, field.ty);
+                let draft = Draft::error("field-type", schema_span(node, &field.name, reader), headline)
+                    .help("give both the same type, or leave the field out of `copy`");
+                reader.report.add(node, draft);
+                return None;
+            }
+            Some(Some(at))
+        };
+        schema.fields().iter().map(source).collect()
+    };
+    inputs.iter().zip(&listed).map(copied).collect()
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use mesh_event::{Block, BlockKind, Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, Schema};
-use mesh_expr::{FunctionalCode, FunctionalOutput, State};
-use mesh_model::{EVENT_COUNTER_START, FunctionalField};
+use mesh_expr::{FunctionalOutput, State};
+use mesh_model::{EVENT_COUNTER_START, FunctionalField, FunctionalInput};
 
-use super::{Clock, Held, Operator, restore_memory, seed_of};
+use super::{Clock, Held, Operator, Sides, restore_memory, seed_of};
 use crate::columns::{RowRef, gather};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
@@ -15,8 +15,8 @@ use crate::state::{Damage, Reader, Writer};
 /// too, and so does each half of an update block.
 pub(crate) struct Functional {
     schema: Arc<Schema>,
-    fields: Vec<FunctionalField>,
-    code: FunctionalCode,
+    /// One for all inputs, or one for each side.
+    inputs: Vec<FunctionalInput>,
     memory: State,
     next_event: i64,
     errors: u64,
@@ -24,16 +24,10 @@ pub(crate) struct Functional {
 
 impl Functional {
     /// `seed`: where the window stands.
-    pub(crate) fn new(
-        schema: &Arc<Schema>,
-        fields: &[FunctionalField],
-        code: &FunctionalCode,
-        seed: &str,
-    ) -> Functional {
+    pub(crate) fn new(schema: &Arc<Schema>, inputs: &[FunctionalInput], seed: &str) -> Functional {
         Functional {
             schema: Arc::clone(schema),
-            fields: fields.to_vec(),
-            code: code.clone(),
+            inputs: inputs.to_vec(),
             memory: State::new(seed_of(seed)),
             next_event: EVENT_COUNTER_START,
             errors: 0,
@@ -42,8 +36,8 @@ impl Functional {
 
     /// Positions of the columns that are made here.
     pub(crate) fn made(&self) -> Vec<usize> {
-        let made = self.fields.iter().enumerate().filter(|(_, field)| !matches!(field, FunctionalField::Copy(_)));
-        made.map(|(position, _)| position).collect()
+        let copied = |at: usize| self.inputs.iter().all(|input| matches!(input.fields[at], FunctionalField::Copy(_)));
+        (0..self.schema.fields().len()).filter(|&at| !copied(at)).collect()
     }
 }
 
@@ -51,12 +45,13 @@ impl Functional {
     /// The columns of the output; `copy` gives one of the input as the output's events have it.
     fn columns(
         &mut self,
+        side: usize,
         rows: usize,
         made: Vec<(usize, Column)>,
         copy: impl Fn(usize) -> Arc<Column>,
     ) -> Vec<Arc<Column>> {
         let mut made = made.into_iter();
-        let columns = self.fields.iter().zip(self.schema.fields()).map(|(field, shape)| match field {
+        let columns = self.inputs[side].fields.iter().zip(self.schema.fields()).map(|(field, shape)| match field {
             FunctionalField::Copy(position) => copy(*position),
             FunctionalField::EventCounter => Arc::new(numbers(shape.ty, self.next_event, rows)),
             FunctionalField::Computed => Arc::new(made.next().expect("the code makes a column for each such field").1),
@@ -68,11 +63,11 @@ impl Functional {
     }
 
     /// Events that the code made more, or fewer, or of another kind.
-    fn made_run(&mut self, run: &Run, made: FunctionalOutput) -> Run {
+    fn made_run(&mut self, side: usize, run: &Run, made: FunctionalOutput) -> Run {
         let refs: Vec<RowRef> =
             made.events.iter().map(|event| RowRef { source: 0, row: event.source as u32 }).collect();
         let input = &run.block.columns;
-        let columns = self.columns(refs.len(), made.columns, |at| Arc::new(gather(&[&input[at]], &refs)));
+        let columns = self.columns(side, refs.len(), made.columns, |at| Arc::new(gather(&[&input[at]], &refs)));
         let mut events = made.events.iter().map(|event| event.source as u32).peekable();
         let mut count = 0;
         let end = |end: &u32| {
@@ -93,22 +88,67 @@ impl Functional {
     }
 }
 
-impl Operator for Functional {
-    fn process(&mut self, run: Run, clock: Clock) -> Run {
+impl Functional {
+    /// Works off a run of one side.
+    fn of_side(&mut self, side: usize, run: Run) -> Run {
         let rows = run.block.len();
         let mut made = Vec::new();
-        if !self.code.is_empty() {
-            self.memory.set_clock(clock.get());
-            let output = self.code.eval(&run.block, &mut self.memory);
+        let code = self.inputs[side].code.clone();
+        if !code.is_empty() {
+            let output = code.eval(&run.block, &mut self.memory);
             self.errors += output.errors.count;
-            if !self.code.one_for_one() {
-                return self.made_run(&run, output);
+            if !code.one_for_one() {
+                return self.made_run(side, &run, output);
             }
             made = output.columns;
         }
         let input = run.block.columns.clone();
-        let columns = self.columns(rows, made, |at| Arc::clone(&input[at]));
+        let columns = self.columns(side, rows, made, |at| Arc::clone(&input[at]));
         run.with_columns(&self.schema, columns)
+    }
+}
+
+impl Operator for Functional {
+    fn process(&mut self, run: Run, clock: Clock) -> Run {
+        self.memory.set_clock(clock.get());
+        self.of_side(0, run)
+    }
+
+    /// Cause by cause, and of one cause side by side: counters and random numbers go on from event to event.
+    fn process_sides(&mut self, sides: Sides, clock: Clock) -> Run {
+        let live: Vec<usize> = (0..self.inputs.len()).filter(|&side| sides.side(side).is_some()).collect();
+        self.memory.set_clock(clock.get());
+        if let [side] = live[..] {
+            let run = sides.side(side).expect("a side that is there").clone();
+            return self.of_side(side, run);
+        }
+        let (mut parts, mut ends, mut rows) = (Vec::new(), Vec::with_capacity(sides.causes()), 0);
+        for cause in 0..sides.causes() {
+            for &side in &live {
+                let run = sides.side(side).expect("a side that is there");
+                let start = if cause == 0 { 0 } else { run.ends[cause - 1] };
+                let (start, end) = (start as usize, run.ends[cause] as usize);
+                if start == end {
+                    continue;
+                }
+                let part = Run { block: run.block.slice(start..end), ends: [(end - start) as u32].into() };
+                let made = self.of_side(side, part);
+                rows += made.block.len() as u32;
+                parts.push(made.block);
+            }
+            ends.push(rows);
+        }
+        let block = match &parts.iter().collect::<Vec<_>>()[..] {
+            [] => Block {
+                schema: Arc::clone(&self.schema),
+                kind: BlockKind::Normal,
+                opcodes: Vec::new(),
+                flags: Vec::new(),
+                columns: self.schema.fields().iter().map(|field| Arc::new(nulls(field.ty, 0))).collect(),
+            },
+            parts => Block::concat(parts),
+        };
+        Run { block, ends: ends.into() }
     }
 
     fn held(&self) -> Held {

@@ -59,6 +59,10 @@ impl Operator for KeepTable {
         self.0.held()
     }
 
+    fn take_messages(&mut self) -> Vec<String> {
+        self.0.take_messages()
+    }
+
     fn kind(&self) -> &'static str {
         "table"
     }

@@ -1,12 +1,13 @@
 //! Lua: events that a script makes; and scripts at work for filters, splitters and patterns.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use mesh_event::{Block, BlockKind, ColumnBuilder, Flags, Opcode, Schema, Value};
-use mesh_model::{LuaWindow, ScriptCall};
+use mesh_model::{LuaInput, LuaWindow, ScriptCall};
 use mesh_script::{Machine, Made, Output, Rows, Script, ScriptError};
 
-use super::{Clock, Held, Operator, seed_of};
+use super::{Clock, Held, Operator, Sides, seed_of};
 use crate::run::{Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
 
@@ -49,15 +50,33 @@ impl Work {
         }
     }
 
-    /// What a function says of a row; `instance`: whose context it gets.
-    pub(crate) fn test(
-        &mut self,
-        function: &str,
-        (rows, block, row): (&Rows, &Block, usize),
-        instance: Option<u64>,
-    ) -> bool {
-        let result = self.machine.test(function, (rows, block, row), instance);
+    /// What a function says of a row.
+    pub(crate) fn test(&mut self, function: &str, row: (&Rows, &Block, usize)) -> bool {
+        let result = self.machine.test(function, row);
         self.settle(result).unwrap_or(false)
+    }
+
+    /// Whether a row is an event of a pattern, for an instance; `name`: the event's.
+    pub(crate) fn matches(
+        &mut self,
+        (function, name): (&str, &str),
+        row: (&Rows, &Block, usize),
+        instance: u64,
+    ) -> bool {
+        let result = self.machine.matches((function, name), row, instance);
+        self.settle(result).unwrap_or(false)
+    }
+
+    /// What a function makes of a complete instance: the values of the window's fields; `None`: nothing goes out.
+    pub(crate) fn complete(&mut self, function: &str, instance: u64, output: &Output) -> Option<Vec<Option<Value>>> {
+        let result = self.machine.complete(function, instance, output);
+        let made = self.settle(result)?.into_iter().next()?;
+        made.misfits.into_iter().for_each(|misfit| self.tell(misfit));
+        Some(made.values)
+    }
+
+    pub(crate) fn output(&self, schema: &Schema) -> Output {
+        self.machine.output(schema).expect(ROOM)
     }
 
     pub(crate) fn forget(&mut self, instance: u64) {
@@ -102,7 +121,7 @@ impl Asked {
     /// What the function says of each row.
     pub(crate) fn keep(&mut self, block: &Block, keep: &mut Vec<bool>) {
         keep.clear();
-        keep.extend((0..block.len()).map(|row| self.work.test(&self.function, (&self.rows, block, row), None)));
+        keep.extend((0..block.len()).map(|row| self.work.test(&self.function, (&self.rows, block, row))));
     }
 
     /// The number that the function makes of a row.
@@ -117,7 +136,10 @@ pub(crate) struct Lua {
     schema: Arc<Schema>,
     spec: LuaWindow,
     work: Work,
-    rows: Rows,
+    /// How the rows of each side are handed over.
+    rows: Vec<Rows>,
+    /// The side whose name the script was told last.
+    side: Option<usize>,
     output: Output,
     bad_events: u64,
     /// Clock of the last heartbeat.
@@ -132,12 +154,14 @@ struct Making {
 }
 
 impl Lua {
-    /// `input`: the schema of what comes in; `place`: where the window stands.
-    pub(crate) fn new(schema: &Arc<Schema>, spec: &LuaWindow, input: &Schema, place: &str) -> Lua {
-        let work = Work::new(&spec.call.script, place);
-        let rows = work.rows(input, spec.call.used.as_deref());
-        let output = work.machine.output(schema).expect(ROOM);
-        Lua { schema: Arc::clone(schema), spec: spec.clone(), work, rows, output, bad_events: 0, beat: None }
+    /// `inputs`: the schemas of what comes in, by side; `place`: where the window stands.
+    pub(crate) fn new(schema: &Arc<Schema>, spec: &LuaWindow, inputs: &[&Schema], place: &str) -> Lua {
+        let work = Work::new(&spec.script, place);
+        let rows = |(schema, input): (&&Schema, &LuaInput)| work.rows(schema, input.used.as_deref());
+        let rows = inputs.iter().zip(&spec.inputs).map(rows).collect();
+        let output = work.output(schema);
+        let (schema, spec) = (Arc::clone(schema), spec.clone());
+        Lua { schema, spec, work, rows, side: None, output, bad_events: 0, beat: None }
     }
 
     fn making(&self, rows: usize) -> Making {
@@ -146,11 +170,17 @@ impl Lua {
     }
 
     /// Adds an event. `from`: the row it was made of, for what is copied.
-    fn add(&mut self, made: Made, (opcode, flags): (Opcode, Flags), from: Option<(&Block, usize)>, into: &mut Making) {
+    fn add(
+        &mut self,
+        made: Made,
+        (opcode, flags): (Opcode, Flags),
+        from: Option<(&Block, usize, usize)>,
+        into: &mut Making,
+    ) {
         made.misfits.into_iter().for_each(|misfit| self.work.tell(misfit));
         let mut values = made.values;
-        if let Some((block, row)) = from {
-            for (value, copy) in values.iter_mut().zip(&self.spec.copies) {
+        if let Some((block, row, side)) = from {
+            for (value, copy) in values.iter_mut().zip(&self.spec.inputs[side].copies) {
                 if let (None, Some(at)) = (&value, copy) {
                     *value = Some(block.columns[*at].value(row));
                 }
@@ -182,26 +212,49 @@ impl Lua {
     }
 }
 
+impl Lua {
+    /// Hands the events in a range of rows of a side to the script.
+    fn rows(&mut self, side: usize, block: &Block, rows: Range<u32>, making: &mut Making) {
+        let Range { start: mut row, end } = rows;
+        if row < end && self.side != Some(side) {
+            self.side = Some(side);
+            let named = self.work.machine.name_input(&self.spec.inputs[side].name);
+            self.work.settle(named);
+        }
+        while row < end {
+            let at = row as usize;
+            let pair = is_pair(block, row, end) && !self.spec.process_blocks;
+            let opcode = match block.opcodes[at] {
+                Opcode::UpdateBlock => Opcode::Update,
+                other => other,
+            };
+            let result = self.work.machine.event(&self.spec.function, (&self.rows[side], block, at), &self.output);
+            for made in self.work.settle(result).unwrap_or_default() {
+                self.add(made, (opcode, block.flags[at]), Some((block, at, side)), making);
+            }
+            row += 1 + u32::from(pair);
+        }
+    }
+}
+
 impl Operator for Lua {
     fn process(&mut self, run: Run, clock: Clock) -> Run {
+        let mut sides = Sides::default();
+        sides.add(0, run);
+        self.process_sides(sides, clock)
+    }
+
+    /// Cause by cause, and of one cause side by side.
+    fn process_sides(&mut self, sides: Sides, clock: Clock) -> Run {
         self.work.set_clock(clock);
-        let block = &run.block;
-        let mut making = self.making(block.len());
-        let mut ends = Vec::with_capacity(run.ends.len());
-        let mut row = 0;
-        for &end in run.ends.iter() {
-            while row < end {
-                let at = row as usize;
-                let pair = is_pair(block, row, end) && !self.spec.process_blocks;
-                let opcode = match block.opcodes[at] {
-                    Opcode::UpdateBlock => Opcode::Update,
-                    other => other,
-                };
-                let result = self.work.machine.event(&self.spec.call.function, (&self.rows, block, at), &self.output);
-                for made in self.work.settle(result).unwrap_or_default() {
-                    self.add(made, (opcode, block.flags[at]), Some((block, at)), &mut making);
-                }
-                row += 1 + u32::from(pair);
+        let runs: Vec<Option<&Run>> = (0..self.rows.len()).map(|side| sides.side(side)).collect();
+        let mut making = self.making(runs.iter().flatten().map(|run| run.block.len()).sum());
+        let mut ends = Vec::with_capacity(sides.causes());
+        for cause in 0..sides.causes() {
+            for (side, run) in runs.iter().enumerate() {
+                let Some(run) = run else { continue };
+                let start = if cause == 0 { 0 } else { run.ends[cause - 1] };
+                self.rows(side, &run.block, start..run.ends[cause], &mut making);
             }
             ends.push(making.opcodes.len() as u32);
         }

@@ -6,6 +6,7 @@ use mesh_event::{Block, BlockKind, Bytes2D, Column, ColumnData, FieldType, Flags
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::functional::nulls;
+use crate::bad::BadEvents;
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run};
 use crate::state::{Damage, Reader, Writer};
@@ -18,7 +19,7 @@ pub(crate) struct Ingest {
     autogen: Option<Autogen>,
     /// The schema of the last good block and whether it has the generated key: blocks of a topic share one schema.
     known: Option<(Arc<Schema>, bool)>,
-    bad_events: u64,
+    bad: BadEvents,
 }
 
 /// Generated keys.
@@ -35,16 +36,21 @@ impl Ingest {
     /// `autogen_seed`: `project/query/window/` when the source makes its key itself.
     pub(crate) fn new(schema: &Arc<Schema>, insert_only: bool, autogen_seed: Option<String>) -> Ingest {
         let key = |seed| Autogen { key: schema.keys()[0], seed, next: 0 };
-        Ingest { schema: Arc::clone(schema), insert_only, autogen: autogen_seed.map(key), known: None, bad_events: 0 }
+        let (schema, autogen) = (Arc::clone(schema), autogen_seed.map(key));
+        Ingest { schema, insert_only, autogen, known: None, bad: BadEvents::default() }
     }
 
     pub(crate) fn bad_events(&self) -> u64 {
-        self.bad_events
+        self.bad.count()
+    }
+
+    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+        self.bad.take()
     }
 
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
         to.put(&self.autogen.as_ref().map(|autogen| autogen.next));
-        to.put(&self.bad_events);
+        self.bad.save(to);
     }
 
     pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
@@ -54,8 +60,7 @@ impl Ingest {
             (None, None) => {}
             _ => return Err(Damage::Broken("it makes keys where the source does not, or the other way round")),
         }
-        self.bad_events = from.get()?;
-        Ok(())
+        self.bad.restore(from)
     }
 
     /// One run of all blocks. Blocks whose columns are not the window's are dropped and counted.
@@ -71,7 +76,7 @@ impl Ingest {
                     rows += joined.events.len() as u32;
                 }
                 None => {
-                    self.bad_events += joined.events.len() as u64;
+                    self.bad.add_block(joined.events.len());
                     ends.extend(joined.ends.iter().map(|_| rows));
                 }
             }
@@ -156,10 +161,12 @@ impl Ingest {
                     (opcode, flags) = (Opcode::Insert, Flags(flags.0 & !Flags::PARTIAL.0));
                 }
                 let taken = !self.insert_only || opcode == Opcode::Insert;
-                if taken && !any_null(&block.columns, keys, at) {
-                    out.push(opcode, flags, RowRef { source: 0, row });
+                if !taken {
+                    self.bad.add("the source takes inserts only", block, at);
+                } else if any_null(&block.columns, keys, at) {
+                    self.bad.add("its key is null", block, at);
                 } else {
-                    self.bad_events += 1;
+                    out.push(opcode, flags, RowRef { source: 0, row });
                 }
             }
             out.end_cause();

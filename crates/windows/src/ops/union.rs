@@ -31,6 +31,10 @@ impl Operator for Union {
         self.rows.held()
     }
 
+    fn take_messages(&mut self) -> Vec<String> {
+        self.rows.take_messages()
+    }
+
     fn kind(&self) -> &'static str {
         "union"
     }

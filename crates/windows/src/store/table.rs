@@ -8,6 +8,7 @@ use mesh_model::RetentionKind;
 use super::by_time::ByTime;
 use super::expiry::event_time_us;
 use super::{Expiry, Rows, keys};
+use crate::bad::{BadEvents, wrong_key};
 use crate::columns::{self, RowRef};
 use crate::ops::{Clock, Held};
 use crate::run::{Emitter, Run};
@@ -21,7 +22,7 @@ const UNSTAMPED: i64 = i64::MAX;
 pub(crate) struct Table {
     expiry: Option<Expiry>,
     rows: Rows,
-    bad_events: u64,
+    bad: BadEvents,
     now: Option<i64>,
     /// With event time: newest time seen, the period it is in, and the rows by time.
     newest: Option<i64>,
@@ -44,7 +45,7 @@ impl Table {
         Table {
             expiry,
             rows: Rows::new(schema),
-            bad_events: 0,
+            bad: BadEvents::default(),
             now: None,
             newest: None,
             period: 0,
@@ -89,7 +90,7 @@ impl Table {
             (Opcode::Delete | Opcode::SafeDelete, Some(slot)) => self.remove(slot, flags, out),
             (Opcode::SafeDelete, None) => {}
             (Opcode::Insert, Some(_)) | (Opcode::Update | Opcode::Delete | Opcode::UpdateBlock, None) => {
-                self.bad_events += 1;
+                self.bad.add(wrong_key(opcode), &run.block, at);
             }
         }
         1 + u32::from(old_half)
@@ -297,11 +298,16 @@ impl Table {
         }
     }
 
+    /// What is told of events that could not be applied.
+    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+        self.bad.take()
+    }
+
     pub(crate) fn held(&self) -> Held {
         Held {
             rows: self.rows.len() as u64,
             bytes: self.rows.bytes() as u64,
-            bad_events: self.bad_events,
+            bad_events: self.bad.count(),
             expression_errors: 0,
         }
     }
@@ -309,7 +315,8 @@ impl Table {
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
         self.rows.save(to);
         to.put(&self.expiry.as_ref().map(Expiry::state));
-        to.put(&(self.bad_events, self.now, self.newest, self.period));
+        self.bad.save(to);
+        to.put(&(self.now, self.newest, self.period));
     }
 
     pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
@@ -321,7 +328,8 @@ impl Table {
         if let (Some(expiry), Some(start)) = (&mut self.expiry, expiry) {
             expiry.restore(start);
         }
-        (self.bad_events, self.now, self.newest, self.period) = from.get()?;
+        self.bad.restore(from)?;
+        (self.now, self.newest, self.period) = from.get()?;
         if self.by_field().is_some() {
             if self.newest.is_none() && self.rows.len() > 0 {
                 return Err(Damage::Broken("there are rows, but no event time"));

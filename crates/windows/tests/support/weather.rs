@@ -7,7 +7,8 @@ use std::sync::Arc;
 use mesh_event::{Block, ColumnBuilder, Flags, Opcode, Schema};
 use mesh_expr::{Program, Scope};
 use mesh_model::{
-    FunctionalField, Index, Project, Retention, RetentionKind, SummaryField, SummaryStat, Window, WindowKind,
+    FunctionalField, FunctionalInput, Index, Project, Retention, RetentionKind, SummaryField, SummaryStat, Window,
+    WindowKind,
 };
 
 use super::{autogen_source, chain, schema, window};
@@ -34,7 +35,7 @@ pub fn project() -> Arc<Project> {
         "count",
         Index::Ordered,
         &counted,
-        WindowKind::Functional { fields, code: mesh_expr::FunctionalCode::default() },
+        WindowKind::Functional(vec![FunctionalInput { fields, code: mesh_expr::FunctionalCode::default() }]),
     );
     let with_stats = schema(
         "id*:int64,origin:string,n:int64,temp:double,time_hour:string,nOut:int64,nmissOut:int64,minOut:double,\

@@ -40,7 +40,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     })
     .note("from the window's own sequence, equal on every replica"),
     data("input", "input()", (0, 0), nothing).code(Code::Input).note("name of the input window"),
-    data("inputs", "inputs()", (0, 0), nothing).code(Code::Input).note("as input: a functional window has one input"),
+    data("inputs", "inputs()", (0, 0), nothing).code(Code::Input).note("as input: an event comes from one window"),
     data("opcode", "opcode()", (0, 0), |call, _| {
         Ok(Scalar::text(match call.opcode {
             mesh_event::Opcode::Insert => "insert",

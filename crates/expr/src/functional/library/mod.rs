@@ -61,20 +61,33 @@ pub(crate) struct Call<'s> {
 #[derive(Debug, Clone)]
 pub(crate) struct Item(pub String);
 
-/// A property of a function context, taken apart once.
+/// A property of a function context.
 #[derive(Debug, Clone)]
 pub(crate) struct Property {
+    kind: PropertyKind,
+    outer: String,
+    inner: String,
+    /// What its text is computed from, anew for each event; a text that stands in the model was taken apart once.
+    pub source: Option<Func>,
     pub text: String,
     pub values: Vec<String>,
     pub entries: Vec<(String, String)>,
 }
 
 impl Property {
-    pub fn new(kind: PropertyKind, text: &str, outer: &str, inner: &str) -> Property {
-        let mut property = Property { text: text.to_owned(), values: Vec::new(), entries: Vec::new() };
-        match kind {
-            PropertyKind::List | PropertyKind::Set => property.values = list(text, outer),
-            PropertyKind::Map => property.entries = map(text, outer, inner),
+    pub fn new(kind: PropertyKind, source: Option<Func>, text: &str, outer: &str, inner: &str) -> Property {
+        let (outer, inner) = (outer.to_owned(), inner.to_owned());
+        let empty =
+            Property { kind, outer, inner, source, text: String::new(), values: Vec::new(), entries: Vec::new() };
+        empty.holding(text)
+    }
+
+    /// The property with this text.
+    pub fn holding(&self, text: &str) -> Property {
+        let mut property = Property { text: text.to_owned(), ..self.clone() };
+        match self.kind {
+            PropertyKind::List | PropertyKind::Set => property.values = list(text, &self.outer),
+            PropertyKind::Map => property.entries = map(text, &self.outer, &self.inner),
             PropertyKind::String | PropertyKind::Xml | PropertyKind::Json => {}
         }
         property

@@ -21,7 +21,12 @@ const FROM_0: &str = "positions count characters from 0; -1 when there is none";
 const RGX: &str = "text first; a constant beside a field is taken as the expression, whichever comes first";
 
 pub(super) const FUNCTIONS: &[Entry] = &[
-    string("string", "string(value)", (1, 1), |_, args| made(text(&args[0]))),
+    string("string", "string(value, ...)", (1, MANY), |_, args| match args {
+        [Scalar::Null] => Ok(Scalar::Null),
+        _ => made(args.iter().map(text).collect::<String>()),
+    })
+    .nulls()
+    .note("several values become one text, in which null is empty"),
     string("stringV", "stringV(value)", (1, 1), |_, args| made(text(&args[0]))).note("as string"),
     string("outstr", "outstr(value, ...)", (1, MANY), |call, args| {
         let line: String = args.iter().map(text).collect();

@@ -25,7 +25,12 @@ fn run<T>(document: &str, path: &str, use_value: impl FnOnce(Value<'_, '_>, &str
     let document = document.trim_start_matches('\u{feff}').trim();
     let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
     let parsed = Document::parse_with_options(document, options).map_err(|_| NO_DOCUMENT)?;
-    let value = Visit::new().eval(&path, Found { spot: Spot::Node(parsed.root()), position: 1, size: 1 })?;
+    // Relative paths start at the document's element, as models write them; those that find nothing there, before it.
+    let at = |node| Visit::new().eval(&path, Found { spot: Spot::Node(node), position: 1, size: 1 });
+    let value = match at(parsed.root_element())? {
+        Value::Nodes(nodes) if nodes.is_empty() => at(parsed.root())?,
+        value => value,
+    };
     Ok(use_value(value, document))
 }
 

@@ -107,14 +107,24 @@ fn pattern(element: Node<'_, '_>, inputs: &Inputs, reading: &Reading<'_, '_, '_>
         return None;
     }
     let (mut events, variables, mut complete) = events(element, inputs, reading);
-    let functions: Vec<String> = events.iter().filter_map(|event| event.function.clone()).collect();
+    let scripted = element.children().any(|child| child.has_tag_name("lua-events"));
+    let output = reader.child(element, "code").filter(|_| scripted).and_then(|code| reader.attribute(code, "output"));
+    let output = output.filter(|text| !text.is_empty()).map(|text| text.as_str().to_owned());
+    let functions: Vec<String> =
+        events.iter().filter_map(|event| event.function.clone()).chain(output.clone()).collect();
     let script = if functions.is_empty() { None } else { lua::script(element, functions.clone(), reader) };
     complete &= functions.is_empty() || script.is_some();
     let names: Vec<String> = events.iter().map(|event| event.name.clone()).collect();
     let logic = logic_of(element, &names, complete, reading);
     let index = index(element, inputs, reading);
     let times = times(element, inputs, reading);
-    let fields = fields(element, &mut events, inputs, complete, reading);
+    let fields = match &output {
+        None => fields(element, &mut events, inputs, complete, reading),
+        Some(_) => {
+            let others = reading.schema.fields().iter().filter(|field| !field.key).count();
+            Some((0..others).map(|at| PatternField::Kept { event: 0, at }).collect())
+        }
+    };
     complete &= index.is_some() && times.is_some();
     let name = reader.attribute(element, "name").map_or_else(String::new, |name| name.as_str().to_owned());
     let (logic, fields) = (logic?, fields?);
@@ -127,6 +137,7 @@ fn pattern(element: Node<'_, '_>, inputs: &Inputs, reading: &Reading<'_, '_, '_>
         times: times.unwrap_or_default(),
         fields,
         script,
+        output,
     })
 }
 
@@ -145,8 +156,10 @@ fn events(
         if lua && reader.required(node, "func").is_none() {
             complete = false;
         }
-        let (name, source) = (reader.required(node, "name"), reader.required(node, "source"));
-        let (Some(name), Some(source)) = (name, source) else {
+        // Behind one window it goes without saying where an event in Lua comes from.
+        let only = inputs.windows.len() == 1 && lua && reader.attribute(node, "source").is_none();
+        let (name, source) = (reader.required(node, "name"), if only { None } else { reader.required(node, "source") });
+        let (Some(name), true) = (name, only || source.is_some()) else {
             complete = false;
             continue;
         };
@@ -154,9 +167,12 @@ fn events(
             reader.report.add(node, duplicate("event", &name, reader.report.line(first.range().start)));
             complete = false;
         }
-        match inputs.windows.iter().position(|(window, _)| *window == source.as_str()) {
-            Some(input) => found.push((name, input, node)),
-            None => {
+        let position = |source: &Text| {
+            inputs.windows.iter().position(|(window, _)| *window == source.as_str()).ok_or(source.clone())
+        };
+        match source.as_ref().map_or(Ok(0), position) {
+            Ok(input) => found.push((name, input, node)),
+            Err(source) => {
                 let headline = format!("no edge leads from `{}` to this window", source.as_str());
                 let draft = Draft::error("unknown-window", source.full_span(), headline)
                     .known(source.as_str(), inputs.windows.iter().map(|(window, _)| window.as_str()));

@@ -71,8 +71,9 @@ impl Here<'_> {
     /// What the event's function in the pattern's script says of the row.
     fn agrees(&self, at: usize, number: u64, script: Option<&mut Scripted>) -> bool {
         let (Some(function), Some(script)) = (&self.events[at].function, script) else { return true };
-        let Scripted { work, rows } = script;
-        work.test(function, (&rows[self.input], self.block, self.row), Some(number))
+        let Scripted { work, rows, .. } = script;
+        let name = &self.events[at].name;
+        work.matches((function, name), (&rows[self.input], self.block, self.row), number)
     }
 
     /// The tests of an event, over one row and the variables.

@@ -37,7 +37,7 @@ impl Pattern {
     pub(crate) fn new(schema: &Arc<Schema>, patterns: &[Spec], inputs: &[Arc<Schema>], seed: String) -> Pattern {
         Pattern {
             schema: Arc::clone(schema),
-            rules: patterns.iter().map(|pattern| Rule::new(pattern, inputs, &seed)).collect(),
+            rules: patterns.iter().map(|pattern| Rule::new(pattern, schema, inputs, &seed)).collect(),
             inputs: inputs.len(),
             next: 0,
             seed,

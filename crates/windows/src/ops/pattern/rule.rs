@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use mesh_event::{Block, Column, FieldType, Schema, Value};
 use mesh_model::Pattern;
-use mesh_script::Rows;
+use mesh_script::{Output, Rows};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::here::{Here, fed};
@@ -65,6 +65,33 @@ pub(crate) struct Scripted {
     pub work: Work,
     /// How the rows of each input are handed over.
     pub rows: Vec<Rows>,
+    /// The function that makes what goes out, how its table becomes values, and where those of the fields that are no
+    /// key stand among them.
+    output: Option<(String, Output, Vec<usize>)>,
+}
+
+impl Scripted {
+    /// The end of an instance: what it kept, or what the script makes of it; `None`: nothing goes out.
+    fn end(&mut self, number: u64, captures: Option<Captures>) -> Option<Captures> {
+        let captures = captures.and_then(|captures| match &self.output {
+            None => Some(captures),
+            Some((function, output, fields)) => {
+                let made = self.work.complete(function, number, output)?;
+                let values = fields.iter().map(|&at| made[at].clone().unwrap_or(Value::Null));
+                Some(vec![Some(values.collect())])
+            }
+        });
+        self.work.forget(number);
+        captures
+    }
+}
+
+/// The end of an instance, whether or not a script has a say in it.
+fn end(script: &mut Option<Scripted>, number: u64, captures: Option<Captures>) -> Option<Captures> {
+    match script {
+        None => captures,
+        Some(script) => script.end(number, captures),
+    }
 }
 
 /// What the events of a run are worth to a pattern, worked out for all rows at once.
@@ -79,12 +106,14 @@ pub(crate) struct Looked {
 }
 
 impl Rule {
-    /// `inputs`: the schemas of the window's inputs; `place`: where the window stands.
-    pub(crate) fn new(spec: &Pattern, inputs: &[Arc<Schema>], place: &str) -> Rule {
+    /// `schema`: of the window; `inputs`: of its inputs; `place`: where the window stands.
+    pub(crate) fn new(spec: &Pattern, schema: &Schema, inputs: &[Arc<Schema>], place: &str) -> Rule {
         let script = spec.script.as_ref().map(|script| {
             let work = Work::new(script, &format!("{place}{}", spec.name));
             let rows = inputs.iter().map(|schema| work.rows(schema, None)).collect();
-            Scripted { work, rows }
+            let fields = || (0..schema.fields().len()).filter(|&at| !schema.fields()[at].key).collect();
+            let output = spec.output.as_ref().map(|function| (function.clone(), work.output(schema), fields()));
+            Scripted { work, rows, output }
         });
         Rule {
             script,
@@ -189,12 +218,7 @@ impl Rule {
                 before.map(|before| self.deadlines.remove(&(before, number)));
                 self.deadlines.extend(after.map(|after| (after, number)));
             }
-            if outcome != Outcome::Open
-                && let Some(script) = &mut script
-            {
-                script.work.forget(number);
-            }
-            self.ended(number, outcome, into);
+            self.ended(number, outcome, &mut script, into);
         }
         self.waiting = waiting;
         self.open_instance((time, &place), &here, &mut kept, &mut script, into);
@@ -224,19 +248,15 @@ impl Rule {
         let number = self.next;
         let outcome = fed(&self.machine, &mut instance, time, here, kept, (number, script.as_mut()));
         let opened = outcome == Outcome::Open && self.machine.has_begun(&instance.progress);
-        if let (Some(script), false) = (script, opened) {
-            script.work.forget(number);
+        let done = outcome == Outcome::Done && instance.captures.iter().any(Option::is_some);
+        if !opened {
+            into.extend(end(script, number, done.then_some(instance.captures)));
+            return;
         }
-        match outcome {
-            Outcome::Done if instance.captures.iter().any(Option::is_some) => into.push(instance.captures),
-            Outcome::Open if opened => {
-                self.next += 1;
-                self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
-                self.wait(&instance.place, number);
-                self.open.insert(number, instance);
-            }
-            _ => {}
-        }
+        self.next += 1;
+        self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
+        self.wait(&instance.place, number);
+        self.open.insert(number, instance);
     }
 
     /// True when an event that meets no condition can be the first step: `fby(not(a), b)`.
@@ -253,7 +273,7 @@ impl Rule {
         absent(&self.spec.logic)
     }
 
-    fn ended(&mut self, number: u64, outcome: Outcome, into: &mut Vec<Captures>) {
+    fn ended(&mut self, number: u64, outcome: Outcome, script: &mut Option<Scripted>, into: &mut Vec<Captures>) {
         if outcome == Outcome::Open {
             return;
         }
@@ -268,9 +288,7 @@ impl Rule {
                 entry.remove();
             }
         }
-        if outcome == Outcome::Done {
-            into.push(instance.captures);
-        }
+        into.extend(end(script, number, (outcome == Outcome::Done).then_some(instance.captures)));
     }
 
     fn waiting_at(&self, place: &[u8]) -> Option<&Waiting> {
@@ -292,6 +310,7 @@ impl Rule {
         }
         let due: BTreeSet<u64> =
             self.deadlines.iter().take_while(|(deadline, _)| *deadline < now).map(|&(_, number)| number).collect();
+        let mut script = self.script.take();
         for number in due {
             let Some(instance) = self.open.get_mut(&number) else { continue };
             let before = self.machine.deadline(&instance.progress);
@@ -299,13 +318,9 @@ impl Rule {
             let outcome = self.machine.pass_time(&mut instance.progress, now);
             let after = self.machine.deadline(&instance.progress).filter(|_| outcome == Outcome::Open);
             self.deadlines.extend(after.map(|after| (after, number)));
-            if outcome != Outcome::Open
-                && let Some(script) = &mut self.script
-            {
-                script.work.forget(number);
-            }
-            self.ended(number, outcome, into);
+            self.ended(number, outcome, &mut script, into);
         }
+        self.script = script;
     }
 
     /// True when the clock of the last tick is the time of events.
