@@ -15,7 +15,7 @@ const AROUND: [Known; 22] = [
     ("schema, fields, field, schema-string", "all types; copy, copy-keys; inherited where the original does"),
     (
         "connectors, connector",
-        "kafka is started by engines; fs by `espctl project run` (publish: files of csv, json, xml; subscribe: csv, json); the others are reported",
+        "kafka is started by engines; fs by `espctl project run` (files, or sockets named host:port, of csv, json, xml); the others are reported",
     ),
     (
         "project-connectors",

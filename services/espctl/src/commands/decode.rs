@@ -213,8 +213,9 @@ pub fn event(block: &Block, row: usize) -> Event {
     }
 }
 
-/// Numbers as numbers, times as integers since the epoch, money as a decimal in a string, blobs as hex digits.
-fn value(value: &Value) -> Json {
+/// A value as JSON: numbers as numbers, times as integers since the epoch, money as a decimal in a string, blobs as hex
+/// digits.
+pub fn value(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Int32(number) => json!(number),

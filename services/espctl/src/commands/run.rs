@@ -1,10 +1,11 @@
 //! `espctl project run`: a project over files, in this process, without any service.
 //!
-//! `sink`: where events go.
+//! `places`: files and sockets; `properties`: what `@NAME@` stands for; `sink`: where events go.
 
+mod places;
+mod properties;
 mod sink;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::cli::RunProject;
 use crate::commands::project;
 use crate::fail::Fail;
 use crate::out;
+use properties::{located, properties};
 use sink::{Sink, connector_sinks};
 
 /// Bytes read from a file at a time.
@@ -66,7 +68,8 @@ impl Format {
 pub fn run(arguments: &RunProject) -> Result<(), Fail> {
     let xml = project::read(&arguments.file)?;
     let name = arguments.file.display().to_string();
-    let checked = parse_project(&xml, &name, &BTreeMap::new()).map_err(|found| project::refused(&found))?;
+    let properties = properties(&arguments.property, &xml, &arguments.file)?;
+    let checked = parse_project(&xml, &name, &properties).map_err(|found| project::refused(&found))?;
     // What is not started here is told below, by name.
     let mut warnings = checked.warnings;
     warnings.0.retain(|warning| warning.id != "connector-not-started");
@@ -87,9 +90,7 @@ pub fn run(arguments: &RunProject) -> Result<(), Fail> {
         }
     }
     runner.tick(&mut sinks)?;
-    for sink in &mut sinks {
-        sink.to.flush().map_err(|error| Fail::input(format!("write the events of `{}`: {error}", sink.window)))?;
-    }
+    sinks.iter_mut().try_for_each(Sink::end)?;
     bar.finish_and_clear();
     report(&runner, events, began.elapsed());
     Ok(())
@@ -172,7 +173,7 @@ impl Runner {
             _ => CsvOptions { header_lines: 0, add_opcode: false, add_flags: None, ..options.csv_options() },
         };
         let mut decoder = CsvDecoder::new(input.schema.clone(), csv).map_err(|error| unreadable(&error))?;
-        let file = bar.wrap_read(File::open(path).map_err(|error| unreadable(&error))?);
+        let file = bar.wrap_read(places::open(path).map_err(|error| unreadable(&error))?);
         let mut from: Box<dyn Read> =
             if path.ends_with(".gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         if source.format != Format::Csv {
@@ -232,7 +233,9 @@ impl Runner {
     fn write(&mut self, sinks: &mut [Sink]) -> Result<(), Fail> {
         for OutputBlock { output, block, .. } in self.outputs.drain(..) {
             self.events_out += block.len() as u64;
-            sinks[output].write(&block)?;
+            for sink in sinks.iter_mut().filter(|sink| sink.output == output) {
+                sink.write(&block)?;
+            }
         }
         Ok(())
     }
@@ -287,8 +290,8 @@ fn sources(arguments: &RunProject, project: &Project, inputs: &[Endpoint<'_>]) -
             let skipped = ["fsname", "type", "rate", "growinginputfile", "prebuffer", "snapshot"];
             let more = connector.properties.iter().filter(|(key, _)| !skipped.contains(&key.as_str()));
             let more: String = more.map(|(key, value)| format!(",{key}={}", quoted(value))).collect();
-            let file = connector.property("fsname").unwrap_or_default();
-            sources.push(source(index, input, &format!("fsname={}{more}", quoted(file)))?);
+            let file = located(connector.property("fsname").unwrap_or_default(), &arguments.file);
+            sources.push(source(index, input, &format!("fsname={}{more}", quoted(&file)))?);
         }
     }
     if sources.is_empty() {
@@ -350,9 +353,19 @@ fn document(source: &Source, input: Endpoint<'_>, from: impl Read) -> Result<Vec
 }
 
 fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoint<'a>>, Vec<Sink>), Fail> {
-    let files = connector_sinks(project)?;
-    if arguments.output.is_empty() && !files.is_empty() {
-        return Ok(files.into_iter().unzip());
+    let files = if arguments.output.is_empty() { connector_sinks(project)? } else { Vec::new() };
+    if !files.is_empty() {
+        // Several connectors may write the events of one window.
+        let (mut outputs, mut sinks): (Vec<Endpoint<'a>>, Vec<Sink>) = Default::default();
+        for (endpoint, sink) in files {
+            let same = |other: &Endpoint<'_>| (other.query, other.window) == (endpoint.query, endpoint.window);
+            let output = outputs.iter().position(same).unwrap_or(outputs.len());
+            if output == outputs.len() {
+                outputs.push(endpoint);
+            }
+            sinks.push(Sink { output, ..sink });
+        }
+        return Ok((outputs, sinks));
     }
     let wanted: Vec<(Endpoint<'a>, Option<&str>)> = if arguments.output.is_empty() {
         project.outputs().into_iter().map(|window| (window, None)).collect()
@@ -365,7 +378,7 @@ fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoi
     };
     let shared = wanted.iter().filter(|(_, file)| file.is_none()).count() > 1;
     let mut sinks = Vec::with_capacity(wanted.len());
-    for (window, file) in &wanted {
+    for (output, (window, file)) in wanted.iter().enumerate() {
         let to: Box<dyn Write> = match file {
             None => Box::new(std::io::stdout()),
             Some(file) => Box::new(BufWriter::new(File::create(Path::new(file)).map_err(|error| {
@@ -375,9 +388,11 @@ fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoi
         let header = if arguments.header { CsvHeader::Names } else { CsvHeader::None };
         let options = CsvOutOptions { header, ..CsvOutOptions::default() };
         sinks.push(Sink {
+            output,
             window: format!("{}/{}", window.query, window.window),
             named: shared && file.is_none(),
-            json: arguments.json,
+            format: if arguments.json { Format::Json } else { Format::Csv },
+            date_format: None,
             collapse: false,
             drop_retention_deletes: false,
             encoder: CsvEncoder::new(options).map_err(|error| Fail::fault(error.to_string()))?,

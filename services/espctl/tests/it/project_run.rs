@@ -69,6 +69,31 @@ fn what_is_wrong_is_named_and_what_came_before_is_put_out() {
     assert!(ran.code != 0 && ran.err.contains("nothere.csv"), "{}", ran.err);
 }
 
+#[test]
+fn a_window_is_written_by_several_connectors_and_names_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    file(folder.path(), "events.csv", EVENTS.as_bytes());
+    let connector = |name: &str, more: &str| {
+        format!(
+            "<connector class='fs' name='{name}'><properties><property name='type'>sub</property>
+            <property name='fsname'>@OUT@/{name}</property>{more}</properties></connector>"
+        )
+    };
+    let xml = connector("out.xml", "<property name='fstype'>xml</property>");
+    let connectors = format!("<connectors>{}{xml}</connectors></window-filter>", connector("out.csv", ""));
+    let project = PROJECT.replace("@FILE@", "@ESP_PROJECT_HOME@/events.csv").replace("v > 10", "v > @LEAST@");
+    let project = file(folder.path(), "project.xml", project.replace("</window-filter>", &connectors).as_bytes());
+    let out = format!("OUT={}", folder.path().display());
+    let ran = run(&["project", "run", project.to_str().unwrap(), "--property", &out, "--property", "LEAST=10"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert_eq!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap(), HIGH);
+    let expected = "<events>\n<event><opcode>i</opcode><id key=\"true\">2</id><v>11.5</v></event>\n\
+        <event><opcode>i</opcode><id key=\"true\">3</id><v>12.0</v></event>\n</events>\n";
+    assert_eq!(std::fs::read_to_string(folder.path().join("out.xml")).unwrap(), expected);
+    let ran = run(&["project", "run", project.to_str().unwrap(), "--property", "LEAST"]);
+    assert!(ran.code != 0 && ran.err.contains("--property `LEAST`"), "{}", ran.err);
+}
+
 const ORDERED: &str = r#"<project name="p">
   <project-connectors><connector-groups>
     <connector-group name="facts"><connector-entry connector="cq/facts/file" state="finished"/></connector-group>
