@@ -277,7 +277,7 @@ pub(crate) const KINDS: &[Kind] = &[
             (
                 "delivery-channels",
                 "email, sms, mms (recipients phone@gateway), and webhook (webhook-info/url, webhook-contents): name, test, \
-                 throttle-interval (one message to the same recipients in that time, by the recorded clock), \
+                 throttle-interval (one message to the same recipients in that time, by the recorded clock; at most 100,000 recipients are remembered), \
                  unresolved-text, deliver (a function; without, every event)",
             ),
         ],

@@ -13,8 +13,8 @@ use super::{Clock, Held, Operator, restore_memory, seed_of};
 use crate::run::{Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
 
-/// Recipients that are remembered for throttling, at most; those that got their message first are forgotten first.
-const MAX_REMEMBERED: usize = 1_000_000;
+/// Recipients that are remembered for throttling, at most.
+const MAX_REMEMBERED: usize = 100_000;
 
 /// A notification window.
 pub(crate) struct Notification {
@@ -54,14 +54,21 @@ impl Notification {
             let waits = |at: usize, before: i64| {
                 channels[at].throttle_us.is_some_and(|interval| now < before.saturating_add(interval))
             };
-            self.sent.retain(|(at, _), before| waits(*at, *before));
-            let oldest = self.sent.iter().min_by_key(|(_, before)| **before).map(|(place, _)| place.clone());
-            if let Some(oldest) = oldest.filter(|_| self.sent.len() >= MAX_REMEMBERED) {
-                self.sent.remove(&oldest);
-            }
+            forget(&mut self.sent, waits);
         }
         self.sent.insert(place, now);
         true
+    }
+}
+
+/// Forgets whose interval is over, and of more than half the places the earlier half: a pass over all makes room for many.
+fn forget(sent: &mut BTreeMap<(usize, String), i64>, waits: impl Fn(usize, i64) -> bool) {
+    let before = sent.len();
+    sent.retain(|(at, _), time| waits(*at, *time));
+    if sent.len() > before / 2 {
+        let mut times: Vec<i64> = sent.values().copied().collect();
+        let (_, middle, _) = times.select_nth_unstable(sent.len() / 2);
+        sent.retain(|_, time| *time > *middle);
     }
 }
 
@@ -175,5 +182,26 @@ impl Operator for Notification {
             return Err(Damage::Broken("a channel that the window does not have"));
         }
         restore_memory(&mut self.memory, &memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_memory_forgets_what_is_over_and_else_the_earlier_half() {
+        let all = || -> BTreeMap<(usize, String), i64> {
+            (0..8).map(|number| ((number % 2, format!("r{number}")), number as i64)).collect()
+        };
+        let mut sent = all();
+        forget(&mut sent, |channel, _| channel == 0);
+        assert_eq!(sent.values().copied().collect::<Vec<_>>(), [0, 2, 4, 6], "room enough without the others");
+        let mut sent = all();
+        forget(&mut sent, |_, _| true);
+        assert_eq!(sent.into_values().collect::<Vec<_>>(), [6, 5, 7], "by place");
+        let mut same: BTreeMap<(usize, String), i64> = all().into_keys().map(|place| (place, 5)).collect();
+        forget(&mut same, |_, _| true);
+        assert!(same.is_empty(), "none of the same time is before the others");
     }
 }
