@@ -156,6 +156,15 @@ impl Machine {
         output.events(result)
     }
 
+    /// The events that a function makes of nothing but its clock and what it remembers; `None`: it returned true, it will
+    /// make no more.
+    pub fn publish(&mut self, function: &str, output: &Output) -> Result<Option<Vec<Made>>, ScriptError> {
+        match self.call_global(function, ())? {
+            Value::Boolean(true) => Ok(None),
+            result => output.events(result).map(Some),
+        }
+    }
+
     /// What a function says of an event; nil and false are false, and so is 0. `instance`: whose context it gets.
     pub fn test(
         &mut self,

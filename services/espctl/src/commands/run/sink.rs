@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use mesh_adapter::FsType;
 use mesh_connector::subscribe::shape;
 use mesh_event::Block;
 use mesh_event::csv::{CsvEncoder, CsvHeader, CsvOutOptions, DateFormat};
 use mesh_model::{Connector, Direction, Endpoint, Project};
 use serde::Serialize;
 
-use super::Format;
 use crate::commands::decode;
 use crate::fail::Fail;
 use crate::out;
@@ -82,7 +82,8 @@ pub(super) fn connector_sinks(project: &Project) -> Result<Vec<(Endpoint<'_>, Si
             let Some(file) = connector.property("fsname") else { continue };
             let wrong = |what: &str| Fail::input(format!("connector {name}/{}: {what}", connector.name));
             let fstype = connector.property("fstype").unwrap_or("csv");
-            let format = Format::parse(fstype).filter(|format| *format != Format::Xml);
+            let format =
+                [FsType::Csv, FsType::Json].into_iter().find(|ty| fstype.eq_ignore_ascii_case(&ty.to_string()));
             let format = format.ok_or_else(|| wrong(&format!("fstype is `{fstype}`, expected csv or json")))?;
             let date_format = connector.property("dateformat").map(DateFormat::new).transpose();
             let header = match connector.property("header") {
@@ -99,7 +100,7 @@ pub(super) fn connector_sinks(project: &Project) -> Result<Vec<(Endpoint<'_>, Si
             let sink = Sink {
                 window: name.clone(),
                 named: false,
-                json: format == Format::Json,
+                json: format == FsType::Json,
                 collapse: connector.is_on("collapse"),
                 drop_retention_deletes: connector.is_on("rmretdel"),
                 encoder: CsvEncoder::new(options).map_err(|error| Fail::fault(error.to_string()))?,
