@@ -1,9 +1,11 @@
 //! The checked options of either adapter.
 
+use std::fmt;
 use std::time::Duration;
 
 use mesh_event::Flags;
 use mesh_event::csv::CsvOptions;
+use mesh_model::is_address;
 
 use crate::line;
 use crate::settings::{Place, Problem, Refused, Setting, Values};
@@ -19,11 +21,25 @@ pub struct Checked<T> {
     pub warnings: Vec<Problem>,
 }
 
-/// What a source or sink holds. Only `csv` is read and written today.
+/// What a source or sink holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FsType {
     /// Lines of text.
     Csv,
+    /// JSON documents, one after the other.
+    Json,
+    /// An XML document; read only.
+    Xml,
+}
+
+impl fmt::Display for FsType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FsType::Csv => "csv",
+            FsType::Json => "json",
+            FsType::Xml => "xml",
+        })
+    }
 }
 
 /// How the lines of a source are to be read.
@@ -165,7 +181,7 @@ impl PublisherOptions {
         let add_flags = line.choice("addcsvflags", None, &[("normal", Some(false)), ("partialupdate", Some(true))]);
         let options = PublisherOptions {
             csv: CsvIn {
-                header_lines: line.number("header", 0, 0..=1_000_000),
+                header_lines: header_lines(&mut line),
                 delimiter: delimiter(&mut line),
                 dateformat: line.text("dateformat").or(dateformat),
                 add_opcode: line.flag("addcsvopcode", false),
@@ -191,6 +207,20 @@ impl PublisherOptions {
                 &Place::Line,
                 "`fresh` with `hotfailover=true`: every member would begin anew when its turn comes; publish once with fresh=true and hotfailover=false",
             );
+        }
+        if options.growing && options.common.fstype != FsType::Csv {
+            let message = format!(
+                "`growinginputfile` with `fstype={}`: a document is read when it is whole; leave one out",
+                options.common.fstype
+            );
+            line.refuse(&Place::Line, message);
+        }
+        if options.common.fstype != FsType::Csv && is_address(&options.common.fsname) {
+            let message = format!(
+                "`fstype={}` with the address `{}`: only csv is read from sockets; send csv, or write the document to a file",
+                options.common.fstype, options.common.fsname
+            );
+            line.refuse(&Place::Line, message);
         }
         if options.growing && options.repeats > 0 {
             line.refuse(
@@ -251,6 +281,15 @@ fn delimiter(line: &mut Values<'_>) -> u8 {
     }
 }
 
+/// A number of lines; `true` is one.
+fn header_lines(line: &mut Values<'_>) -> u64 {
+    match line.setting("header").map(|setting| setting.value.to_ascii_lowercase()).as_deref() {
+        Some("true") => 1,
+        Some("false") => 0,
+        _ => line.number("header", 0, 0..=1_000_000),
+    }
+}
+
 /// `transactional=true`, or the block type's name.
 fn transactional(line: &mut Values<'_>) -> bool {
     let words = [("false", false), ("true", true), ("normal", false), ("transactional", true)];
@@ -290,12 +329,11 @@ impl Reading {
                 line.refuse(&setting.place, message);
             }
         }
-        if let Some(setting) = line.setting("fstype").cloned()
-            && !setting.value.eq_ignore_ascii_case("csv")
-        {
-            let message = format!("`fstype` is `{}`, only csv is supported; convert the data to csv", setting.value);
-            line.refuse(&setting.place, message);
-        }
+        let formats: &[(&str, FsType)] = match side {
+            Side::Publisher => &[("csv", FsType::Csv), ("json", FsType::Json), ("xml", FsType::Xml)],
+            Side::Subscriber => &[("csv", FsType::Csv), ("json", FsType::Json)],
+        };
+        let fstype = line.choice("fstype", FsType::Csv, formats);
         if let Some(setting) = line.setting("transport").cloned()
             && !setting.value.eq_ignore_ascii_case("kafka")
         {
@@ -306,7 +344,7 @@ impl Reading {
         let common = Common {
             url: line.required("url", "dfESP://host:31415/project/query/window"),
             fsname: line.required("fsname", "events.csv"),
-            fstype: FsType::Csv,
+            fstype,
             transport: Transport::default(),
             loglevel: line.choice("loglevel", None, &levels).map(str::to_owned),
             schema_wait: line.seconds("schemawait", 60),
@@ -400,13 +438,24 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_is_read_as_csv_or_refused() {
+        let line = |more: &str| PublisherOptions::from_line(&format!("type=pub,url=dfESP://h:1/p/q/w,{more}"));
+        for (format, address) in [("json", ":5555"), ("xml", "feed:5555")] {
+            let refused = line(&format!("fstype={format},fsname={address}")).unwrap_err().to_string();
+            let expected = format!("`fstype={format}` with the address `{address}`: only csv is read from sockets");
+            assert!(refused.contains(&expected), "{refused}");
+        }
+        assert!(line("fsname=:5555").is_ok() && line("fstype=json,fsname=in.json").is_ok());
+    }
+
+    #[test]
     fn every_bad_value_is_reported_at_once() {
-        let error = PublisherOptions::from_line("type=sub,url=dfESP://h:1/p/q/w,fstype=json,blocksize=0,growinginputfile=maybe,transportconfigfile=/no/such.cfg")
+        let error = PublisherOptions::from_line("type=sub,url=dfESP://h:1/p/q/w,fstype=hdat,blocksize=0,growinginputfile=maybe,transportconfigfile=/no/such.cfg")
             .unwrap_err();
         let text = error.to_string();
         for part in [
             "`type` is `sub`",
-            "`fstype` is `json`",
+            "`fstype` is `hdat`, expected one of csv, json, xml",
             "`blocksize` is `0`, expected a whole number from 1",
             "`growinginputfile` is `maybe`",
             "`fsname` is missing",

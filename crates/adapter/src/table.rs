@@ -66,7 +66,7 @@ const BOTH: &[Known] = &[
     yes("type", "", "pub or sub"),
     yes("url", "", "dfESP://host:port/project/query/window; names the topic, is not contacted"),
     yes("fsname", "", "file name; publisher: `:port` listens, `host:port` connects; subscriber: `host:port` connects"),
-    yes("fstype", "csv", "csv"),
+    yes("fstype", "csv", "csv or json; publisher: or xml, which like json is read whole"),
     yes("transport", "kafka", "kafka"),
     yes("transportconfigfile", "kafka.cfg", "path of the transport file"),
     yes("dateformat", "integers since 1970", "strftime format of dates and stamps"),
@@ -82,7 +82,7 @@ const BOTH: &[Known] = &[
 ];
 
 const PUBLISHER: &[Known] = &[
-    yes("header", "0", "lines to skip at the start of the file"),
+    yes("header", "0", "lines to skip at the start of the file; true: one"),
     yes("growinginputfile", "false", "keep reading while the file grows"),
     yes("blocksize", "1", "events per block"),
     yes("transactional", "false", "true: blocks stay whole downstream"),

@@ -11,6 +11,11 @@ pub enum Direction {
     Subscribe,
 }
 
+/// True when the name of a file is an address instead: `:port` listens, `host:port` connects.
+pub fn is_address(fsname: &str) -> bool {
+    fsname.rsplit_once(':').is_some_and(|(host, port)| !host.contains('/') && port.parse::<u16>().is_ok())
+}
+
 /// A connector of a window, with its properties as written after substitution and trimming.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connector {
@@ -22,6 +27,8 @@ pub struct Connector {
     pub direction: Direction,
     /// False for `active="false"`: kept, but never started.
     pub active: bool,
+    /// True when an engine runs it itself: it is active, and a source or sink of its own, not a topic.
+    pub own: bool,
     /// Properties by name.
     pub properties: BTreeMap<String, String>,
     /// Line in the file, from 1.
@@ -38,6 +45,11 @@ impl Connector {
     pub fn is_on(&self, name: &str) -> bool {
         let on = |value: &str| ["true", "yes", "on", "1"].iter().any(|word| value.eq_ignore_ascii_case(word));
         self.property(name).is_some_and(on)
+    }
+
+    /// True when it carries events this way and an engine runs it itself.
+    pub fn is_own(&self, direction: Direction) -> bool {
+        self.own && self.direction == direction
     }
 
     /// True for an active kafka connector that carries events this way.

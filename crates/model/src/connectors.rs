@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roxmltree::Node;
 
-use crate::connector::{Connector, Direction};
+use crate::connector::{Connector, Direction, is_address};
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, duplicate, tag_span};
 use crate::text::Text;
@@ -106,6 +106,48 @@ const FS: [&str; 38] = [
     "csvincludeschema",
 ];
 
+/// Known properties of fs connectors that would change events, and do not here.
+const NOT_HONOURED: [&str; 4] = ["stripnullsfromcsv", "doubleprecision", "opaquestring", "csvincludeschema"];
+
+const TIMER: [&str; 9] =
+    ["type", "label", "timeformat", "basetime", "interval", "unit", "maxevents", "transactional", "configfilesection"];
+
+const LUA: [&str; 7] = ["type", "code", "interval", "init", "publish", "destroy", "maxevents"];
+
+/// Why engines do not run a connector that is a source or sink of its own; `None`: they do.
+fn why_not_run(class: &str, direction: Direction, properties: &Properties<'_, '_>) -> Option<String> {
+    let value = |name: &str| {
+        let found = properties.get(name).map(|property| property.value.as_str());
+        found.filter(|value| !value.is_empty())
+    };
+    match (class, direction) {
+        ("fs", _) => {
+            let formats: &[&str] =
+                if direction == Direction::Publish { &["csv", "json", "xml"] } else { &["csv", "json"] };
+            let format = value("fstype").unwrap_or("csv");
+            let rotates =
+                || ["maxfilesize", "periodicity"].into_iter().find(|name| value(name).is_some_and(|n| n != "0"));
+            if value("fsname").is_none() {
+                Some("it has no property `fsname`, the file".to_owned())
+            } else if !formats.iter().any(|known| known.eq_ignore_ascii_case(format)) {
+                let formats = formats.join(", ");
+                Some(format!("`fstype` is `{format}`, engines know {formats} this way"))
+            } else if direction == Direction::Subscribe {
+                rotates().map(|name| format!("`{name}` is set, and engines do not rotate files"))
+            } else if !format.eq_ignore_ascii_case("csv") && value("fsname").is_some_and(is_address) {
+                Some(format!("`fstype` is `{format}`, engines read csv from sockets; send csv, or name a file"))
+            } else {
+                None
+            }
+        }
+        ("timer", Direction::Publish) => None,
+        ("lua", Direction::Publish) => {
+            value("code").is_none().then(|| "it has no property `code`, the script".to_owned())
+        }
+        _ => Some("engines run fs, kafka, and publishing timer and lua connectors".to_owned()),
+    }
+}
+
 /// Reads the connectors of a window in file order.
 pub(crate) fn read(window: Node<'_, '_>, source: bool, reader: &Reader<'_>) -> Vec<Connector> {
     let mut connectors: Vec<Connector> = Vec::new();
@@ -143,6 +185,7 @@ fn connector(node: Node<'_, '_>, position: usize, source: bool, reader: &Reader<
                 .help("events enter through source windows; move it there, or set type=\"subscribe\"");
         reader.report.add(node, draft);
     }
+    let mut own = false;
     match class.as_str() {
         "kafka" => {
             let own: &[&str] = if direction == Direction::Publish { &KAFKA_PUB } else { &KAFKA_SUB };
@@ -153,13 +196,23 @@ fn connector(node: Node<'_, '_>, position: usize, source: bool, reader: &Reader<
             }
         }
         other => {
-            if other == "fs" {
-                check_names(node, &properties, &[&FS], &[], reader);
+            match other {
+                "fs" => check_names(node, &properties, &[&FS], &[], reader),
+                "timer" => check_names(node, &properties, &[&TIMER], &[], reader),
+                "lua" => check_names(node, &properties, &[&LUA], &[], reader),
+                _ => {}
             }
-            if active {
-                let headline = format!(
-                    "connector `{name}` of class `{other}` is not started: engines start kafka connectors only"
-                );
+            let refused = why_not_run(other, direction, &properties);
+            own = active && refused.is_none();
+            for (name, property) in properties.iter().filter(|(name, _)| own && NOT_HONOURED.contains(&name.as_str())) {
+                let headline = format!("engines do not know `{name}` of {other} connectors, it is ignored");
+                let draft = Draft::warning("unused-property", property.name.full_span(), headline);
+                reader
+                    .report
+                    .add(property.node, draft.help("remove it, or see that the events are the same without it"));
+            }
+            if let Some(why) = refused.filter(|_| active) {
+                let headline = format!("connector `{name}` of class `{other}` is not started: {why}");
                 let help = match direction {
                     Direction::Publish => {
                         "feed the window's input topic with a publisher adapter; active=\"false\" silences this"
@@ -179,6 +232,7 @@ fn connector(node: Node<'_, '_>, position: usize, source: bool, reader: &Reader<
         class: class.as_str().to_owned(),
         direction,
         active,
+        own,
         properties: properties.into_iter().map(|(name, property)| (name, property.value.as_str().to_owned())).collect(),
         line: reader.report.line(node.range().start),
     })

@@ -46,7 +46,7 @@ pub(crate) const COMMON: [Known; 11] = [
 pub(crate) const PARTS: [Known; 7] = [
     ("schema", "fields, or copy= another window's, copy-keys; derived windows inherit where the original does"),
     ("schema-string", "`id*:int64,name:string`, inside `schema` or in its place"),
-    ("connectors", "kafka connectors are started by the engine, others are reported"),
+    ("connectors", "kafka, fs, timer and lua connectors are run by engines, others are reported"),
     ("splitter-expr", "the slot of each event; negative: all slots, null: edges without a slot"),
     ("splitter-plug", "refused: plug-ins are binary"),
     ("splitter-lua", "function, use, code: the slot of each event, as for splitter-expr"),

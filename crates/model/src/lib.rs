@@ -47,7 +47,7 @@ mod windows;
 
 pub use algorithms::{Algorithm, AlgorithmKind, Settings, algorithms_document};
 pub use calculate::{AlgorithmRun, Calculate, ResultField, Score};
-pub use connector::{Connector, Direction};
+pub use connector::{Connector, Direction, is_address};
 pub use determinism::{Dependence, Finding, Verdict, WindowFindings};
 pub use diag::{Diagnostic, Diagnostics, Severity};
 pub use geofence::{Distance, Geofence, GeofenceOutput, GeometryFields};

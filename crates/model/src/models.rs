@@ -15,11 +15,11 @@ const AROUND: [Known; 22] = [
     ("schema, fields, field, schema-string", "all types; copy, copy-keys; inherited where the original does"),
     (
         "connectors, connector",
-        "kafka is started by engines; fs by `espctl project run` (files, or sockets named host:port, of csv, json, xml); the others are reported",
+        "engines run kafka, fs (publish: files of csv, json, xml, plain or .gz, growing ones and sockets of csv; subscribe: files and sockets of csv, json) timer and lua (publish) connectors: those that are no topics on the active only, exactly once across takeovers (PROTOCOL.md); `espctl project run` reads and writes fs files, and sockets named host:port, of csv, json and xml; other classes and formats are reported with the reason",
     ),
     (
         "project-connectors",
-        "`espctl project run` reads one connector after the other: those in no group, then group by group; engines start all kafka connectors together",
+        "engines start a group when every connector of the groups before it is `running`, or `finished`: all that it sent is applied by a commit, whoever leads next; kafka connectors start at once; `espctl project run` reads one connector after the other: those in no group, then group by group",
     ),
     ("lua-modules, lua-module", "`require` in every Lua script of the project"),
     ("lua-snippets, lua-snippet", "refused: their threads run beside the events, in no recorded order"),

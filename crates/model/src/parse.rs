@@ -7,6 +7,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 use crate::project::{Index, Project, PubSub, Query};
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, not_supported, tag_span};
+use crate::start_order::ConnectorEntry;
 use crate::{Checked, Diagnostics, fingerprint, preflight, query, start_order};
 
 /// Most elements and texts of a file.
@@ -160,15 +161,23 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
     }
     let properties = reader.project_properties.clone();
     let start_order = start_order::read(root, &read, reader);
-    if start_order.groups.iter().any(|group| !group.entries.is_empty()) {
+    if start_order.groups.iter().flat_map(|group| &group.entries).any(|entry| !is_own(&read, entry)) {
         let list = reader.child(root, "project-connectors").unwrap_or(root);
-        let headline = "engines on Kafka start all connectors together: the order of groups is for runs over files";
+        let headline =
+            "engines start kafka connectors at once: the order of groups is for connectors that they run themselves";
         let draft = Draft::warning("start-order", tag_span(list), headline)
             .help("publish what must come first, wait until it is through, then start the next publisher adapter");
         reader.report.add(list, draft);
     }
     let name = name?.as_str().to_owned();
     Some(Project { name, fingerprint: 0, heartbeat_us, pubsub, properties, queries: read, start_order })
+}
+
+/// True when engines run the connector of a group themselves, or nobody starts it.
+fn is_own(queries: &[Query], entry: &ConnectorEntry) -> bool {
+    let windows = queries.iter().filter(|query| query.name == entry.query).flat_map(|query| &query.windows);
+    let mut connectors = windows.filter(|window| window.name == entry.window).flat_map(|window| &window.connectors);
+    connectors.all(|c| c.name != entry.connector || c.own || !c.active)
 }
 
 fn project_properties(root: Node<'_, '_>, reader: &Reader<'_>) -> BTreeMap<String, String> {

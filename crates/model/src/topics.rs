@@ -24,15 +24,16 @@ pub struct Endpoint<'a> {
 }
 
 impl Project {
-    /// Source windows with an inbound (`.I`) topic, in model order: those with an active kafka publish connector;
-    /// every source window when the project has no such connector.
+    /// Source windows with an inbound (`.I`) topic, in model order: those with a publish connector that engines run
+    /// themselves, or with an active kafka publish connector; every source window when the project has no such.
     pub fn inputs(&self) -> Vec<Endpoint<'_>> {
         let sources = |_: &Query, _: usize, window: &Window| matches!(window.kind, WindowKind::Source { .. });
         self.endpoints(Direction::Publish, sources)
     }
 
-    /// Windows with an outbound (`.O`) topic, in model order: those with an active kafka subscribe connector;
-    /// windows without outgoing edges when the project has no such connector.
+    /// Windows with an outbound (`.O`) topic, in model order: those with a subscribe connector that engines run
+    /// themselves, or with an active kafka subscribe connector; windows without outgoing edges when the project has no
+    /// such.
     pub fn outputs(&self) -> Vec<Endpoint<'_>> {
         let last = |query: &Query, index: usize, _: &Window| query.edges.iter().all(|edge| edge.source != index);
         self.endpoints(Direction::Subscribe, last)
@@ -57,7 +58,10 @@ impl Project {
     fn endpoints(&self, direction: Direction, otherwise: impl Fn(&Query, usize, &Window) -> bool) -> Vec<Endpoint<'_>> {
         let connected = |window: &Window| window.connectors.iter().any(|c| c.is_active_kafka(direction));
         let any = self.queries.iter().flat_map(|query| &query.windows).any(connected);
-        self.endpoints_of(|query, index, window| if any { connected(window) } else { otherwise(query, index, window) })
+        let own = |window: &Window| window.connectors.iter().any(|c| c.is_own(direction));
+        self.endpoints_of(|query, index, window| {
+            own(window) || if any { connected(window) } else { otherwise(query, index, window) }
+        })
     }
 
     fn endpoints_of(&self, chosen: impl Fn(&Query, usize, &Window) -> bool) -> Vec<Endpoint<'_>> {

@@ -1106,7 +1106,7 @@ fn connectors() {
     window(
         "<window-copy name='w'><connectors><connector class='fs' name='f' type='subscribe'/></connectors></window-copy>",
         expect![[r#"
-        warning[connector-not-started]: connector `f` of class `fs` is not started: engines start kafka connectors only
+        warning[connector-not-started]: connector `f` of class `fs` is not started: it has no property `fsname`, the file
          --> p.xml:4:53
           |
         4 | <window-copy name='w'><connectors><connector class='fs' name='f' type='subscribe'/></connectors></window-copy>
@@ -1378,6 +1378,24 @@ fn a_broken_edge_hides_nothing_behind_it() {
 }
 
 #[test]
+fn sockets_of_documents_are_not_read() {
+    let fs = |fsname: &str, format: &str| {
+        let xml = format!(
+            "<project name='p' pubsub='auto'><contqueries><contquery name='q'><windows><window-source name='src' insert-only='true' index='pi_EMPTY'>\
+             <schema-string>id*:int64</schema-string><connectors><connector class='fs' name='f' type='pub'><properties>\
+             <property name='fsname'>{fsname}</property><property name='fstype'>{format}</property></properties>\
+             </connector></connectors></window-source></windows></contquery></contqueries></project>"
+        );
+        problems(&xml).0.iter().map(|problem| problem.headline.clone()).collect::<Vec<_>>()
+    };
+    for (address, format) in [(":5555", "json"), ("feed:5555", "xml")] {
+        expect![[r#"connector `f` of class `fs` is not started: `fstype` is `F`, engines read csv from sockets; send csv, or name a file"#]]
+            .assert_eq(&fs(address, format).join("\n").replace(&format!("`{format}`"), "`F`"));
+    }
+    assert_eq!((fs(":5555", "csv"), fs("in.json", "json")), (vec![], vec![]));
+}
+
+#[test]
 fn connectors_start_in_groups() {
     let xml = "<project name='p'><project-connectors><connector-groups>
 <connector-group name='g1'><connector-entry connector='q/src/c' state='finished'/></connector-group>
@@ -1388,11 +1406,21 @@ fn connectors_start_in_groups() {
     let found: Vec<String> =
         problems(xml).0.iter().map(|problem| format!("{} {}", problem.line, problem.headline)).collect();
     expect![[r#"
-        1 engines on Kafka start all connectors together: the order of groups is for runs over files
         3 there is no connector `q/src/d`
         3 `state` is `runing`, expected a state
         4 edge target `g3` is not a connector group"#]]
     .assert_eq(&found.join("\n"));
+    let kafka = xml.replace("class='fs' type='pub'\n active='false'", "class='kafka' type='pub'").replace(" g3", "");
+    let warned: Vec<String> = problems(&kafka.replace("runing", "running").replace("src/d", "src/c"))
+        .0
+        .iter()
+        .map(|problem| format!("{} {}", problem.line, problem.headline))
+        .collect();
+    expect![[r#"
+        1 engines start kafka connectors at once: the order of groups is for connectors that they run themselves
+        5 source window `src` keeps every row forever
+        5 useoffsetmsgid is off; message ids are the offsets of the input topic anyway"#]]
+    .assert_eq(&warned.join("\n"));
     let fine = xml.replace("runing", "running").replace(" g3", "").replace("src/d", "src/c");
     let order = parse_project(&fine, "p.xml", &properties()).unwrap().project.start_order;
     assert_eq!((order.groups.len(), order.edges), (2, vec![(0, 1)]));

@@ -167,6 +167,15 @@ impl Machine {
         output.events(result)
     }
 
+    /// The events that a function makes of nothing but its clock and what it remembers; `None`: it returned true, it will
+    /// make no more.
+    pub fn publish(&mut self, function: &str, output: &Output) -> Result<Option<Vec<Made>>, ScriptError> {
+        match self.call_global(function, ())? {
+            Value::Boolean(true) => Ok(None),
+            result => output.events(result).map(Some),
+        }
+    }
+
     /// The name of the window that the next events come from: `context.input`.
     pub fn name_input(&mut self, name: &str) -> Result<(), ScriptError> {
         self.roots.context.raw_set("input", name).map_err(|error| ScriptError::of(&error))

@@ -17,7 +17,7 @@ pub struct Module {
 }
 
 /// What a window says of its script.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScriptText {
     /// The text of `code`.
     pub code: String,

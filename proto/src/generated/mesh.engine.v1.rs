@@ -88,6 +88,50 @@ pub struct ProjectStatus {
     /// Where apply fails and the project is parked until the block is skipped; not set otherwise.
     #[prost(message, optional, tag = "19")]
     pub parked: ::core::option::Option<ParkedStatus>,
+    /// Its own connectors, in model order: those that this engine runs itself while it leads.
+    #[prost(message, repeated, tag = "20")]
+    pub connectors: ::prost::alloc::vec::Vec<ConnectorStatus>,
+}
+/// A connector that is a source or a sink of its own: a file, a socket, a timer.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectorStatus {
+    /// `query/window/connector`.
+    #[prost(string, tag = "1")]
+    pub connector: ::prost::alloc::string::String,
+    /// Class, such as `fs`.
+    #[prost(string, tag = "2")]
+    pub class: ::prost::alloc::string::String,
+    /// True: into the window; false: out of it.
+    #[prost(bool, tag = "3")]
+    pub publishes: bool,
+    /// `standby` (another engine leads), `waiting`, `starting`, `running`, `finishing`, `finished`, `failed`.
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    /// File, address, or the class when it has neither.
+    #[prost(string, tag = "5")]
+    pub endpoint: ::prost::alloc::string::String,
+    /// Topic that it writes or reads.
+    #[prost(string, tag = "6")]
+    pub topic: ::prost::alloc::string::String,
+    /// Events carried since it was started last.
+    #[prost(uint64, tag = "7")]
+    pub events: u64,
+    /// Events of its source, or in its sink, in all.
+    #[prost(uint64, tag = "8")]
+    pub events_total: u64,
+    /// Lines that could not be read and were skipped, since it was started last.
+    #[prost(uint64, tag = "9")]
+    pub bad_events: u64,
+    /// Why it failed last; empty when it works.
+    #[prost(string, tag = "10")]
+    pub error: ::prost::alloc::string::String,
+    /// The connector that must come to its state first, in words; empty when none.
+    #[prost(string, tag = "11")]
+    pub waits_for: ::prost::alloc::string::String,
+    /// Sequence of the last block in its sink; 0 for a source.
+    #[prost(uint64, tag = "12")]
+    pub sequence: u64,
 }
 /// How far a recovery is.
 #[allow(clippy::all)]

@@ -4,6 +4,7 @@ use mesh_service::{Base, Config, Problems, Size, Span};
 use mesh_snapshot::{Location, SnapshotError};
 use serde::{Deserialize, Serialize};
 
+use crate::project::connectors::Permit;
 use crate::project::snapshots::SnapshotOptions;
 
 /// Shortest interval between two snapshots.
@@ -57,6 +58,11 @@ pub struct EngineConfig {
     pub snapshot_interval: Span,
     /// How many snapshots of a project are kept.
     pub snapshot_keep: usize,
+    /// Folder of the files that the connectors of projects may read and write, on every engine the same contents; empty:
+    /// none.
+    pub connectors_dir: String,
+    /// Addresses that the connectors of projects may use: `host:port` or `host:*` to connect to, `:port` to listen at.
+    pub connectors_addresses: Vec<String>,
 }
 
 impl Default for EngineConfig {
@@ -81,6 +87,8 @@ impl Default for EngineConfig {
             snapshot_url: String::new(),
             snapshot_interval: Span::from_secs(300),
             snapshot_keep: 3,
+            connectors_dir: String::new(),
+            connectors_addresses: Vec::new(),
         }
     }
 }
@@ -134,11 +142,32 @@ impl Config for EngineConfig {
             "a number from 1 to 1000",
             self.snapshot_keep,
         );
+        problems.check(
+            self.connectors_dir.is_empty() || std::path::Path::new(&self.connectors_dir).is_dir(),
+            "connectors_dir",
+            "a folder that is there, or nothing",
+            &self.connectors_dir,
+        );
+        for address in &self.connectors_addresses {
+            let port = address.rsplit_once(':').map(|(_, port)| port);
+            problems.check(
+                port.is_some_and(|port| port == "*" || port.parse::<u16>().is_ok()),
+                "connectors_addresses",
+                "`host:port`, `host:*` or `:port`",
+                address,
+            );
+        }
         problems.check(self.commit_events_max >= 1, "commit_events_max", "a number from 1", self.commit_events_max);
     }
 }
 
 impl EngineConfig {
+    /// What the connectors of projects may touch.
+    pub fn permit(&self) -> Permit {
+        let folder = (!self.connectors_dir.is_empty()).then(|| self.connectors_dir.clone().into());
+        Permit { folder, addresses: self.connectors_addresses.clone() }
+    }
+
     /// What the settings say of snapshots; `None`: there are none.
     pub fn snapshots(&self) -> Result<Option<SnapshotOptions>, SnapshotError> {
         if self.snapshot_url.is_empty() {

@@ -259,6 +259,8 @@ fn begin(host: &Arc<Host>, desired: &Desired) -> Result<RunningProject, String> 
         transaction_timeout: config.transaction_timeout.0,
         caught_up_commits: config.caught_up_commits,
         snapshots: config.snapshots().map_err(|error| error.to_string())?,
+        permit: config.permit(),
+        trace_ratio: config.base.trace_ratio,
     };
     let group = format!("{url_host_port}.{}", project.name);
     let link = |control| candidate::attend(host, group, control);

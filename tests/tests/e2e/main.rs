@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests; clippy knows it only inside of #[test]")]
 
 mod bad_input;
+mod connectors;
 mod maintenance;
 mod outages;
 mod reference_run;

@@ -44,6 +44,14 @@ pub enum PublishError {
         /// What the system said.
         reason: io::Error,
     },
+    /// The source is no document of its format.
+    #[error("reading source `{name}`: {reason}")]
+    Document {
+        /// Source.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The source is not the one that was read before.
     #[error(
         "reading source `{name}` behind byte {expected}, where the topic says that it was read to: it has only {length} \
@@ -133,6 +141,7 @@ impl PublishError {
             | PublishError::Drained { .. } => Kind::Unavailable,
             PublishError::NotInput { .. }
             | PublishError::Csv(_)
+            | PublishError::Document { .. }
             | PublishError::SourceShorter { .. }
             | PublishError::Corrupt { .. } => Kind::Conflict,
             PublishError::Source { .. } => Kind::NotFound,

@@ -71,7 +71,7 @@ impl Feed<'_> {
     }
 
     fn rounds(&self) -> Result<(), Halt> {
-        let start = self.from.clone().unwrap_or_default();
+        let start = self.from.clone().unwrap_or_else(|| self.name.begin());
         let mut pace = Pace::new(self.options.rate);
         let mut from = start;
         loop {
@@ -90,14 +90,14 @@ impl Feed<'_> {
 
     /// Reads the source once from a position to its end; returns the events published then.
     fn round(&self, from: &SourcePosition, pace: &mut Pace) -> Result<u64, Halt> {
-        let mut source = self.name.open(Some(from)).map_err(Halt::Failed)?;
+        let mut source = self.name.open(from, &self.schema, self.options).map_err(Halt::Failed)?;
         // a socket starts anew, only its counting goes on
         let position = match self.name.rewinds() {
             true => CsvPosition { bytes: from.bytes, lines: from.lines, events: from.events },
             false => CsvPosition { events: from.events, ..CsvPosition::default() },
         };
         let setup = |reason| PublishError::Setup { name: self.options.common.fsname.clone(), reason };
-        let decoder = CsvDecoder::resume(Arc::clone(&self.schema), self.options.csv_options(), position)
+        let decoder = CsvDecoder::resume(Arc::clone(&self.schema), self.name.csv_options(self.options), position)
             .map_err(|reason| Halt::Failed(setup(reason)))?;
         let mut round =
             Round { feed: self, decoder, number: from.round, published: from.events, bad_told: 0, bad_counted: 0 };

@@ -25,10 +25,29 @@ const BUFFER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Offsets that the first look goes back. The last offsets of a topic are control records, so one is not enough.
 const FIRST_LOOK: u64 = 16;
 
+/// Offsets looked back for one of several publishers of a topic before the meta topic is asked instead.
+const SHARED_LOOK_MAX: u64 = 1 << 16;
+
+/// What is looked for.
+pub(crate) struct Search<'a> {
+    pub topic: &'a Arc<str>,
+    pub meta: Option<&'a Arc<str>>,
+    /// Key of the position in the meta topic.
+    pub key: &'a str,
+    /// Only blocks of this source count: others publish to the topic too. `None`: the last block counts, whose it is.
+    pub own: Option<&'a str>,
+}
+
 /// Looks up the last position; the own writer must be fenced in, so that nothing is written meanwhile.
-pub(crate) fn locate(bus: &dyn Bus, topic: &Arc<str>, meta: Option<&Arc<str>>) -> Result<Found, PublishError> {
+pub(crate) fn locate(bus: &dyn Bus, search: &Search<'_>) -> Result<Found, PublishError> {
+    let Search { topic, meta, key, own } = *search;
     let failed = |reason| PublishError::Locate { topic: topic.to_string(), reason };
-    if let Some(record) = last_record(bus, topic).map_err(failed)? {
+    let is_own = |record: &Record| {
+        let source = || decode_header(&record.payload).ok().and_then(|header| header.source);
+        own.is_none_or(|own| source().is_some_and(|position| position.source == own))
+    };
+    let look_max = if own.is_some() && meta.is_some() { SHARED_LOOK_MAX } else { u64::MAX };
+    if let Some(record) = last_record(bus, topic, look_max, is_own).map_err(failed)? {
         let header = decode_header(&record.payload).map_err(|error| PublishError::Corrupt {
             topic: topic.to_string(),
             offset: record.offset,
@@ -40,7 +59,7 @@ pub(crate) fn locate(bus: &dyn Bus, topic: &Arc<str>, meta: Option<&Arc<str>>) -
         });
     }
     let Some(meta) = meta else { return Ok(Found::Nothing) };
-    let remembered = last_of_key(bus, meta, topic).map_err(failed)?;
+    let remembered = last_of_key(bus, meta, key).map_err(failed)?;
     let Some(record) = remembered else { return Ok(Found::Nothing) };
     match WirePosition::decode(record.payload) {
         Ok(wire) => Ok(Found::Meta(SourcePosition {
@@ -68,8 +87,21 @@ pub(crate) fn meta_payload(position: &SourcePosition) -> Bytes {
     wire.encode_to_vec().into()
 }
 
-/// The last committed record, found by looking back ever further from the end.
-fn last_record(bus: &dyn Bus, topic: &Arc<str>) -> Result<Option<Record>, ReadError> {
+/// Offset of the last committed record of a topic; `None`: it holds none.
+///
+/// # Errors
+/// When the bus cannot be read.
+pub fn last_offset(bus: &dyn Bus, topic: &Arc<str>) -> Result<Option<u64>, ReadError> {
+    Ok(last_record(bus, topic, u64::MAX, |_| true)?.map(|record| record.offset))
+}
+
+/// The last committed record that counts, found by looking back ever further from the end, at most `look_max` offsets.
+fn last_record(
+    bus: &dyn Bus,
+    topic: &Arc<str>,
+    look_max: u64,
+    counts: impl Fn(&Record) -> bool,
+) -> Result<Option<Record>, ReadError> {
     let end = stable_end(bus, topic)?;
     let mut look = FIRST_LOOK;
     loop {
@@ -80,23 +112,27 @@ fn last_record(bus: &dyn Bus, topic: &Arc<str>) -> Result<Option<Record>, ReadEr
             return Ok(None);
         }
         let mut last = None;
-        match read_until(bus, topic, StartAt::Offset(from), end, |record| last = Some(record)) {
+        match read_until(bus, topic, StartAt::Offset(from), end, |record| {
+            if counts(&record) {
+                last = Some(record);
+            }
+        }) {
             Err(ReadError::Gone { .. }) => continue,
             other => other?,
         }
-        if last.is_some() || from == oldest {
+        if last.is_some() || from == oldest || look >= look_max {
             return Ok(last);
         }
         look = look.saturating_mul(16);
     }
 }
 
-/// The last committed record of the meta topic with this topic's name as key.
-fn last_of_key(bus: &dyn Bus, meta: &Arc<str>, topic: &Arc<str>) -> Result<Option<Record>, ReadError> {
+/// The last committed record of the meta topic with this key.
+fn last_of_key(bus: &dyn Bus, meta: &Arc<str>, key: &str) -> Result<Option<Record>, ReadError> {
     let end = stable_end(bus, meta)?;
     let mut last = None;
     read_until(bus, meta, StartAt::Oldest, end, |record| {
-        if record.key.as_deref() == Some(topic.as_bytes()) {
+        if record.key.as_deref() == Some(key.as_bytes()) {
             last = Some(record);
         }
     })?;

@@ -10,5 +10,6 @@ mod session;
 pub mod source;
 
 pub use error::PublishError;
+pub use locate::last_offset;
 pub use progress::{Progress, Snapshot, State};
 pub use publisher::{Publisher, Summary};

@@ -11,6 +11,7 @@ pub struct Progress {
     blocks: AtomicU64,
     bytes: AtomicU64,
     source_bytes: AtomicU64,
+    source_events: AtomicU64,
     bad_events: AtomicU64,
     transactions: AtomicU64,
     doubts: AtomicU64,
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub bytes: u64,
     /// Place in the source behind the last committed block.
     pub source_bytes: u64,
+    /// Events of the source committed in all, also before the start.
+    pub source_events: u64,
     /// Lines that could not be read and were skipped.
     pub bad_events: u64,
     /// Transactions committed since the start.
@@ -87,6 +90,7 @@ impl Progress {
             blocks: load(&self.blocks),
             bytes: load(&self.bytes),
             source_bytes: load(&self.source_bytes),
+            source_events: load(&self.source_events),
             bad_events: load(&self.bad_events),
             transactions: load(&self.transactions),
             doubts: load(&self.doubts),
@@ -128,8 +132,9 @@ impl Progress {
         self.commit_us_max.fetch_max(us, Ordering::Relaxed);
     }
 
-    pub(crate) fn source_at(&self, bytes: u64) {
+    pub(crate) fn source_at(&self, bytes: u64, events: u64) {
         self.source_bytes.store(bytes, Ordering::Relaxed);
+        self.source_events.store(events, Ordering::Relaxed);
     }
 
     pub(crate) fn bad(&self, events: u64) {

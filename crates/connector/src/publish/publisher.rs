@@ -26,6 +26,13 @@ pub struct Publisher {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) trace_ratio: f64,
+    connector: Option<Connector>,
+}
+
+/// A source that is a connector of the project itself, one of several that may publish to the window.
+struct Connector {
+    name: String,
+    source: Name,
 }
 
 /// What a publisher did.
@@ -48,7 +55,36 @@ pub struct Summary {
 impl Publisher {
     /// A publisher on this bus. `trace_ratio` (0 to 1) of the blocks get a trace.
     pub fn new(options: PublisherOptions, bus: Arc<dyn Bus>, trace_ratio: f64) -> Publisher {
-        Publisher { options, bus, progress: Arc::default(), trace_ratio }
+        Publisher { options, bus, progress: Arc::default(), trace_ratio, connector: None }
+    }
+
+    /// Makes it the connector `name` of its window: it reads `source` whatever the option `fsname` says, which only
+    /// names it in positions; others may publish to the same topic, and none of them fences another out.
+    #[must_use]
+    pub fn connector(mut self, name: String, source: Name) -> Publisher {
+        self.connector = Some(Connector { name, source });
+        self
+    }
+
+    /// Who is fenced out when it begins, and fences it out: its like on the same topic.
+    pub(crate) fn transactional_id(&self, topic: &str) -> String {
+        match &self.connector {
+            None => format!("{topic}.pub"),
+            Some(connector) => format!("{topic}.pub.{}", connector.name),
+        }
+    }
+
+    /// Its key in the meta topic. A connector that is given another source begins that one anew.
+    pub(crate) fn meta_key(&self, topic: &str) -> String {
+        match &self.connector {
+            None => topic.to_owned(),
+            Some(_) => format!("{topic}#{}", self.options.common.fsname),
+        }
+    }
+
+    /// The source whose blocks alone tell its position; `None`: every block of the topic is its own.
+    pub(crate) fn shared_source(&self) -> Option<&str> {
+        self.connector.as_ref().map(|_| self.options.common.fsname.as_str())
     }
 
     /// Its counters, live.
@@ -83,7 +119,13 @@ impl Publisher {
             return Err(PublishError::NotInput { window: target.path() });
         }
         let meta = self.check_topics(&topic, stop)?;
-        let name = Name::parse(&self.options.common.fsname, self.options.growing);
+        let name = match &self.connector {
+            Some(connector) => connector.source.clone(),
+            None => {
+                let common = &self.options.common;
+                Name::parse(&common.fsname, self.options.growing, common.fstype)
+            }
+        };
         tracing::info!(%topic, source = self.options.common.fsname, schema = %announced.schema, "publishing");
         Session::new(self, name, announced.schema, topic, meta, stop).run()
     }

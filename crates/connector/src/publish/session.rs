@@ -11,7 +11,7 @@ use mesh_replication::adapter::{Effect, Found, Input, PublisherRole, PublisherSt
 
 use crate::publish::error::{Outcome, PublishError};
 use crate::publish::feed::{Fed, Feed, Ready};
-use crate::publish::locate::{locate, meta_payload};
+use crate::publish::locate::{Search, locate, meta_payload};
 use crate::publish::progress::State;
 use crate::publish::publisher::{Publisher, Summary};
 use crate::publish::queue::{Queue, QueueLimits, Taken};
@@ -126,7 +126,10 @@ impl<'a> Session<'a> {
         });
         tracing::info!(topic = %self.topic, position = ?from, "reading the source");
         publisher.progress.set_state(State::Running);
-        publisher.progress.source_at(from.as_ref().map_or(0, |position| position.bytes));
+        publisher.progress.source_at(
+            from.as_ref().map_or(0, |position| position.bytes),
+            from.as_ref().map_or(0, |position| position.events),
+        );
         self.batch.clear();
         self.failure = None;
         let name = self.name.clone();
@@ -236,7 +239,7 @@ impl<'a> Session<'a> {
         if let Some(meta) = &self.meta {
             let record = OutRecord {
                 topic: Arc::clone(meta),
-                key: Some(self.topic.as_bytes().to_vec().into()),
+                key: Some(self.publisher.meta_key(&self.topic).into_bytes().into()),
                 headers: Vec::new(),
                 payload: meta_payload(end),
             };
@@ -303,7 +306,7 @@ impl<'a> Session<'a> {
         let events = self.batch.iter().map(|ready| ready.events).sum();
         let bytes = self.batch.iter().map(|ready| ready.payload.len() as u64).sum();
         self.publisher.progress.committed(self.batch.len() as u64, events, bytes);
-        self.publisher.progress.source_at(position.bytes);
+        self.publisher.progress.source_at(position.bytes, position.events);
         self.batch.clear();
     }
 
@@ -324,7 +327,7 @@ impl<'a> Session<'a> {
     fn try_fence(&mut self) -> Result<(), Outcome> {
         let options = WriterOptions {
             client: format!("publisher-{}", self.topic),
-            transactional_id: format!("{}.pub", self.topic),
+            transactional_id: self.publisher.transactional_id(&self.topic),
             transaction_timeout: TRANSACTION_TIMEOUT,
             buffer_bytes_max: self.publisher.options.transaction_bytes_max.saturating_add(WRITER_BUFFER_BYTES),
         };
@@ -339,7 +342,10 @@ impl<'a> Session<'a> {
 
     fn locate(&mut self) -> Result<Input, PublishError> {
         loop {
-            match locate(self.publisher.bus.as_ref(), &self.topic, self.meta.as_ref()) {
+            let key = self.publisher.meta_key(&self.topic);
+            let search =
+                Search { topic: &self.topic, meta: self.meta.as_ref(), key: &key, own: self.publisher.shared_source() };
+            match locate(self.publisher.bus.as_ref(), &search) {
                 Ok(found) => {
                     self.trouble = None;
                     tracing::info!(topic = %self.topic, found = %describe(&found), "last position");

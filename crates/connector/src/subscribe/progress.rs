@@ -11,6 +11,7 @@ pub struct Progress {
     bytes: AtomicU64,
     sequence: AtomicU64,
     next_offset: AtomicU64,
+    sink_events: AtomicU64,
     breaches: AtomicU64,
     flushes: AtomicU64,
     state: Mutex<State>,
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub sequence: u64,
     /// Offset to read next.
     pub next_offset: u64,
+    /// Events in the sink in all, also from before the start.
+    pub sink_events: u64,
     /// Breaks of the sequence since the start.
     pub breaches: u64,
     /// Flushes since the start.
@@ -74,6 +77,7 @@ impl Progress {
             bytes: load(&self.bytes),
             sequence: load(&self.sequence),
             next_offset: load(&self.next_offset),
+            sink_events: load(&self.sink_events),
             breaches: load(&self.breaches),
             flushes: load(&self.flushes),
         }
@@ -91,6 +95,7 @@ impl Progress {
     pub(crate) fn flushed(&self, blocks: u64, events: u64, bytes: u64) {
         self.blocks.fetch_add(blocks, Ordering::Relaxed);
         self.events.fetch_add(events, Ordering::Relaxed);
+        self.sink_events.fetch_add(events, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.flushes.fetch_add(1, Ordering::Relaxed);
     }
@@ -98,6 +103,10 @@ impl Progress {
     pub(crate) fn stands_at(&self, sequence: u64, next_offset: u64) {
         self.sequence.store(sequence, Ordering::Relaxed);
         self.next_offset.store(next_offset, Ordering::Relaxed);
+    }
+
+    pub(crate) fn holds(&self, events: u64) {
+        self.sink_events.store(events, Ordering::Relaxed);
     }
 
     pub(crate) fn breach(&self) {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mesh_adapter::{HeaderRow, SchemaLookupError, SubscriberOptions, Target, lookup};
+use mesh_adapter::{FsType, HeaderRow, SchemaLookupError, SubscriberOptions, Target, lookup};
 use mesh_bus::{Bus, Polled, ReadError, Reader, ReaderOptions, Record, StartAt};
 use mesh_event::csv::{CsvEncoder, CsvHeader, CsvOutOptions, DateFormat};
-use mesh_event::{Schema, decode_block};
+use mesh_event::{Block, Schema, decode_block};
 use mesh_replication::adapter::SequenceCheck;
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 
+use crate::documents::to_json;
 use crate::subscribe::error::SubscribeError;
 use crate::subscribe::progress::{Progress, State};
 use crate::subscribe::shape::shape;
@@ -122,6 +123,7 @@ impl Subscriber {
         let encoder = encoder(options, sink.position().is_some())?;
         tracing::info!(%topic, sink = options.common.fsname, ?start, sequence = check.last(), "subscribing");
         self.progress.stands_at(check.last(), sink.position().map_or(0, |at| at.next_offset));
+        self.progress.holds(sink.position().map_or(0, |at| at.events));
         self.progress.set_state(State::Running);
         let work = Work {
             collapse: options.collapse || target.flag("collapse"),
@@ -152,10 +154,28 @@ fn open_sink(options: &SubscriberOptions, topic: &str) -> Result<Box<dyn Sink>, 
     })
 }
 
-fn encoder(options: &SubscriberOptions, appending: bool) -> Result<CsvEncoder, SubscribeError> {
+/// Makes a block's lines.
+enum Encoder {
+    Csv(CsvEncoder),
+    Json(Option<DateFormat>),
+}
+
+impl Encoder {
+    fn encode(&mut self, block: &Block, text: &mut Vec<u8>) {
+        match self {
+            Encoder::Csv(csv) => csv.encode(block, text),
+            Encoder::Json(date_format) => to_json(block, date_format.as_ref(), text),
+        }
+    }
+}
+
+fn encoder(options: &SubscriberOptions, appending: bool) -> Result<Encoder, SubscribeError> {
     let setup = |reason: String| SubscribeError::Setup { name: options.common.fsname.clone(), reason };
     let date_format =
         options.dateformat.as_deref().map(DateFormat::new).transpose().map_err(|error| setup(error.to_string()))?;
+    if options.common.fstype == FsType::Json {
+        return Ok(Encoder::Json(date_format));
+    }
     let header = match options.header {
         HeaderRow::None => CsvHeader::None,
         HeaderRow::Fields => CsvHeader::Names,
@@ -163,7 +183,7 @@ fn encoder(options: &SubscriberOptions, appending: bool) -> Result<CsvEncoder, S
     };
     let csv = CsvOutOptions { date_format, header, ..CsvOutOptions::default() };
     let encoder = if appending { CsvEncoder::appending(csv) } else { CsvEncoder::new(csv) };
-    encoder.map_err(|error| setup(error.to_string()))
+    encoder.map(Encoder::Csv).map_err(|error| setup(error.to_string()))
 }
 
 /// One run of a subscriber.
@@ -175,7 +195,7 @@ struct Work<'a> {
     topic: Arc<str>,
     sink: Box<dyn Sink>,
     check: SequenceCheck,
-    encoder: CsvEncoder,
+    encoder: Encoder,
     /// Where the next reader starts.
     start: StartAt,
     /// Lines that are not in the sink yet.

@@ -57,7 +57,14 @@ fn project_properties(project: &ProjectStatus) -> impl Iterator<Item = (String, 
         ("waits-for", project.waits_for.clone()),
         ("error", project.error.clone()),
     ];
+    let connectors = project.connectors.iter().flat_map(|connector| {
+        let told = [("state", connector.state.clone()), ("events", connector.events_total.to_string())];
+        let error = Some(("error", connector.error.clone())).filter(|(_, error)| !error.is_empty());
+        let facts = told.into_iter().chain(error);
+        facts.map(move |(fact, value)| (format!("connector.{}.{fact}", connector.connector), value))
+    });
     let name = project.project.clone();
     let told = facts.into_iter().filter(|(_, value)| !value.is_empty());
-    told.map(move |(fact, value)| (format!("project.{name}.{fact}"), value))
+    let told: Vec<(String, String)> = told.map(|(fact, value)| (fact.to_owned(), value)).chain(connectors).collect();
+    told.into_iter().map(move |(fact, value)| (format!("project.{name}.{fact}"), value))
 }

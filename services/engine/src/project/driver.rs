@@ -12,8 +12,9 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use mesh_model::Project;
 use mesh_proto::election::Progress;
 use mesh_replication::engine::{BusContact, Now, RoleName};
-use mesh_replication::{Effects, EngineRole, Input, Term};
+use mesh_replication::{CommitNumber, Effects, EngineRole, Input, Term};
 
+use crate::project::connectors::Shared;
 use crate::project::election::ElectionLink;
 use crate::project::lines::Lines;
 use crate::project::machine::Machine;
@@ -52,6 +53,8 @@ pub struct Channels {
     pub inputs: Receiver<FromInputs>,
     /// To and from the thread that keeps snapshots; none when they are off.
     pub snapshots: Option<SnapshotChannels>,
+    /// To and from the thread that runs the project's own connectors.
+    pub connectors: Shared,
 }
 
 /// Owns role and machine of one project.
@@ -77,6 +80,8 @@ pub(super) struct DriverState {
     pub(super) takeover: Option<Takeover>,
     /// When a commit was heard last that is not of the takeover under way.
     pub(super) last_commit: Option<Instant>,
+    /// Number and positions of the commit under way.
+    pub(super) committing: Option<(CommitNumber, Vec<u64>)>,
     pub(super) recovery: Option<Recovery>,
     pub(super) extras: Extras,
     pub(super) bus_ready: bool,
@@ -116,6 +121,7 @@ impl Driver {
             input_generation: 0,
             takeover: None,
             last_commit: None,
+            committing: None,
             recovery: Some(Recovery::begun("the engine starts the project")),
             extras: Extras::default(),
             bus_ready: false,
@@ -225,6 +231,7 @@ impl Driver {
     fn show(&mut self) {
         let now = Instant::now();
         let shown = Some(self.role.name());
+        self.channels.connectors.lead(self.role.name().0 == RoleName::Active && self.state.stopping.is_none());
         let changed = self.state.shown_role != shown;
         if !changed && now.duration_since(self.state.progress_at) < PROGRESS_EVERY {
             return;
@@ -246,6 +253,7 @@ impl Driver {
         if changed || now.duration_since(self.state.report_at) >= REPORT_EVERY {
             self.state.report_at = now;
             self.state.shown_role = shown;
+            self.state.extras.connectors = self.channels.connectors.statuses();
             let report = report(&self.identity, &view, &self.machine, &self.state.extras, &self.state.snapshots);
             self.meters.show(&report);
             if matches!(view.role, RoleName::Standby | RoleName::Active)

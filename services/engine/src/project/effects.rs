@@ -52,6 +52,7 @@ impl Driver {
                 if let (CommitKind::Term, Some(takeover)) = (&record.kind, &mut self.state.takeover) {
                     takeover.read(progress);
                 }
+                self.state.committing = Some((record.number, record.positions.clone()));
                 let outputs = self.machine.kept().commit(record.number);
                 self.give(Job::Commit { record, outputs });
             }

@@ -72,6 +72,10 @@ impl Driver {
             }
             FromWriter::Committed { number, took } => {
                 self.machine.kept().committed(number);
+                if let Some((_, positions)) = self.state.committing.take().filter(|(under_way, _)| *under_way == number)
+                {
+                    self.channels.connectors.committed(&positions);
+                }
                 self.meters.committed(took);
                 if self.state.takeover.is_none() {
                     self.state.last_commit = Some(Instant::now());

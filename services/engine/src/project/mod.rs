@@ -8,8 +8,10 @@
 //!                              writer --> .O .C .M in one transaction
 //!
 //!  driver <--> snapshot thread --> object store
+//!  driver --> connectors (sources and sinks of the project's own, run while it leads) <--> .I .O
 //! ```
 
+pub mod connectors;
 pub mod driver;
 mod effects;
 pub mod election;
@@ -41,6 +43,7 @@ use mesh_replication::{EngineId, EngineRole, Limits};
 use mesh_service::Metrics;
 use mesh_windows::Executor;
 
+use connectors::{Host, Permit};
 use driver::{Channels, Driver};
 use election::ElectionLink;
 use input_reader::{InputReader, InputTopic};
@@ -84,6 +87,10 @@ pub struct ProjectOptions {
     pub caught_up_commits: u64,
     /// Where and how often snapshots are made; `None`: not at all.
     pub snapshots: Option<SnapshotOptions>,
+    /// What the project's own connectors may touch.
+    pub permit: Permit,
+    /// Share (0 to 1) of the blocks of its own sources that get a trace.
+    pub trace_ratio: f64,
 }
 
 /// Why a project does not start.
@@ -164,6 +171,11 @@ impl RunningProject {
             schema,
             gauge: gauge.clone(),
         });
+        let connectors = connectors::Shared::new(topics.inputs.len());
+        let specs = connectors::specs(&project, &topics, &options.url_host_port);
+        let (permit, trace_ratio) = (options.permit, options.trace_ratio);
+        let host = (!specs.is_empty())
+            .then(|| Host::new(&project, specs, bus.clone(), permit, trace_ratio, connectors.clone(), stop.clone()));
         let input_reader = InputReader {
             bus: bus.clone(),
             client: client("input"),
@@ -219,6 +231,7 @@ impl RunningProject {
             input_commands: input_commands_to,
             inputs,
             snapshots: snapshot_channels,
+            connectors,
         };
         let engine = EngineId(Arc::from(options.engine.as_str()));
         let driver = Driver::new(
@@ -238,6 +251,9 @@ impl RunningProject {
         running.spawn("writer", move || writer.run())?;
         if let Some(thread) = snapshot_thread {
             running.spawn("snapshot", move || thread.run())?;
+        }
+        if let Some(host) = host {
+            running.spawn("connectors", move || host.run())?;
         }
         running.spawn("driver", move || driver.run())?;
         Ok(running)

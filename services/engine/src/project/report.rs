@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_proto::engine::{
-    InputStatus, OutputStatus, ParkedStatus, ProjectStatus, RecoveryStatus, SnapshotStatus, TakeoverStatus,
-    WindowStatus,
+    ConnectorStatus, InputStatus, OutputStatus, ParkedStatus, ProjectStatus, RecoveryStatus, SnapshotStatus,
+    TakeoverStatus, WindowStatus,
 };
 use mesh_replication::engine::{RoleName, RoleView};
 use tokio::sync::watch;
@@ -61,6 +61,8 @@ pub struct Extras {
     pub fencing: String,
     /// What somebody must look at; empty when nothing.
     pub error: String,
+    /// The project's own connectors.
+    pub connectors: Vec<ConnectorStatus>,
 }
 
 impl Extras {
@@ -145,6 +147,7 @@ pub(super) fn report(
         takeovers: extras.takeovers.clone(),
         fencing: extras.fencing.clone(),
         error: extras.error.clone(),
+        connectors: extras.connectors.clone(),
         recovery: (view.role == RoleName::Recovering).then(|| recovery(view, snapshots)),
         snapshots: Some(snapshot_status(snapshots)).filter(|_| identity.keeps_snapshots),
         parked: view.poison.as_ref().filter(|poison| poison.is_exact()).map(|poison| ParkedStatus {

@@ -65,7 +65,13 @@ impl Topics {
             term: 0,
         };
         let inputs = executor.inputs().iter().map(|endpoint| announce(endpoint, true));
-        let outputs = executor.outputs().iter().map(|endpoint| announce(endpoint, false));
+        // The last record of a key holds: a source window whose events also go out stays one that takes events.
+        let is_input = |endpoint: &&Endpoint| {
+            let mut inputs = executor.inputs().iter();
+            inputs.any(|input| (&input.query, &input.window) == (&endpoint.query, &endpoint.window))
+        };
+        let outputs = executor.outputs().iter().filter(|output| !is_input(output));
+        let outputs = outputs.map(|endpoint| announce(endpoint, false));
         let announcements: Vec<SchemaAnnouncement> = inputs.chain(outputs).collect();
         let topic = self.metadata.clone();
         Box::new(move |term| {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use mesh_bus::memory::MemoryBus;
 use mesh_bus::{Bus, EndOf, OutRecord, Polled, ReaderOptions, StartAt, TopicSpec, Writer, WriterOptions};
+use mesh_engine::project::connectors::Permit;
 use mesh_engine::project::election::ElectionLink;
 use mesh_engine::project::message::Control;
 use mesh_engine::project::snapshots::SnapshotOptions;
@@ -81,6 +82,7 @@ pub struct Mesh {
     pub topics: Topics,
     pub publisher: Box<dyn Writer>,
     pub published: Vec<Block>,
+    pub permit: Permit,
 }
 
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
@@ -93,8 +95,13 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 impl Mesh {
     pub fn new() -> Mesh {
+        Mesh::of(PROJECT)
+    }
+
+    /// A mesh for this project.
+    pub fn of(xml: &str) -> Mesh {
         let bus = MemoryBus::new();
-        let checked = mesh_model::parse_project(PROJECT, "sums.xml", &BTreeMap::new()).unwrap();
+        let checked = mesh_model::parse_project(xml, "project.xml", &BTreeMap::new()).unwrap();
         let project = Arc::new(checked.project);
         let topics = Topics::of(&project, "host_1").unwrap();
         let names = topics.inputs.iter().chain(&topics.outputs).chain([&topics.log, &topics.metadata]);
@@ -110,7 +117,7 @@ impl Mesh {
         };
         let mut publisher = bus.writer(options, DEADLINE).unwrap();
         publisher.fence(DEADLINE).unwrap();
-        Mesh { bus, project, topics, publisher, published: Vec::new() }
+        Mesh { bus, project, topics, publisher, published: Vec::new(), permit: Permit::default() }
     }
 
     pub fn engine(&self, name: &str) -> Replica {
@@ -133,6 +140,8 @@ impl Mesh {
             transaction_timeout: Duration::from_secs(10),
             caught_up_commits: 4,
             snapshots,
+            permit: self.permit.clone(),
+            trace_ratio: 0.0,
         };
         let seen = Arc::new(Mutex::new(Seen::default()));
         let link = seen.clone();

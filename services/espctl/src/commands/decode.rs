@@ -1,10 +1,11 @@
 //! `espctl events decode`: binary event blocks as CSV or JSON.
 
 use bytes::Bytes;
+use mesh_connector::documents::json_value;
 use mesh_event::csv::{CsvOutOptions, DateFormat, encode_csv};
-use mesh_event::{Block, BlockHeader, Cause, MONEY_SCALE, Schema, Value, decode_block, decode_header};
+use mesh_event::{Block, BlockHeader, Cause, Schema, decode_block, decode_header};
 use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -209,28 +210,7 @@ pub fn event(block: &Block, row: usize) -> Event {
     Event {
         opcode: block.opcodes[row].letters(),
         flags: block.flags[row].letters(),
-        fields: names.zip(block.row(row).iter().map(value)).collect(),
-    }
-}
-
-/// A value as JSON: numbers as numbers, times as integers since the epoch, money as a decimal in a string, blobs as hex
-/// digits.
-pub fn value(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Int32(number) => json!(number),
-        Value::Int64(number) | Value::Date(number) | Value::Stamp(number) => json!(number),
-        Value::Double(number) => json!(number),
-        Value::String(text) => json!(text.as_ref()),
-        Value::Money(units) => {
-            let (sign, units, scale) =
-                (if *units < 0 { "-" } else { "" }, units.unsigned_abs(), MONEY_SCALE.unsigned_abs());
-            json!(format!("{sign}{}.{:04}", units / scale, units % scale))
-        }
-        Value::Blob(bytes) => json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
-        Value::ArrayInt32(items) => json!(items.as_ref()),
-        Value::ArrayInt64(items) => json!(items.as_ref()),
-        Value::ArrayDouble(items) => json!(items.as_ref()),
+        fields: names.zip(block.row(row).iter().map(json_value)).collect(),
     }
 }
 

@@ -1,10 +1,14 @@
 //! `espctl dev`: a project in this process, with one engine: lines in, lines out.
 
-use mesh_adapter::Target;
-use mesh_model::{Endpoint, Project, parse_project};
-use mesh_proto::coordinator::ListProjectsRequest;
+use mesh_adapter::{FsType, Target};
+use mesh_connector::publish::source::Name;
+use mesh_engine::project::connectors::Permit;
+use mesh_model::{Connector, Direction, Endpoint, Project, parse_project};
+use mesh_proto::coordinator::{ListProjectsRequest, MeshStatusRequest};
+use mesh_proto::engine::ConnectorStatus;
 use mesh_service::security::Caller;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +24,9 @@ use crate::out;
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the outputs may take to arrive once everything is applied.
 const LAST_OUTPUT: Duration = Duration::from_secs(10);
+
+/// What connectors of the project may use, beside the files in the current folder.
+const ADDRESSES: [&str; 2] = ["localhost:*", "127.0.0.1:*"];
 
 /// Runs the project.
 pub async fn run(arguments: Dev) -> Result<(), Fail> {
@@ -41,8 +48,13 @@ pub async fn run(arguments: Dev) -> Result<(), Fail> {
         )));
     }
 
+    let folder = std::env::current_dir().map_err(|error| Fail::input(format!("the current folder: {error}")))?;
+    begin_anew(&project, &Permit { folder: Some(folder.clone()), addresses: Vec::new() })?;
     let local = Local::start(false).await?;
-    let engine = local.engine("engine")?;
+    let engine = local.engine_with("engine", |config| {
+        config.connectors_dir = folder.display().to_string();
+        config.connectors_addresses = ADDRESSES.map(str::to_owned).to_vec();
+    })?;
     local.deploy(&xml, &file).await?;
     let host_port = url_host_port(&local).await?;
     let url = |window: &str| format!("dfESP://{}/{}/{window}", with_colon(&host_port), project.name);
@@ -53,8 +65,13 @@ pub async fn run(arguments: Dev) -> Result<(), Fail> {
         Some(path) => {
             let more = if arguments.options.is_empty() { String::new() } else { format!(",{}", arguments.options) };
             let publisher = local.publisher(format!("type=pub,url={},fsname={}{more}", url(&input), path.display()))?;
-            let all = All { local: &local, project: &project, host_port: &host_port, input_url: url(&input) };
-            until_done(&all, publisher, &subscriber, position(&project, &output)).await
+            let all = All { local: &local, project: &project, host_port: &host_port };
+            until_done(&all, publisher, &url(&input), &subscriber, position(&project, &output)).await
+        }
+        None if ends(&project) => {
+            out::note("no --input: running until the project's own connectors have sent everything");
+            let all = All { local: &local, project: &project, host_port: &host_port };
+            until_sent(&all, &subscriber, position(&project, &output)).await
         }
         None => {
             out::note("no --input: running until Ctrl-C");
@@ -74,13 +91,18 @@ struct All<'a> {
     local: &'a Local,
     project: &'a Project,
     host_port: &'a str,
-    input_url: String,
 }
 
 /// Waits until the file is published, applied, and its outputs are written.
-async fn until_done(all: &All<'_>, publisher: Adapter, subscriber: &Adapter, output: usize) -> Result<(), Fail> {
+async fn until_done(
+    all: &All<'_>,
+    publisher: Adapter,
+    input_url: &str,
+    subscriber: &Adapter,
+    output: usize,
+) -> Result<(), Fail> {
     settle("publisher", publisher).await?;
-    let topic = Target::parse(&all.input_url).map_err(Fail::fault)?.input_topic();
+    let topic = Target::parse(input_url).map_err(Fail::fault)?.input_topic();
     let mut since = tokio::time::Instant::now();
     loop {
         if subscriber.running.is_finished() {
@@ -101,6 +123,80 @@ async fn until_done(all: &All<'_>, publisher: Adapter, subscriber: &Adapter, out
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The connectors that the engine runs itself, that way.
+fn own(project: &Project, direction: Direction) -> impl Iterator<Item = &Connector> {
+    let windows = project.queries.iter().flat_map(|query| &query.windows);
+    windows.flat_map(|window| &window.connectors).filter(move |connector| connector.is_own(direction))
+}
+
+/// The topics are new each time: a file that an earlier run wrote is written anew.
+fn begin_anew(project: &Project, permit: &Permit) -> Result<(), Fail> {
+    for file in own(project, Direction::Subscribe).filter_map(|connector| connector.property("fsname")) {
+        // what the engine may not write, it says itself, and nothing of it is touched here
+        let Ok(file) = permit.file(file) else { continue };
+        let position = PathBuf::from(format!("{}.position", file.display()));
+        if position.is_file() {
+            for path in [position, file] {
+                std::fs::remove_file(&path)
+                    .map_err(|error| Fail::input(format!("begin `{}` anew: {error}", path.display())))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// True when the project has sources of its own, and each comes to an end.
+fn ends(project: &Project) -> bool {
+    let ends = |connector: &Connector| {
+        let file = || Name::parse(connector.property("fsname").unwrap_or_default(), false, FsType::Csv).rewinds();
+        let is_whole = || connector.class == "fs" && !connector.is_on("growinginputfile") && file();
+        connector.property("maxevents").is_some() || is_whole()
+    };
+    own(project, Direction::Publish).next().is_some() && own(project, Direction::Publish).all(ends)
+}
+
+/// Waits until the project's own sources are at their end, everything is applied, and all sinks have it.
+async fn until_sent(all: &All<'_>, subscriber: &Adapter, output: usize) -> Result<(), Fail> {
+    let mut since = None;
+    loop {
+        if subscriber.running.is_finished() {
+            return Ok(()); // its own end says why
+        }
+        let connectors = connectors(all.local).await?;
+        if let Some(failed) = connectors.iter().find(|connector| connector.state == "failed") {
+            return Err(Fail::input(format!("connector {}: {}", failed.connector, failed.error)));
+        }
+        let (sources, sinks): (Vec<_>, Vec<_>) = connectors.into_iter().partition(|connector| connector.publishes);
+        if !sources.is_empty() && sources.iter().all(|connector| connector.state == "finished") {
+            let since = *since.get_or_insert_with(tokio::time::Instant::now);
+            let commits = topics::commits(&all.local.bus, all.host_port, &all.project.name)?;
+            let (_, sequences) = topics::applied(&commits);
+            let last = |output: usize| sequences.get(output).copied().unwrap_or(0);
+            let sink_is_done = |sink: &ConnectorStatus| {
+                let window = sink.connector.rsplit_once('/').map_or("", |(window, _)| window);
+                sink.state == "finished" || sink.sequence >= last(position(all.project, window))
+            };
+            if sinks.iter().all(sink_is_done) && sequence(subscriber).await >= last(output) {
+                return Ok(());
+            }
+            if since.elapsed() > LAST_OUTPUT {
+                return Err(Fail::fault(format!(
+                    "wait for the last output: not within {LAST_OUTPUT:?} after the last event"
+                )));
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The connectors of the only project as the only engine tells of them.
+async fn connectors(local: &Local) -> Result<Vec<ConnectorStatus>, Fail> {
+    let call = |mut client: Client, request| async move { client.status(request).await };
+    let status = local.mesh().call("read the status of the mesh", ASK, MeshStatusRequest::default(), call).await?;
+    let engines = status.members.into_iter().filter_map(|member| member.engine);
+    Ok(engines.flat_map(|engine| engine.projects).flat_map(|project| project.connectors).collect())
 }
 
 /// The last sequence that the subscriber has written.

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
-use mesh_adapter::PublisherOptions;
+use mesh_adapter::{FsType, PublisherOptions};
 use mesh_connector::{documents, order};
-use mesh_event::csv::{CsvBlock, CsvDecoder, CsvEncoder, CsvHeader, CsvOptions, CsvOutOptions};
+use mesh_event::csv::{CsvBlock, CsvDecoder, CsvEncoder, CsvHeader, CsvOutOptions};
 use mesh_event::{Block, BlockKind};
 use mesh_model::{Connector, Direction, Endpoint, Project, parse_project};
 use mesh_windows::{Executor, OutputBlock};
@@ -40,28 +40,7 @@ const TICK_EVERY: Duration = Duration::from_millis(100);
 /// A file for a source window.
 struct Source {
     input: usize,
-    format: Format,
     options: PublisherOptions,
-}
-
-/// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Csv,
-    Json,
-    Xml,
-}
-
-impl Format {
-    /// `None` for what is not read or written here.
-    fn parse(fstype: &str) -> Option<Format> {
-        match fstype.to_ascii_lowercase().as_str() {
-            "csv" => Some(Format::Csv),
-            "json" => Some(Format::Json),
-            "xml" => Some(Format::Xml),
-            _ => None,
-        }
-    }
 }
 
 /// Runs the project.
@@ -163,20 +142,18 @@ impl Runner {
         let path = &source.options.common.fsname;
         let unreadable = |error: &dyn std::fmt::Display| {
             Fail::input(format!(
-                "read `{path}` for window `{}`: {error}; expected {:?}, plain or .gz",
-                input.window, source.format
+                "read `{path}` for window `{}`: {error}; expected {}, plain or .gz",
+                input.window, source.options.common.fstype
             ))
         };
         let options = &source.options;
-        let csv = match source.format {
-            Format::Csv => options.csv_options(),
-            _ => CsvOptions { header_lines: 0, add_opcode: false, add_flags: None, ..options.csv_options() },
-        };
+        let is_csv = options.common.fstype == FsType::Csv;
+        let csv = if is_csv { options.csv_options() } else { documents::csv_options(options) };
         let mut decoder = CsvDecoder::new(input.schema.clone(), csv).map_err(|error| unreadable(&error))?;
         let file = bar.wrap_read(places::open(path).map_err(|error| unreadable(&error))?);
         let mut from: Box<dyn Read> =
             if path.ends_with(".gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        if source.format != Format::Csv {
+        if !is_csv {
             let lines = document(source, input, from).map_err(|error| unreadable(&error))?;
             from = Box::new(std::io::Cursor::new(lines));
         }
@@ -309,24 +286,13 @@ fn quoted(value: &str) -> String {
 }
 
 fn source(input: usize, to: &Endpoint<'_>, settings: &str) -> Result<Source, Fail> {
-    // The adapters read CSV alone; here `fstype` is taken out first.
-    let kept = |setting: &&str| !setting.trim_start().to_ascii_lowercase().starts_with("fstype=");
-    let fstype = settings.split(',').find(|setting| !kept(setting)).and_then(|setting| setting.split_once('='));
-    let fstype = fstype.map_or("csv", |(_, value)| value.trim());
-    let format = Format::parse(fstype).ok_or_else(|| {
-        let place = format!("{}/{}", to.query, to.window);
-        Fail::input(format!(
-            "the input of `{place}` has fstype `{fstype}`; expected csv, json or xml: convert the file"
-        ))
-    })?;
-    let settings: Vec<&str> = settings.split(',').filter(kept).collect();
-    let (query, window, settings) = (to.query, to.window, settings.join(","));
+    let (query, window) = (to.query, to.window);
     let line = format!("type=pub,url=dfESP://localhost:1/project/{query}/{window},{settings}");
     let checked = PublisherOptions::from_line(&line).map_err(|error| Fail::input(error.to_string()))?;
     for warning in &checked.warnings {
         out::warning(&format!("{}: {}", warning.place, warning.message));
     }
-    Ok(Source { input, format, options: checked.options })
+    Ok(Source { input, options: checked.options })
 }
 
 /// A JSON or XML file as lines of CSV.
@@ -336,20 +302,8 @@ fn document(source: &Source, input: Endpoint<'_>, from: impl Read) -> Result<Vec
     if text.len() as u64 > DOCUMENT_BYTES_MAX {
         return Err(format!("it is longer than {DOCUMENT_BYTES_MAX} bytes; split it, or convert it to CSV"));
     }
-    let csv = &source.options.csv;
-    let shape = documents::Shape {
-        schema: input.schema,
-        keyless: csv.no_autogen_field,
-        opcode: if csv.upsert { "p" } else { "i" },
-    };
-    let lines = match source.format {
-        Format::Xml => {
-            let text = String::from_utf8(text).map_err(|error| error.to_string())?;
-            documents::of_xml(&text, &shape)
-        }
-        _ => documents::of_json(&text, &shape),
-    };
-    lines.map(String::into_bytes)
+    let shape = documents::Shape::of(input.schema, &source.options);
+    documents::lines(text, source.options.common.fstype, &shape)
 }
 
 fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoint<'a>>, Vec<Sink>), Fail> {
@@ -391,7 +345,7 @@ fn sinks<'a>(arguments: &RunProject, project: &'a Project) -> Result<(Vec<Endpoi
             output,
             window: format!("{}/{}", window.query, window.window),
             named: shared && file.is_none(),
-            format: if arguments.json { Format::Json } else { Format::Csv },
+            format: if arguments.json { FsType::Json } else { FsType::Csv },
             date_format: None,
             collapse: false,
             drop_retention_deletes: false,

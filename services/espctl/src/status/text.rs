@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::view::{Engine, Group, Order, Project, View};
+use super::view::{Connector, Engine, Group, Order, Project, View};
 use crate::out::{self, Column};
 
 /// An announcement older than this is worth showing: members announce themselves every second or two.
@@ -23,6 +23,10 @@ pub fn render(view: &View) -> String {
     let troubles: Vec<String> = view.engines.iter().flat_map(troubles).collect();
     if !troubles.is_empty() {
         let _ = write!(text, "\n\n{}", troubles.join("\n"));
+    }
+    let connectors: Vec<(&Project, &Connector)> = view.engines.iter().flat_map(connectors).collect();
+    if !connectors.is_empty() {
+        let _ = write!(text, "\n\n{}", connector_table(&connectors));
     }
     let (served, idle): (Vec<&Group>, Vec<&Group>) = view.groups.iter().partition(|group| !group.candidates.is_empty());
     if !served.is_empty() {
@@ -110,6 +114,38 @@ fn row(engine: &Engine, project: &Project) -> Vec<String> {
     ]
 }
 
+/// The connectors of the engines that lead: the others' wait for their turn.
+fn connectors(engine: &Engine) -> impl Iterator<Item = (&Project, &Connector)> {
+    engine.projects.iter().flat_map(|project| {
+        let leads = project.connectors.iter().filter(|connector| connector.state != "standby");
+        leads.map(move |connector| (project, connector))
+    })
+}
+
+fn connector_table(connectors: &[(&Project, &Connector)]) -> String {
+    let columns = [
+        Column::Text("PROJECT"),
+        Column::Text("CONNECTOR"),
+        Column::Text("CLASS"),
+        Column::Text("STATE"),
+        Column::Number("EVENTS"),
+        Column::Number("BAD"),
+        Column::Text("FILE OR ADDRESS"),
+    ];
+    let rows = connectors.iter().map(|(project, connector)| {
+        vec![
+            project.project.clone(),
+            connector.connector.clone(),
+            format!("{} {}", connector.class, connector.direction),
+            connector.state.clone(),
+            connector.events.to_string(),
+            connector.bad_events.to_string(),
+            connector.endpoint.clone(),
+        ]
+    });
+    out::table(&columns, rows)
+}
+
 /// What needs somebody's attention, a line each.
 fn troubles(engine: &Engine) -> Vec<String> {
     let of = |project: &Project| {
@@ -121,7 +157,15 @@ fn troubles(engine: &Engine) -> Vec<String> {
             .map(|why| format!("{}: {place}: slow fencing{why}", out::styled(out::WARNING, "warning")));
         let error = (!project.error.is_empty())
             .then(|| format!("{}: {place}: {}", out::styled(out::ERROR, "error"), project.error));
-        waits.into_iter().chain(slow).chain(error)
+        let of_connector = |connector: &Connector| {
+            let place = format!("{place}/{}", connector.connector);
+            let waits = (!connector.waits_for.is_empty()).then(|| format!("{place} waits for {}", connector.waits_for));
+            let error = (!connector.error.is_empty())
+                .then(|| format!("{}: {place}: {}", out::styled(out::ERROR, "error"), connector.error));
+            waits.into_iter().chain(error)
+        };
+        let connectors: Vec<String> = project.connectors.iter().flat_map(of_connector).collect();
+        waits.into_iter().chain(slow).chain(error).chain(connectors)
     };
     let drained = engine.drained.as_ref().map(|order| {
         let (name, since) = (&engine.engine, ordered(order));

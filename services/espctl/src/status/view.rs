@@ -74,8 +74,35 @@ pub struct Project {
     pub inputs: Vec<Input>,
     /// Output topics.
     pub outputs: Vec<Output>,
+    /// Its own connectors, in model order.
+    pub connectors: Vec<Connector>,
     /// The last takeover that this process has done.
     pub last_takeover: Option<Takeover>,
+}
+
+/// A connector that the engine runs itself while it leads.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Connector {
+    /// `query/window/connector`.
+    pub connector: String,
+    /// Class.
+    pub class: String,
+    /// `publish` or `subscribe`.
+    pub direction: &'static str,
+    /// `standby`, `waiting`, `starting`, `running`, `finishing`, `finished`, `failed`.
+    pub state: String,
+    /// File or address.
+    pub endpoint: String,
+    /// Topic that it writes or reads.
+    pub topic: String,
+    /// Events of its source, or in its sink, in all.
+    pub events: u64,
+    /// Lines that could not be read and were skipped.
+    pub bad_events: u64,
+    /// Why it failed last; empty when it works.
+    pub error: String,
+    /// What must come first; empty when nothing.
+    pub waits_for: String,
 }
 
 /// An input topic.
@@ -272,7 +299,25 @@ impl Project {
             error: project.error.clone(),
             inputs: project.inputs.iter().map(input).collect(),
             outputs: project.outputs.iter().map(output).collect(),
+            connectors: project.connectors.iter().map(Connector::new).collect(),
             last_takeover: project.takeovers.last().map(Takeover::new),
+        }
+    }
+}
+
+impl Connector {
+    fn new(connector: &mesh_proto::engine::ConnectorStatus) -> Connector {
+        Connector {
+            connector: connector.connector.clone(),
+            class: connector.class.clone(),
+            direction: if connector.publishes { "publish" } else { "subscribe" },
+            state: connector.state.clone(),
+            endpoint: connector.endpoint.clone(),
+            topic: connector.topic.clone(),
+            events: connector.events_total,
+            bad_events: connector.bad_events,
+            error: connector.error.clone(),
+            waits_for: connector.waits_for.clone(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Whole meshes inside the program: `dev` and `demo`.
 
-use super::support::{ORDERS, file, run};
+use std::path::Path;
+
+use super::support::{ORDERS, espctl, file, run};
 
 #[test]
 fn dev_turns_the_lines_of_a_file_into_the_output_of_a_project_and_ends() {
@@ -11,6 +13,44 @@ fn dev_turns_the_lines_of_a_file_into_the_output_of_a_project_and_ends() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.out, "I,N, 1,1.500000\nUB,N, 1,2.500000\nD,N, 1,1.500000\nD,N, 1,2.500000\n");
     assert!(ran.err.contains("orders runs; cq/in in, cq/out out"), "{}", ran.err);
+}
+
+#[test]
+fn dev_runs_a_project_that_reads_and_writes_its_own_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = tempfile::tempdir().unwrap();
+    copy(&root.join("examples/data"), &folder.path().join("examples/data"));
+    std::fs::create_dir(folder.path().join("target")).unwrap();
+    let project = root.join("examples/own-connectors/project.xml");
+    let dev = |more: &[&str]| {
+        let ran = espctl(&[&["dev", project.to_str().unwrap(), "--output", "cq/with_plane"], more].concat())
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let printed = dev(&[]);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let written = read("target/own-connectors.json");
+    assert_eq!((printed.lines().count(), written.lines().count()), (2699, 2699), "{printed}");
+    let first: serde_json::Value = serde_json::from_str(written.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        first,
+        serde_json::json!({"@opcode": "I", "@flags": "N", "id": 0, "carrier": "UA", "flight": 1545, "origin": "EWR",
+            "dest": "IAH", "manufacturer": "BOEING", "seats": 149})
+    );
+    // a second run begins the file anew, and says the same
+    assert_eq!((dev(&[]), read("target/own-connectors.json")), (printed, written));
+}
+
+/// Copies the files of a folder.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
 }
 
 #[test]

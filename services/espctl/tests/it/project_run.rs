@@ -140,5 +140,5 @@ fn connectors_of_the_project_start_in_the_order_of_their_groups() {
     let wrong = ORDERED.replace("@DIR@", path.to_str().unwrap()).replace(">xml<", ">hdat<");
     let wrong = file(path, "wrong.xml", wrong.as_bytes());
     let ran = run(&["project", "run", wrong.to_str().unwrap()]);
-    assert!(ran.code != 0 && ran.err.contains("`hdat`; expected csv, json or xml"), "{}", ran.err);
+    assert!(ran.code != 0 && ran.err.contains("`fstype` is `hdat`, expected one of csv, json, xml"), "{}", ran.err);
 }

@@ -1,16 +1,26 @@
-//! Sources of bytes: a file, a packed file, a growing file, a socket.
+//! Sources of bytes: a file, a packed file, a growing file, a document, a socket, a timer, a script.
 
+mod document;
 mod file;
+mod lua;
 mod socket;
+mod timer;
 
 use std::io;
 use std::time::Duration;
 
-use mesh_event::SourcePosition;
+use mesh_adapter::{FsType, PublisherOptions};
+use mesh_event::csv::CsvOptions;
+use mesh_event::{Schema, SourcePosition};
+use mesh_model::is_address;
 
+pub use document::DocumentSource;
 pub use file::FileSource;
+pub use lua::LuaScript;
 pub use socket::SocketSource;
+pub use timer::Timer;
 
+use crate::documents;
 use crate::publish::error::PublishError;
 
 /// How long a read waits for more bytes before it says that there are none.
@@ -33,7 +43,7 @@ pub trait Source: Send {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<Chunk>;
 }
 
-/// What the option `fsname` names.
+/// What is read. Mostly it is what the option `fsname` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
     /// A file.
@@ -42,6 +52,13 @@ pub enum Name {
         path: String,
         /// It grows: its end is not the end.
         growing: bool,
+    },
+    /// A file of JSON or XML, read whole as the lines of CSV that say the same.
+    Document {
+        /// Its path.
+        path: String,
+        /// What it holds.
+        format: FsType,
     },
     /// Wait on this address for somebody who sends.
     Listen {
@@ -53,31 +70,60 @@ pub enum Name {
         /// `host:port`.
         address: String,
     },
+    /// The clock.
+    Timer(Timer),
+    /// A script.
+    Lua(LuaScript),
 }
 
 impl Name {
     /// `:port` listens, `host:port` connects, all else is a file.
-    pub fn parse(fsname: &str, growing: bool) -> Name {
-        let is_port = |text: &str| !text.is_empty() && text.parse::<u16>().is_ok();
-        match fsname.rsplit_once(':') {
-            Some(("", port)) if is_port(port) => Name::Listen { address: format!("0.0.0.0:{port}") },
-            Some((host, port)) if is_port(port) && !host.contains('/') => Name::Connect { address: fsname.to_owned() },
+    pub fn parse(fsname: &str, growing: bool, format: FsType) -> Name {
+        match fsname.strip_prefix(':') {
+            Some(port) if is_address(fsname) => Name::Listen { address: format!("0.0.0.0:{port}") },
+            None if is_address(fsname) => Name::Connect { address: fsname.to_owned() },
+            _ if format != FsType::Csv => Name::Document { path: fsname.to_owned(), format },
             _ => Name::File { path: fsname.to_owned(), growing },
         }
     }
 
     /// True when the source can be read again from a position.
     pub fn rewinds(&self) -> bool {
-        matches!(self, Name::File { .. })
+        matches!(self, Name::File { .. } | Name::Document { .. } | Name::Timer(_) | Name::Lua(_))
     }
 
-    /// Opens it. A file is set behind `position` (a socket cannot be; it goes on with what comes).
-    pub fn open(&self, position: Option<&SourcePosition>) -> Result<Box<dyn Source>, PublishError> {
+    /// Where a source begins that was never read.
+    pub fn begin(&self) -> SourcePosition {
         match self {
-            Name::File { path, growing } => {
-                let at = position.map_or(0, |position| position.bytes);
-                Ok(Box::new(FileSource::open(path, *growing, at)?))
+            Name::Timer(timer) => timer.begin(),
+            Name::Lua(script) => script.begin(),
+            _ => SourcePosition::default(),
+        }
+    }
+
+    /// How its lines are read: those that are made here are as they are made, whatever the options say.
+    pub fn csv_options(&self, options: &PublisherOptions) -> CsvOptions {
+        match self {
+            Name::Document { .. } | Name::Timer(_) | Name::Lua(_) => documents::csv_options(options),
+            Name::File { .. } | Name::Listen { .. } | Name::Connect { .. } => options.csv_options(),
+        }
+    }
+
+    /// Opens it behind `position`. A socket cannot be set there; it goes on with what comes.
+    pub fn open(
+        &self,
+        position: &SourcePosition,
+        schema: &Schema,
+        options: &PublisherOptions,
+    ) -> Result<Box<dyn Source>, PublishError> {
+        match self {
+            Name::File { path, growing } => Ok(Box::new(FileSource::open(path, *growing, position.bytes)?)),
+            Name::Document { path, format } => {
+                let shape = documents::Shape::of(schema, options);
+                Ok(Box::new(DocumentSource::open(path, *format, &shape, position.bytes)?))
             }
+            Name::Timer(timer) => Ok(Box::new(timer.open(position))),
+            Name::Lua(script) => Ok(Box::new(script.open(position, schema)?)),
             Name::Listen { address } => Ok(Box::new(SocketSource::listen(address)?)),
             Name::Connect { address } => Ok(Box::new(SocketSource::connect(address)?)),
         }
@@ -91,10 +137,13 @@ mod tests {
     #[test]
     fn names_are_told_apart() {
         let file = |path: &str| Name::File { path: path.into(), growing: false };
-        assert_eq!(Name::parse("in.csv", false), file("in.csv"));
-        assert_eq!(Name::parse("/data/2024-01-01T10:00", false), file("/data/2024-01-01T10:00"));
-        assert_eq!(Name::parse("a:b", false), file("a:b"));
-        assert_eq!(Name::parse(":5555", false), Name::Listen { address: "0.0.0.0:5555".into() });
-        assert_eq!(Name::parse("localhost:5555", false), Name::Connect { address: "localhost:5555".into() });
+        assert_eq!(Name::parse("in.csv", false, FsType::Csv), file("in.csv"));
+        assert_eq!(Name::parse("/data/2024-01-01T10:00", false, FsType::Csv), file("/data/2024-01-01T10:00"));
+        assert_eq!(Name::parse("a:b", false, FsType::Csv), file("a:b"));
+        assert_eq!(Name::parse(":5555", false, FsType::Csv), Name::Listen { address: "0.0.0.0:5555".into() });
+        assert_eq!(
+            Name::parse("localhost:5555", false, FsType::Csv),
+            Name::Connect { address: "localhost:5555".into() }
+        );
     }
 }

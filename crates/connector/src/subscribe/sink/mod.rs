@@ -3,6 +3,7 @@
 mod file;
 mod stream;
 
+use mesh_model::is_address;
 use mesh_replication::adapter::SinkPosition;
 
 pub use file::FileSink;
@@ -44,11 +45,9 @@ pub enum Name {
 impl Name {
     /// `host:port` connects, `-` is the standard output, all else is a file.
     pub fn parse(fsname: &str) -> Name {
-        match fsname.rsplit_once(':') {
-            _ if fsname == "-" => Name::Stdout,
-            Some((host, port)) if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() => {
-                Name::Connect(fsname.to_owned())
-            }
+        match fsname {
+            "-" => Name::Stdout,
+            _ if is_address(fsname) && !fsname.starts_with(':') => Name::Connect(fsname.to_owned()),
             _ => Name::File(fsname.to_owned()),
         }
     }

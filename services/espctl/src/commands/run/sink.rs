@@ -2,13 +2,15 @@
 
 use std::io::Write;
 
+use mesh_adapter::FsType;
+use mesh_connector::documents::json_value;
 use mesh_connector::subscribe::shape;
 use mesh_event::csv::{CsvEncoder, CsvHeader, CsvOutOptions, DateFormat};
 use mesh_event::{Block, FieldType, Value};
 use mesh_model::{Connector, Direction, Endpoint, Project};
 use serde::Serialize;
 
-use super::{Format, places};
+use super::places;
 use crate::commands::decode;
 use crate::fail::Fail;
 use crate::out;
@@ -20,7 +22,7 @@ pub(super) struct Sink {
     pub window: String,
     /// Several windows share standard output: each line says whose it is.
     pub named: bool,
-    pub format: Format,
+    pub format: FsType,
     /// How dates stand in XML; without, as numbers.
     pub date_format: Option<DateFormat>,
     /// Of a connector: update blocks become updates; deletes by retention are dropped.
@@ -50,9 +52,9 @@ impl Sink {
             block
         };
         match self.format {
-            Format::Csv => self.encoder.encode(block, &mut self.text),
-            Format::Xml => self.xml(block),
-            Format::Json => {
+            FsType::Csv => self.encoder.encode(block, &mut self.text),
+            FsType::Xml => self.xml(block),
+            FsType::Json => {
                 for row in 0..block.len() {
                     let line = Line { window: &self.window, event: decode::event(block, row) };
                     serde_json::to_writer(&mut self.text, &line)
@@ -61,7 +63,7 @@ impl Sink {
                 }
             }
         }
-        let written = if self.named && self.format == Format::Csv {
+        let written = if self.named && self.format == FsType::Csv {
             let lines = self.text.split_inclusive(|&byte| byte == b'\n');
             lines.into_iter().try_for_each(|line| {
                 self.to.write_all(self.window.as_bytes())?;
@@ -76,12 +78,12 @@ impl Sink {
 
     /// What stands before all events.
     fn begin(&mut self) -> std::io::Result<()> {
-        if self.format == Format::Xml { self.to.write_all(b"<events>\n") } else { Ok(()) }
+        if self.format == FsType::Xml { self.to.write_all(b"<events>\n") } else { Ok(()) }
     }
 
     /// What stands behind all events; everything is written out.
     pub fn end(&mut self) -> Result<(), Fail> {
-        let last = if self.format == Format::Xml { self.to.write_all(b"</events>\n") } else { Ok(()) };
+        let last = if self.format == FsType::Xml { self.to.write_all(b"</events>\n") } else { Ok(()) };
         let done = last.and_then(|()| self.to.flush());
         done.map_err(|error| Fail::input(format!("write the events of `{}`: {error}", self.window)))
     }
@@ -114,7 +116,7 @@ impl Sink {
                 return Some(String::from_utf8_lossy(&text).into_owned());
             }
         }
-        match decode::value(value) {
+        match json_value(value) {
             serde_json::Value::Null => None,
             serde_json::Value::String(text) => Some(text),
             serde_json::Value::Array(items) => {
@@ -141,7 +143,8 @@ pub(super) fn connector_sinks(project: &Project) -> Result<Vec<(Endpoint<'_>, Si
             let Some(file) = connector.property("fsname") else { continue };
             let wrong = |what: &str| Fail::input(format!("connector {name}/{}: {what}", connector.name));
             let fstype = connector.property("fstype").unwrap_or("csv");
-            let format = Format::parse(fstype);
+            let format = [FsType::Csv, FsType::Json, FsType::Xml];
+            let format = format.into_iter().find(|ty| fstype.eq_ignore_ascii_case(&ty.to_string()));
             let format = format.ok_or_else(|| wrong(&format!("fstype is `{fstype}`, expected csv, json or xml")))?;
             let date_format = connector.property("dateformat").map(DateFormat::new).transpose();
             let header = match connector.property("header") {
