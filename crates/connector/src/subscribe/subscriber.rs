@@ -14,7 +14,7 @@ use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 use crate::subscribe::error::SubscribeError;
 use crate::subscribe::progress::{Progress, State};
 use crate::subscribe::shape::shape;
-use crate::subscribe::sink::{FileSink, Mark, Name, Sink, StreamSink};
+use crate::subscribe::sink::{FileSink, Mark, Name, Sharing, Sink, StreamSink};
 
 /// How long one poll waits while nothing is to be flushed.
 const POLL: Duration = Duration::from_millis(50);
@@ -72,6 +72,13 @@ impl Subscriber {
     /// A subscriber on this bus.
     pub fn new(options: SubscriberOptions, bus: Arc<dyn Bus>) -> Subscriber {
         Subscriber { options, bus, progress: Arc::default(), observer: None }
+    }
+
+    /// One turn of a member of a group, which counts on where its last turn ended.
+    #[must_use]
+    pub fn counting(mut self, progress: Arc<Progress>) -> Subscriber {
+        self.progress = progress;
+        self
     }
 
     /// Has each block told to this function; it must be quick.
@@ -146,7 +153,11 @@ impl Subscriber {
 
 fn open_sink(options: &SubscriberOptions, topic: &str) -> Result<Box<dyn Sink>, SubscribeError> {
     Ok(match Name::parse(&options.common.fsname) {
-        Name::File(path) => Box::new(FileSink::open(&path, topic, options.common.fresh, options.fsync)?),
+        Name::File(path) => {
+            let sharing =
+                if options.common.transport.failover.is_some() { Sharing::OneOfAGroup } else { Sharing::Alone };
+            Box::new(FileSink::open(&path, topic, options.common.fresh, options.fsync, sharing)?)
+        }
         Name::Connect(address) => Box::new(StreamSink::connect(&address)?),
         Name::Stdout => Box::new(StreamSink::stdout()),
     })
@@ -230,6 +241,7 @@ impl Work<'_> {
         let mut reader: Option<Box<dyn Reader>> = None;
         let mut polled = Vec::new();
         while !self.stop.load(Ordering::Relaxed) && !self.has_enough() {
+            self.subscriber.progress.round();
             let result = self.poll(&mut reader, &mut polled);
             for item in polled.drain(..) {
                 match item {
@@ -366,6 +378,7 @@ impl Work<'_> {
         let until = Instant::now() + trouble.pause;
         trouble.pause = (trouble.pause * 2).min(BACKOFF.1);
         while Instant::now() < until && !self.stop.load(Ordering::Relaxed) {
+            self.subscriber.progress.round();
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())

@@ -5,7 +5,7 @@ mod stream;
 
 use mesh_replication::adapter::SinkPosition;
 
-pub use file::FileSink;
+pub use file::{FileSink, Sharing};
 pub use stream::StreamSink;
 
 use crate::subscribe::error::SubscribeError;
