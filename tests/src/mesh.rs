@@ -287,8 +287,16 @@ impl Mesh {
 
     /// Starts a publisher adapter that belongs to a failover group; the group stands in the line's transport file.
     pub fn group_publisher(&self, name: &str, line: &str) -> Result<Process> {
-        let more = vec![("elections", self.election_addresses.join(",")), ("listen", self.place.address(name)?)];
-        self.adapter(name, "esp-publisher-adapter", line, more)
+        self.adapter(name, "esp-publisher-adapter", line, self.membership(name)?)
+    }
+
+    /// Starts a subscriber adapter that belongs to a failover group.
+    pub fn group_subscriber(&self, name: &str, line: &str) -> Result<Process> {
+        self.adapter(name, "esp-subscriber-adapter", line, self.membership(name)?)
+    }
+
+    fn membership(&self, name: &str) -> Result<Vec<(&'static str, String)>> {
+        Ok(vec![("elections", self.election_addresses.join(",")), ("listen", self.place.address(name)?)])
     }
 
     /// Starts a subscriber adapter with a `-C` line.

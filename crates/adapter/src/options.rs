@@ -202,12 +202,7 @@ impl PublisherOptions {
             transaction_fill_wait: line.milliseconds("transactionms", 0),
             common,
         };
-        if options.common.fresh && options.common.transport.failover.is_some() {
-            line.refuse(
-                &Place::Line,
-                "`fresh` with `hotfailover=true`: every member would begin anew when its turn comes; publish once with fresh=true and hotfailover=false",
-            );
-        }
+        refuse_fresh_in_a_group(&options.common, &mut line);
         if options.growing && options.common.fstype != FsType::Csv {
             let message = format!(
                 "`growinginputfile` with `fstype={}`: a document is read when it is whole; leave one out",
@@ -257,7 +252,23 @@ impl SubscriberOptions {
             events_max: line.setting("maxevents").is_some().then(|| line.number("maxevents", 1, 0..=u64::MAX)),
             common,
         };
+        refuse_fresh_in_a_group(&options.common, &mut line);
+        if options.common.transport.failover.is_some() && options.events_max.is_some() {
+            line.refuse(
+                &Place::Line,
+                "`maxevents` with `hotfailover=true`: each member would write that many; leave one out",
+            );
+        }
         reading.finish(line, options)
+    }
+}
+
+fn refuse_fresh_in_a_group(common: &Common, line: &mut Values<'_>) {
+    if common.fresh && common.transport.failover.is_some() {
+        line.refuse(
+            &Place::Line,
+            "`fresh` with `hotfailover=true`: every member would begin anew when its turn comes; start once with fresh=true and hotfailover=false",
+        );
     }
 }
 
@@ -352,7 +363,7 @@ impl Reading {
             fresh: line.flag("fresh", false),
         };
         let file = line.setting("transportconfigfile").cloned();
-        let (transport, dateformat) = transport::read(file, side, &mut self.warnings, &mut self.problems);
+        let (transport, dateformat) = transport::read(file, &mut self.warnings, &mut self.problems);
         (Common { transport, ..common }, dateformat)
     }
 }
@@ -423,9 +434,14 @@ mod tests {
         refused(&line, "`groupid` with `hotfailover=true`");
         let (_dir, line) = with_cfg("sas {\n hotfailover=true\n failovergroup=g\n}\n", "");
         refused(&line, "without `zookeeperhostport`");
+        let (_dir, line) = with_cfg(hot, "");
         let sub = line.replace("type=pub", "type=sub");
-        let error = SubscriberOptions::from_line(&sub).unwrap_err().to_string();
-        assert!(error.contains("not for subscribers"), "{error}");
+        let failover = SubscriberOptions::from_line(&sub).unwrap().options.common.transport.failover;
+        assert_eq!(failover.unwrap().group, "g");
+        for (more, expected) in [(",fresh=true", "`fresh` with"), (",maxevents=5", "`maxevents` with")] {
+            let error = SubscriberOptions::from_line(&format!("{sub}{more}")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -139,7 +139,7 @@ pub const KAFKA: &[Known] = &[
 
 /// Keys of the `sas` block.
 pub const SAS: &[Known] = &[
-    yes("hotfailover", "false", "one of a group of publishers writes, the others stand by"),
+    yes("hotfailover", "false", "one of a group of adapters works, the others stand by"),
     yes("zookeeperhostport", "", "host:port of ZooKeeper"),
     yes("failovergroup", "", "name of the group"),
     yes("numbufferedmsgs", "10000", "blocks that are read ahead, at most"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cfg;
 use crate::settings::{Place, Problem, Setting, Values};
-use crate::table::{self, Side};
+use crate::table;
 
 /// How the bus is reached, from the transport file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,7 +52,6 @@ pub struct Failover {
 /// Reads the transport file and its date format; problems and warnings are added.
 pub(crate) fn read(
     file: Option<Setting>,
-    side: Side,
     warnings: &mut Vec<Problem>,
     problems: &mut Vec<Problem>,
 ) -> (Transport, Option<String>) {
@@ -89,7 +88,7 @@ pub(crate) fn read(
     let group_ids = ["groupid", "kafkaconsumergroupid"].map(|key| kafka.setting(key).cloned());
     let mut sas = Values::new(cfg.sas, table::SAS, warnings);
     let read_ahead_blocks_max = sas.number("numbufferedmsgs", READ_AHEAD_BLOCKS as u64, 0..=10_000_000).max(1) as usize;
-    let failover = failover(&mut sas, &group_ids, side);
+    let failover = failover(&mut sas, &group_ids);
     let dateformat = sas.text("dateformat");
     problems.extend(kafka.into_problems());
     problems.extend(sas.into_problems());
@@ -106,15 +105,11 @@ pub(crate) fn read(
 const READ_AHEAD_BLOCKS: usize = 10_000;
 
 /// The failover group, with the combinations that the reference refuses.
-fn failover(sas: &mut Values<'_>, group_ids: &[Option<Setting>; 2], side: Side) -> Option<Failover> {
+fn failover(sas: &mut Values<'_>, group_ids: &[Option<Setting>; 2]) -> Option<Failover> {
     if !sas.flag("hotfailover", false) {
         return None;
     }
     let place = sas.setting("hotfailover").map(|setting| setting.place.clone()).unwrap_or(Place::Line);
-    if side == Side::Subscriber {
-        sas.refuse(&place, "`hotfailover` is not for subscribers: start it again and it goes on at its position; set hotfailover=false");
-        return None;
-    }
     let group = sas.text("failovergroup");
     for id in group_ids.iter().flatten() {
         // a public sample gives groupid the name of the failover group; nothing is consumed, so that is harmless

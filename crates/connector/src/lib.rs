@@ -8,6 +8,7 @@
 //! - [`publish`]: source to topic: `publisher`, `session` (carries out `mesh_replication::adapter::PublisherRole`),
 //!   `source` (files, sockets), `feed` (the reading thread), `locate` (the last position)
 //! - [`subscribe`]: topic to sink: `subscriber`, `sink` (the file with its position beside it; sockets), `shape`
+//! - [`group`]: several processes of which one works, by an election's word; publishers and subscribers alike
 //! - [`documents`]: JSON and XML as the lines of CSV that say the same; [`order`]: which connector starts when
 //!
 //! **Invariant:** a block's source position is in the block itself, so position and data cannot part.
@@ -15,6 +16,7 @@
 //! **Invariant:** memory is bounded: one queue, one transaction; the reader's buffer and `flushbytes` plus one block.
 
 pub mod documents;
+pub mod group;
 pub mod order;
 pub mod publish;
 pub mod subscribe;

@@ -14,7 +14,8 @@ use mesh_service::grpc::Server;
 use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::PublisherConfig;
-use crate::group;
+use crate::group::PublisherMember;
+use mesh_connector::group::{self, HEARTBEAT};
 use mesh_connector::publish::PublishError;
 use mesh_connector::publish::{Progress, State};
 use mesh_connector::publish::{Publisher, Summary};
@@ -43,7 +44,7 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
         address: place.address.clone(),
         incarnation: mesh_candidate::new_incarnation(),
         endpoints: config.elections.clone(),
-        heartbeat: group::HEARTBEAT,
+        heartbeat: HEARTBEAT,
         tls: caller.tls().cloned(),
         authorization: caller.bearer().value().cloned(),
     });
@@ -75,7 +76,7 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
             .serve(place.listener, servers.clone()),
     );
     let ended = match member {
-        Some(member) => group::run(publisher, member, scope.drain.clone()).await,
+        Some(candidate) => group::run(PublisherMember::new(publisher), candidate, scope.drain.clone()).await,
         None => work(publisher, scope.drain.clone()).await.map(|_| ()),
     };
     if let Err(error) = &ended {

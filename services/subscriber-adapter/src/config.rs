@@ -2,6 +2,7 @@
 
 use mesh_adapter::legacy::{LETTERS, to_line};
 use mesh_adapter::{SubscriberOptions, line};
+use mesh_connector::subscribe::sink::Name;
 use mesh_service::config::{Layers, Problem};
 use mesh_service::{Base, Config, Problems};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct SubscriberConfig {
     pub kafka: String,
     /// Further librdkafka settings, `k=v;k=v`, stronger than `globalconfig` of the transport file.
     pub kafka_settings: String,
+    /// `host:port` of the election instances; needed with `hotfailover=true`.
+    pub elections: Vec<String>,
 }
 
 impl Config for SubscriberConfig {
@@ -29,9 +32,28 @@ impl Config for SubscriberConfig {
     }
 
     fn validate(&self, problems: &mut Problems) {
-        if let Err(refused) = SubscriberOptions::from_line(&self.line) {
-            for problem in refused.problems {
-                problems.add(Problem::new("-C", problem.place.to_string()).found(problem.message));
+        match SubscriberOptions::from_line(&self.line) {
+            Ok(checked) => {
+                let needs_election = checked.options.common.transport.failover.is_some();
+                problems.check(
+                    !needs_election || !self.elections.is_empty(),
+                    "elections",
+                    "`host:port` of an election service, since the transport file says hotfailover=true",
+                    "none",
+                );
+                let fsname = &checked.options.common.fsname;
+                problems.check(
+                    !needs_election || matches!(Name::parse(fsname), Name::File(_)),
+                    "-C fsname",
+                    "a file that all members share, since the transport file says hotfailover=true: what went to a \
+                     socket cannot be known by the next member",
+                    fsname,
+                );
+            }
+            Err(refused) => {
+                for problem in refused.problems {
+                    problems.add(Problem::new("-C", problem.place.to_string()).found(problem.message));
+                }
             }
         }
     }

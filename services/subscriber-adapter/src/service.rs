@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mesh_adapter::SubscriberOptions;
 use mesh_bus::Bus;
+use mesh_candidate::CandidateOptions;
 use mesh_proto::adapter::StatusResponse;
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_service::adapter::{AdapterApi, Place, on_thread};
@@ -13,6 +14,8 @@ use mesh_service::grpc::Server;
 use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::SubscriberConfig;
+use crate::group::SubscriberMember;
+use mesh_connector::group::{self, HEARTBEAT};
 use mesh_connector::subscribe::SubscribeError;
 use mesh_connector::subscribe::{Progress, State};
 use mesh_connector::subscribe::{Subscriber, Summary};
@@ -26,7 +29,7 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
     for warning in &checked.warnings {
         tracing::warn!(place = %warning.place, "{}", warning.message);
     }
-    let subscriber = Subscriber::new(checked.options.clone(), bus);
+    let subscriber = Subscriber::new(checked.options.clone(), Arc::clone(&bus));
     let view = View {
         name: place.name.clone(),
         source: checked.options.common.fsname.clone(),
@@ -34,6 +37,17 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
         progress: subscriber.progress(),
         error: Arc::default(),
     };
+    let caller = scope.security.caller.clone();
+    let member = checked.options.common.transport.failover.as_ref().map(|failover| CandidateOptions {
+        group: format!("subscribers.{}", failover.group),
+        candidate: place.name.clone(),
+        address: place.address.clone(),
+        incarnation: mesh_candidate::new_incarnation(),
+        endpoints: config.elections.clone(),
+        heartbeat: HEARTBEAT,
+        tls: caller.tls().cloned(),
+        authorization: caller.bearer().value().cloned(),
+    });
     // the servers go on until the subscriber has ended, whoever ends it
     let servers = Drain::new();
     let administration = administration(&config, &place.name, &scope);
@@ -45,7 +59,6 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
         rest_port: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let caller = scope.security.caller.clone();
     let announcing =
         tokio::spawn(announce::run(config.base.coordinators.clone(), caller, announcement, servers.clone()));
     let metering = tokio::spawn(meter(view.clone(), scope.clone(), servers.clone()));
@@ -62,16 +75,22 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
             ))
             .serve(place.listener, servers.clone()),
     );
-    let ended = work(subscriber, scope.drain.clone()).await;
+    let ended = match member {
+        Some(candidate) => {
+            let member = SubscriberMember::new(checked.options, bus, view.progress.clone());
+            group::run(member, candidate, scope.drain.clone()).await
+        }
+        None => work(subscriber, scope.drain.clone()).await.map(|_| ()),
+    };
     if let Err(error) = &ended {
         *view.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error.to_string();
     }
     servers.start("subscriber ended");
     let _ = tokio::join!(announcing, metering, serving);
-    ended.map(|_| ())
+    ended
 }
 
-fn failure(error: SubscribeError) -> Failure {
+pub(crate) fn failure(error: SubscribeError) -> Failure {
     Failure::of(error.kind(), error)
 }
 

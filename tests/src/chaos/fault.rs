@@ -19,8 +19,10 @@ pub enum Whom {
     Publisher,
     /// Both publisher adapters.
     Publishers,
-    /// The subscriber adapter.
+    /// The subscriber adapter that leads its group.
     Subscriber,
+    /// Both subscriber adapters.
+    Subscribers,
     /// An election instance.
     Election,
     /// Every election instance.
@@ -143,7 +145,8 @@ pub const KINDS: &[Kind] = &[
     kind("freeze-publisher", 3, Strike::Freeze(Whom::Publisher), (50, 4000)),
     kind("kill-publishers", 1, Strike::Kill(Whom::Publishers), DOWN),
     kind("kill-subscriber", 2, Strike::Kill(Whom::Subscriber), DOWN),
-    kind("freeze-subscriber", 1, Strike::Freeze(Whom::Subscriber), (300, 4000)),
+    kind("freeze-subscriber", 2, Strike::Freeze(Whom::Subscriber), (300, 4000)),
+    kind("kill-subscribers", 1, Strike::Kill(Whom::Subscribers), DOWN),
     kind("hog", 2, Strike::Hog, (1000, 4000)),
     kind("burst", 1, Strike::Burst, (1000, 3000)),
     kind("disk-full", 1, Strike::DiskFull, (3000, 8000)),

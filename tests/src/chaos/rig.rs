@@ -1,4 +1,4 @@
-//! What is broken: a mesh with three engines, two election instances, a group of two publishers and a subscriber, under a
+//! What is broken: a mesh with three engines, two election instances, groups of two publishers and of two subscribers, under a
 //! constant load, each process in its own network if the machine allows it.
 
 use std::fs::{self, File};
@@ -70,7 +70,7 @@ pub struct Rig {
     pub sent: PlainLoad,
     filed: FileLoad,
     pub publishers: Vec<Process>,
-    pub subscriber: Process,
+    pub subscribers: Vec<Process>,
     pub stack: Stack,
     pub net: Option<Arc<Net>>,
     pub undo: Vec<Undo>,
@@ -113,7 +113,7 @@ impl Rig {
         )?;
         let (source, report) = (mesh.file("source.csv"), mesh.file("report.csv"));
         let filed = FileLoad::start(File::create(&source)?);
-        let config = mesh.file("publishers.cfg");
+        let config = mesh.file("adapters.cfg");
         fs::write(
             &config,
             format!(
@@ -134,11 +134,15 @@ impl Rig {
             .into_iter()
             .collect::<Result<_>>()?;
         let line = format!(
-            "type=sub,url={}?snapshot=false,fsname={},fstype=csv,transport=kafka",
+            "type=sub,url={}?snapshot=false,fsname={},fstype=csv,transport=kafka,transportconfigfile={}",
             mesh.url(TopicKind::Output),
-            report.display()
+            report.display(),
+            config.display()
         );
-        let subscriber = mesh.subscriber("subscriber", &line)?;
+        let subscribers = ["subscriber-1", "subscriber-2"]
+            .map(|name| mesh.group_subscriber(name, &line))
+            .into_iter()
+            .collect::<Result<_>>()?;
         let watch = Arc::new(Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), true));
         let case = Case { watch: watch.clone(), published: Some((FILED, event_of)), file: Some(report) };
         let judge = Judge::start(&mesh, case)?;
@@ -156,7 +160,7 @@ impl Rig {
             sent,
             filed,
             publishers,
-            subscriber,
+            subscribers,
             stack,
             net,
             undo: Vec::new(),
@@ -181,7 +185,7 @@ impl Rig {
     /// Every process of the mesh.
     pub fn processes(&mut self) -> Vec<&mut Process> {
         let engines = self.mesh.engines.iter_mut().map(|engine| &mut engine.process);
-        let adapters = self.publishers.iter_mut().chain([&mut self.subscriber]);
+        let adapters = self.publishers.iter_mut().chain(&mut self.subscribers);
         engines.chain(&mut self.mesh.elections).chain([&mut self.mesh.coordinator]).chain(adapters).collect()
     }
 
@@ -191,16 +195,13 @@ impl Rig {
         led.context("no engine has committed anything")
     }
 
-    /// The publisher that leads its group.
-    pub fn publisher(&self) -> Result<String> {
+    /// The member that leads the group of publishers (`adapters`) or `subscribers`.
+    pub fn leads(&self, adapters: &str) -> Result<String> {
+        let name = format!("{adapters}.{}", self.mesh.host_port);
         let status = self.mesh.client.mesh_status(&self.mesh.coordinator_address)?;
-        let group = status.groups.into_iter().find(|group| group.group == self.publishers_group());
+        let group = status.groups.into_iter().find(|group| group.group == name);
         let leader = group.map(|group| group.leader).filter(|leader| !leader.is_empty());
-        leader.context("nobody leads the publishers")
-    }
-
-    fn publishers_group(&self) -> String {
-        format!("adapters.{}", self.mesh.host_port)
+        leader.with_context(|| format!("nobody leads the group {name}"))
     }
 
     /// Lines of the source and blocks of the plain producer so far: what must come out.
@@ -246,7 +247,9 @@ impl Rig {
         if let Some(part) = status.unavailable.first() {
             return Some(format!("{}: {}", part.part, part.reason));
         }
-        for (group, candidates) in [(self.publishers_group(), 2), (format!("{}.chaos", self.mesh.host_port), ENGINES)] {
+        let (name, adapters) = (&self.mesh.host_port, ["adapters", "subscribers"]);
+        let adapters = adapters.map(|kind| (format!("{kind}.{name}"), self.publishers.len()));
+        for (group, candidates) in adapters.into_iter().chain([(format!("{name}.chaos"), ENGINES)]) {
             let Some(found) = status.groups.iter().find(|status| status.group == group) else {
                 let known: Vec<&str> = status.groups.iter().map(|status| &*status.group).collect();
                 return Some(format!("no group {group}, only {known:?}"));

@@ -156,9 +156,10 @@ fn who(rig: &Rig, whom: Whom, dice: &mut Dice) -> Result<Vec<String>> {
             one_of(engines(rig).into_iter().filter(|name| *name != active).collect())
         }
         Whom::Engines => engines(rig),
-        Whom::Publisher => vec![rig.publisher()?],
+        Whom::Publisher => vec![rig.leads("adapters")?],
         Whom::Publishers => rig.publishers.iter().map(|publisher| publisher.name().to_owned()).collect(),
-        Whom::Subscriber => vec![rig.subscriber.name().to_owned()],
+        Whom::Subscriber => vec![rig.leads("subscribers")?],
+        Whom::Subscribers => rig.subscribers.iter().map(|subscriber| subscriber.name().to_owned()).collect(),
         Whom::Election => one_of(elections()),
         Whom::Elections => elections(),
         Whom::Coordinator => vec![rig.mesh.coordinator.name().to_owned()],

@@ -39,6 +39,7 @@ const ALLOWED_WITHIN: &[(&str, &str)] = &[
     ("mesh-adapter", "mesh-bus"),
     ("mesh-connector", "mesh-adapter"),
     ("mesh-connector", "mesh-bus"),
+    ("mesh-connector", "mesh-candidate"),
     ("mesh-connector", "mesh-service"),
     ("mesh-tests", "xtask"),
 ];

@@ -14,12 +14,15 @@ pub struct Progress {
     sink_events: AtomicU64,
     breaches: AtomicU64,
     flushes: AtomicU64,
+    rounds: AtomicU64,
     state: Mutex<State>,
 }
 
 /// What the subscriber is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
+    /// Another member of its group writes.
+    Standby,
     /// It looks for schema and position.
     #[default]
     Starting,
@@ -35,6 +38,7 @@ impl State {
     /// Its word in status answers.
     pub fn as_str(self) -> &'static str {
         match self {
+            State::Standby => "standby",
             State::Starting => "starting",
             State::Running => "running",
             State::Finished => "finished",
@@ -88,7 +92,8 @@ impl Progress {
         *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(crate) fn set_state(&self, state: State) {
+    /// Sets what it is doing; for the owner of a group's member.
+    pub fn set_state(&self, state: State) {
         *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state;
     }
 
@@ -107,6 +112,15 @@ impl Progress {
 
     pub(crate) fn holds(&self, events: u64) {
         self.sink_events.store(events, Ordering::Relaxed);
+    }
+
+    /// How often it has gone round: a sign of life.
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn round(&self) {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn breach(&self) {

@@ -15,7 +15,7 @@ use crate::documents::to_json;
 use crate::subscribe::error::SubscribeError;
 use crate::subscribe::progress::{Progress, State};
 use crate::subscribe::shape::shape;
-use crate::subscribe::sink::{FileSink, Mark, Name, Sink, StreamSink};
+use crate::subscribe::sink::{FileSink, Mark, Name, Sharing, Sink, StreamSink};
 
 /// How long one poll waits while nothing is to be flushed.
 const POLL: Duration = Duration::from_millis(50);
@@ -52,6 +52,7 @@ pub struct Subscriber {
     bus: Arc<dyn Bus>,
     progress: Arc<Progress>,
     observer: Option<Observer>,
+    sharing: Sharing,
 }
 
 /// What a subscriber did.
@@ -72,7 +73,23 @@ pub struct Summary {
 impl Subscriber {
     /// A subscriber on this bus.
     pub fn new(options: SubscriberOptions, bus: Arc<dyn Bus>) -> Subscriber {
-        Subscriber { options, bus, progress: Arc::default(), observer: None }
+        let in_group = options.common.transport.failover.is_some();
+        let sharing = if in_group { Sharing::OneOfAGroup } else { Sharing::Alone };
+        Subscriber { options, bus, progress: Arc::default(), observer: None, sharing }
+    }
+
+    /// Its file is written by others too, one after the other: by members of its group, by the next active engine.
+    #[must_use]
+    pub fn one_of_a_group(mut self) -> Subscriber {
+        self.sharing = Sharing::OneOfAGroup;
+        self
+    }
+
+    /// One turn of a member of a group, which counts on where its last turn ended.
+    #[must_use]
+    pub fn counting(mut self, progress: Arc<Progress>) -> Subscriber {
+        self.progress = progress;
+        self
     }
 
     /// Has each block told to this function; it must be quick.
@@ -111,7 +128,7 @@ impl Subscriber {
             tracing::warn!(%topic, "snapshot=true has no effect: the topic holds every event since its start");
         }
         let options = &self.options;
-        let sink = open_sink(options, &topic)?;
+        let sink = open_sink(options, &topic, self.sharing)?;
         let (start, check) = match sink.position() {
             Some(at) => (StartAt::Offset(at.next_offset), SequenceCheck::starting_at(&*topic, at.sequence + 1)),
             None if options.common.transport.start_newest => {
@@ -146,9 +163,9 @@ impl Subscriber {
     }
 }
 
-fn open_sink(options: &SubscriberOptions, topic: &str) -> Result<Box<dyn Sink>, SubscribeError> {
+fn open_sink(options: &SubscriberOptions, topic: &str, sharing: Sharing) -> Result<Box<dyn Sink>, SubscribeError> {
     Ok(match Name::parse(&options.common.fsname) {
-        Name::File(path) => Box::new(FileSink::open(&path, topic, options.common.fresh, options.fsync)?),
+        Name::File(path) => Box::new(FileSink::open(&path, topic, options.common.fresh, options.fsync, sharing)?),
         Name::Connect(address) => Box::new(StreamSink::connect(&address)?),
         Name::Stdout => Box::new(StreamSink::stdout()),
     })
@@ -250,6 +267,7 @@ impl Work<'_> {
         let mut reader: Option<Box<dyn Reader>> = None;
         let mut polled = Vec::new();
         while !self.stop.load(Ordering::Relaxed) && !self.has_enough() {
+            self.subscriber.progress.round();
             let result = self.poll(&mut reader, &mut polled);
             for item in polled.drain(..) {
                 match item {
@@ -386,6 +404,7 @@ impl Work<'_> {
         let until = Instant::now() + trouble.pause;
         trouble.pause = (trouble.pause * 2).min(BACKOFF.1);
         while Instant::now() < until && !self.stop.load(Ordering::Relaxed) {
+            self.subscriber.progress.round();
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())

@@ -2,11 +2,18 @@
 //!
 //! A write is: the data, then `<file>.position` by way of a temporary file and a rename. What lies behind the length
 //! that the position names was never covered; it is cut off at the next start and read again.
+//!
+//! **Members of a group share the file**, and one that stood still may wake while another writes. No lock can help there
+//! (the sleeper would hold it), and none is needed: what is at a place of the file follows from the topic alone, so each
+//! writes at its own place what is there already, or will be. Hence nothing is cut off (a tail that is not covered is
+//! the beginning of what comes there), and a position never goes back.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use mesh_candidate::new_incarnation;
 use mesh_replication::adapter::sink::TAIL_BYTES;
 use mesh_replication::adapter::{FileSeen, SinkPosition, SinkStart, reconcile};
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,13 +24,25 @@ use crate::subscribe::error::SubscribeError;
 /// Longest position file that is read.
 const POSITION_BYTES_MAX: u64 = 64 * 1024;
 
+/// Who writes a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// One process; a second one is refused.
+    Alone,
+    /// Members of a group, with the same options; whoever has its turn, and for a moment one that does not know yet that
+    /// its turn is over.
+    OneOfAGroup,
+}
+
 /// An output file.
 pub struct FileSink {
     name: String,
     file: File,
     position_path: PathBuf,
+    temporary_path: PathBuf,
     topic: String,
     fsync: bool,
+    sharing: Sharing,
     length: u64,
     events: u64,
     /// The last covered bytes, at most [`TAIL_BYTES`].
@@ -33,13 +52,20 @@ pub struct FileSink {
 
 impl FileSink {
     /// Opens the file for this topic and cuts off what was never covered. `fresh`: overwrite whatever is there.
-    pub fn open(name: &str, topic: &str, fresh: bool, fsync: bool) -> Result<FileSink, SubscribeError> {
+    pub fn open(
+        name: &str,
+        topic: &str,
+        fresh: bool,
+        fsync: bool,
+        sharing: Sharing,
+    ) -> Result<FileSink, SubscribeError> {
         let failed = |reason| SubscribeError::Sink { name: name.to_owned(), reason };
         let position_path = PathBuf::from(format!("{name}.position"));
         let existed = Path::new(name).try_exists().map_err(failed)?;
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name);
         let mut file = options.map_err(failed)?;
-        match file.try_lock() {
+        let locked = if sharing == Sharing::Alone { file.try_lock() } else { file.try_lock_shared() };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(SubscribeError::Locked { name: name.to_owned() }),
             Err(TryLockError::Error(reason)) => return Err(failed(reason)),
@@ -63,28 +89,42 @@ impl FileSink {
             SinkStart::Resume(position) => Some(position),
             SinkStart::FileRemoved => {
                 tracing::warn!(file = name, "the file is gone and its position is not: beginning a new file");
+                std::fs::remove_file(&position_path).map_err(failed)?;
                 None
             }
             SinkStart::New => None,
         };
         if start.is_none() {
             tail.clear();
-            // first the position: a position without its file means a new file, the reverse would be refused
-            match std::fs::remove_file(&position_path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
-            }
         }
         let length = start.as_ref().map_or(0, |position| position.length);
-        file.set_len(length).map_err(failed)?;
-        file.seek(SeekFrom::Start(length)).map_err(failed)?;
+        if sharing == Sharing::Alone {
+            file.set_len(length).map_err(failed)?;
+        }
         let events = start.as_ref().map_or(0, |position| position.events);
         let (name, topic) = (name.to_owned(), topic.to_owned());
-        Ok(FileSink { name, file, position_path, topic, fsync, length, events, tail, start })
+        let temporary_path = match sharing {
+            Sharing::Alone => position_path.with_extension("position.new"),
+            // in containers even the process ids of members are equal
+            Sharing::OneOfAGroup => position_path.with_extension(format!("position.{:x}", new_incarnation())),
+        };
+        let mut sink =
+            FileSink { name, file, position_path, temporary_path, topic, fsync, sharing, length, events, tail, start };
+        if sink.start.is_none() {
+            // What a crash leaves before the first write is covered must not look like somebody else's file.
+            sink.keep_position(0, 0).map_err(|reason| SubscribeError::Sink { name: sink.name.clone(), reason })?;
+        }
+        sink.start = sink.start.filter(|position| position.sequence > 0);
+        Ok(sink)
+    }
+
+    fn others_are_further(&self, position: &SinkPosition) -> bool {
+        let found = read_position(&self.position_path).ok().flatten();
+        found.is_some_and(|found| found.next_offset > position.next_offset)
     }
 
     fn try_write(&mut self, bytes: &[u8], mark: Mark) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        self.file.write_all_at(bytes, self.length)?;
         if self.fsync {
             self.file.sync_data()?;
         }
@@ -93,21 +133,28 @@ impl FileSink {
         self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL_BYTES as usize)..]);
         let surplus = self.tail.len().saturating_sub(TAIL_BYTES as usize);
         self.tail.drain(..surplus);
+        self.keep_position(mark.next_offset, mark.sequence)
+    }
+
+    /// Says that the file is covered up to its present length.
+    fn keep_position(&self, next_offset: u64, sequence: u64) -> io::Result<()> {
         let position = SinkPosition {
             topic: self.topic.clone(),
-            next_offset: mark.next_offset,
-            sequence: mark.sequence,
+            next_offset,
+            sequence,
             length: self.length,
             events: self.events,
             tail: xxh3_64(&self.tail),
         };
-        let temporary = self.position_path.with_extension("position.new");
-        let mut file = File::create(&temporary)?;
+        if self.sharing == Sharing::OneOfAGroup && self.others_are_further(&position) {
+            return Ok(());
+        }
+        let mut file = File::create(&self.temporary_path)?;
         file.write_all(position.to_string().as_bytes())?;
         if self.fsync {
             file.sync_data()?;
         }
-        std::fs::rename(&temporary, &self.position_path)?;
+        std::fs::rename(&self.temporary_path, &self.position_path)?;
         if self.fsync {
             let folder = self.position_path.parent().filter(|folder| !folder.as_os_str().is_empty());
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
@@ -144,4 +191,105 @@ fn read_tail(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
     let mut tail = vec![0; (end - from) as usize];
     file.read_exact(&mut tail)?;
     Ok(tail)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test stops at its first surprise
+mod tests {
+    use super::*;
+
+    const TOPIC: &str = "h_1.p.q.w.O";
+
+    /// Pseudo-random numbers from a seed.
+    struct Seeded(u64);
+
+    impl Seeded {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % bound
+        }
+    }
+
+    /// Line of a block: what every member writes for it.
+    fn line(block: usize) -> String {
+        format!("I,N,{block},{}\n", "x".repeat(block % 7))
+    }
+
+    /// A member that has opened the file and writes on from where it stood, however late.
+    struct Turn {
+        sink: FileSink,
+        next: usize,
+    }
+
+    impl Turn {
+        fn open(name: &str) -> Turn {
+            let sink = FileSink::open(name, TOPIC, false, false, Sharing::OneOfAGroup).unwrap();
+            let next = sink.position().map_or(0, |at| at.sequence as usize);
+            Turn { sink, next }
+        }
+
+        fn write(&mut self, blocks: usize) {
+            let text: String = (self.next..self.next + blocks).map(line).collect();
+            self.next += blocks;
+            let at = self.next as u64;
+            self.sink.write(text.as_bytes(), Mark { next_offset: at, sequence: at, events: blocks as u64 }).unwrap();
+        }
+    }
+
+    #[test]
+    fn members_that_write_at_the_same_time_in_any_order_leave_every_block_once() {
+        for seed in 0..100 {
+            let (mut random, dir) = (Seeded(seed), tempfile::tempdir().unwrap());
+            let path = dir.path().join("out.csv");
+            let name = path.to_str().unwrap();
+            let mut turns = vec![Turn::open(name)];
+            let mut furthest = 0;
+            for _ in 0..60 {
+                if random.below(5) == 0 {
+                    turns.push(Turn::open(name)); // the older ones sleep, and may wake at any time
+                }
+                let at = random.below(turns.len());
+                turns[at].write(1 + random.below(4));
+                furthest = furthest.max(turns[at].next);
+                if random.below(9) == 0 {
+                    turns.remove(at);
+                    turns.extend(turns.is_empty().then(|| Turn::open(name)));
+                }
+                let expected: String = (0..furthest).map(line).collect();
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "seed {seed}");
+                let position = read_position(&dir.path().join("out.csv.position")).unwrap().unwrap();
+                assert_eq!(position.sequence as usize, furthest, "seed {seed}: a position never goes back");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_one_process_has_alone_is_refused_to_a_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().join("out.csv");
+        let name = name.to_str().unwrap();
+        let alone = FileSink::open(name, TOPIC, false, false, Sharing::Alone).unwrap();
+        let refused = FileSink::open(name, TOPIC, false, false, Sharing::OneOfAGroup);
+        assert!(matches!(refused.err(), Some(SubscribeError::Locked { .. })));
+        drop(alone);
+        assert!(FileSink::open(name, TOPIC, false, false, Sharing::OneOfAGroup).is_ok());
+    }
+
+    #[test]
+    fn a_crash_before_the_first_position_is_repaired() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.csv");
+        let name = path.to_str().unwrap();
+        for sharing in [Sharing::Alone, Sharing::OneOfAGroup] {
+            drop(FileSink::open(name, TOPIC, sharing == Sharing::Alone, false, sharing).unwrap());
+            std::fs::write(&path, &line(0)[..3]).unwrap(); // a part of the first write, and no position for it
+            let mut sink = FileSink::open(name, TOPIC, false, false, sharing).unwrap();
+            assert_eq!(sink.position(), None);
+            sink.write(line(0).as_bytes(), Mark { next_offset: 1, sequence: 1, events: 1 }).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), line(0));
+            drop(sink);
+            std::fs::remove_file(&path).unwrap();
+            std::fs::remove_file(dir.path().join("out.csv.position")).unwrap();
+        }
+    }
 }

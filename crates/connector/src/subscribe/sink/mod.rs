@@ -6,7 +6,7 @@ mod stream;
 use mesh_model::is_address;
 use mesh_replication::adapter::SinkPosition;
 
-pub use file::FileSink;
+pub use file::{FileSink, Sharing};
 pub use stream::StreamSink;
 
 use crate::subscribe::error::SubscribeError;

@@ -225,7 +225,7 @@ impl Slot {
             }
             Work::Subscribe { options } => {
                 let ends = options.events_max.is_some();
-                let subscriber = Subscriber::new(*options, bus);
+                let subscriber = Subscriber::new(*options, bus).one_of_a_group();
                 self.progress = Progress::Subscribe(subscriber.progress());
                 thread.spawn(move || {
                     subscriber.run(&stop).map_err(|error| error.to_string())?;
