@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, chaos, codegen, compose, layers, metrics, proto, run_tests, sim, stack, tidy};
+use xtask::{bench, chaos, codegen, compose, deny, layers, metrics, proto, run_tests, sim, stack, tidy};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Sim(sim::SimArgs),
     /// Check the directions between crates and who may use which dependency
     CheckLayers,
+    /// Check licences, versions and sources of dependencies (deny.toml)
+    Deny,
     /// Check that every file is documented, short and finished
     Tidy,
     /// Write docs/METRICS.md from the code, or check it
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::ComposeTest(args) => compose::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::CheckLayers => layers::run(),
+        Command::Deny => deny::run(),
         Command::Tidy => tidy::run(),
         Command::Metrics(args) => metrics::run(&args),
         Command::ProtoCheck(args) => proto::run(&args),
