@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh_adapter::PublisherOptions;
 use mesh_bus::Bus;
-use mesh_candidate::CandidateOptions;
+use mesh_candidate::{CandidateOptions, Credentials, CredentialsSource};
 use mesh_proto::adapter::StatusResponse;
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_service::adapter::{AdapterApi, Place, on_thread};
@@ -44,8 +44,10 @@ pub async fn run(config: PublisherConfig, bus: Arc<dyn Bus>, place: Place, scope
         incarnation: mesh_candidate::new_incarnation(),
         endpoints: config.elections.clone(),
         heartbeat: group::HEARTBEAT,
-        tls: caller.tls().cloned(),
-        authorization: caller.bearer().value().cloned(),
+        credentials: {
+            let caller = caller.clone();
+            CredentialsSource::new(move || Credentials { tls: caller.tls(), authorization: caller.authorization() })
+        },
     });
     // the servers go on until the publisher has ended, whoever ends it
     let servers = Drain::new();
