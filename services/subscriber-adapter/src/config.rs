@@ -1,10 +1,14 @@
 //! Settings of a subscriber adapter as a process.
 
 use mesh_adapter::legacy::{LETTERS, to_line};
-use mesh_adapter::{SubscriberOptions, line};
+use mesh_adapter::{SubscriberOptions, Target, line};
+use mesh_bus::parse_settings;
 use mesh_service::config::{Layers, Problem};
 use mesh_service::{Base, Config, Problems};
 use serde::{Deserialize, Serialize};
+
+/// The url names the topics; a wrong one is told before anything is connected to.
+const URL: &str = "`url=dfESP://host:port/project/query/window`";
 
 /// Settings of a subscriber adapter as a process.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -29,9 +33,14 @@ impl Config for SubscriberConfig {
     }
 
     fn validate(&self, problems: &mut Problems) {
-        if let Err(refused) = SubscriberOptions::from_line(&self.line) {
-            for problem in refused.problems {
-                problems.add(Problem::new("-C", problem.place.to_string()).found(problem.message));
+        problems.check_addresses("kafka", self.kafka.split(',').filter(|_| !self.kafka.is_empty()));
+        problems.check_read("kafka_settings", "`key=value;key=value`", parse_settings(&self.kafka_settings));
+        match SubscriberOptions::from_line(&self.line) {
+            Ok(checked) => problems.check_read("line", URL, Target::parse(&checked.options.common.url)),
+            Err(refused) => {
+                for problem in refused.problems {
+                    problems.add(Problem::new("-C", problem.place.to_string()).found(problem.message));
+                }
             }
         }
     }

@@ -96,9 +96,7 @@ impl Base {
         if !self.advertise.is_empty() {
             problems.check(is_host_port(&self.advertise), "advertise", "`host:port`", &self.advertise);
         }
-        for value in &self.coordinators {
-            problems.check(is_host_port(value), "coordinators", "`host:port,host:port`", value);
-        }
+        problems.check_addresses("coordinators", self.coordinators.iter().map(String::as_str));
         problems.check(
             (0.0..=1.0).contains(&self.trace_ratio),
             "trace_ratio",
@@ -150,7 +148,8 @@ impl Base {
 }
 
 /// True for `host:port`.
-pub(crate) fn is_host_port(text: &str) -> bool {
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok())
+pub fn is_host_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(['/', ';', ',', ' ', '@']) && port.parse::<u16>().is_ok()
+    })
 }
