@@ -88,6 +88,9 @@ pub struct ProjectStatus {
     /// Where apply fails and the project is parked until the block is skipped; not set otherwise.
     #[prost(message, optional, tag = "19")]
     pub parked: ::core::option::Option<ParkedStatus>,
+    /// Behind the commit log, in milliseconds: for how long the oldest commit that is not applied has been known here.
+    #[prost(uint64, tag = "20")]
+    pub lag_ms: u64,
 }
 /// How far a recovery is.
 #[allow(clippy::all)]
@@ -131,6 +134,10 @@ pub struct SnapshotStatus {
     /// Why the last one failed or is not usable; empty when it did not.
     #[prost(string, tag = "6")]
     pub error: ::prost::alloc::string::String,
+    /// Milliseconds since the newest one that any engine published; without one, since this process began. 0: nothing was
+    /// committed since.
+    #[prost(uint64, tag = "7")]
+    pub age_ms: u64,
 }
 /// Where apply fails.
 #[allow(clippy::all)]
@@ -239,6 +246,9 @@ pub struct WindowStatus {
     /// Events that could not be applied.
     #[prost(uint64, tag = "4")]
     pub bad_events: u64,
+    /// Memory of its rows, in bytes; columns that windows share are counted by each.
+    #[prost(uint64, tag = "5")]
+    pub bytes: u64,
 }
 /// A takeover.
 #[allow(clippy::all)]

@@ -10,6 +10,7 @@
 //!  driver <--> snapshot thread --> object store
 //! ```
 
+mod behind;
 pub mod driver;
 mod effects;
 pub mod election;
