@@ -10,6 +10,7 @@ mod secure;
 mod snapshots;
 mod takeover;
 mod traces;
+mod upgrade;
 
 use std::time::Duration;
 
