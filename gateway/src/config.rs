@@ -1,5 +1,6 @@
 //! Settings of the gateway.
 
+use mesh_service::config::is_host_port;
 use mesh_service::{Base, Config, Problems, Span};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ impl Config for GatewayConfig {
     fn validate(&self, problems: &mut Problems) {
         let coordinators = &self.base.coordinators;
         problems.check(!coordinators.is_empty(), "coordinators", "at least one `host:port`", coordinators.join(","));
-        problems.check(self.rest_listen.contains(':'), "rest_listen", "`host:port`", &self.rest_listen);
+        problems.check(is_host_port(&self.rest_listen), "rest_listen", "`host:port`", &self.rest_listen);
         problems.check(!self.mesh_name.is_empty(), "mesh_name", "a name", &self.mesh_name);
         problems.check(!self.stale_after.0.is_zero(), "stale_after", "more than 0", self.stale_after);
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use mesh_bus::{Bus, OutRecord};
+use mesh_bus::{Bus, Header, OutRecord};
 use mesh_event::Schema;
 use mesh_event::codec::{BlockHeader, encode_block};
 use mesh_event::csv::{CsvDecoder, CsvOptions};
@@ -54,12 +54,46 @@ pub fn weather_payloads(schema: &Arc<Schema>, events: usize) -> Result<Vec<Bytes
     }
 }
 
+/// Which blocks of a load belong to a trace, as a publisher adapter with this share would decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traced {
+    /// None.
+    Nothing,
+    /// One in so many.
+    OneIn(usize),
+}
+
+impl Traced {
+    /// The headers of a block: a trace and a span of its own.
+    fn headers(self, block: usize) -> Vec<Header> {
+        match self {
+            Traced::OneIn(n) if block.is_multiple_of(n) => {
+                let id = block as u64 + 1;
+                let value = format!("00-{id:032x}-{id:016x}-01").into();
+                vec![Header { key: "traceparent", value }]
+            }
+            Traced::OneIn(_) | Traced::Nothing => Vec::new(),
+        }
+    }
+}
+
 /// Publishes payloads as fast as it can, `per_transaction` at a time.
 pub fn publish_all(
     bus: &dyn Bus,
     topic: &str,
     payloads: impl Iterator<Item = Bytes>,
     per_transaction: usize,
+) -> Result<u64> {
+    publish_traced(bus, topic, payloads, per_transaction, Traced::Nothing)
+}
+
+/// The same, some of them traced.
+pub fn publish_traced(
+    bus: &dyn Bus,
+    topic: &str,
+    payloads: impl Iterator<Item = Bytes>,
+    per_transaction: usize,
+    traced: Traced,
 ) -> Result<u64> {
     let topic: Arc<str> = Arc::from(topic);
     let mut writer = bus.writer(Mesh::writer_options(&format!("{topic}.load")), DEADLINE)?;
@@ -69,12 +103,13 @@ pub fn publish_all(
     while payloads.peek().is_some() {
         writer.begin(DEADLINE)?;
         for payload in payloads.by_ref().take(per_transaction) {
-            writer.send(OutRecord { topic: topic.clone(), key: None, headers: Vec::new(), payload }, DEADLINE)?;
+            let headers = traced.headers(count);
+            writer.send(OutRecord { topic: topic.clone(), key: None, headers, payload }, DEADLINE)?;
             count += 1;
         }
         writer.commit(DEADLINE)?;
     }
-    Ok(count)
+    Ok(count as u64)
 }
 
 /// A load that goes on until it is stopped.

@@ -114,7 +114,11 @@ impl Mesh {
 
     /// The same, somewhere else.
     pub fn start_in(place: Arc<dyn Place>, options: MeshOptions) -> Result<Mesh> {
-        let env = Env::read()?;
+        Mesh::start_with(Env::read()?, place, options)
+    }
+
+    /// The same, with the stack and the programs of `env`.
+    pub fn start_with(env: Env, place: Arc<dyn Place>, options: MeshOptions) -> Result<Mesh> {
         let number = MESHES.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}{}x{number}", options.name, std::process::id());
         let folder = std::env::temp_dir().join(format!("esp-mesh-{id}"));

@@ -42,6 +42,12 @@ impl Process {
         Ok(())
     }
 
+    /// Starts it again as another program, with the same arguments.
+    pub fn restart_as(&mut self, program: &Path) -> Result<()> {
+        program.clone_into(&mut self.program);
+        self.restart()
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

@@ -50,6 +50,8 @@ enum What {
     Latency,
     /// Events per second from Kafka to Kafka on a backlog
     Throughput,
+    /// What traces at the default share cost in throughput: the same backlog with and without, `--runs` times in turns
+    Telemetry,
     /// Resident memory of every service under load
     Memory,
     /// Nine queries beside hand-written loops, every window kind, rows kept
@@ -89,9 +91,10 @@ pub fn run(args: &BenchArgs) -> Result<bool> {
         What::Recovery => vec!["recovery"],
         What::Latency => vec!["latency"],
         What::Throughput => vec!["throughput"],
+        What::Telemetry => vec!["telemetry"],
         What::Memory => vec!["memory"],
         What::Csv | What::Windows => vec![],
-        What::All => vec!["takeover", "switchover", "recovery", "latency", "throughput", "memory"],
+        What::All => vec!["takeover", "switchover", "recovery", "latency", "throughput", "telemetry", "memory"],
     };
     let binaries = graph.target_dir.join("release");
     for what in what {

@@ -3,7 +3,8 @@
 //!
 //! Code map, one module per command: [`stack`] the real Kafka, ZooKeeper, etcd and Jaeger on loopback;
 //! [`run_tests`] all tests; [`bench`] all figures; [`compose`] the mesh in containers, broken and compared; [`chaos`] faults
-//! of every kind on the real mesh; [`sim`] the simulator; [`layers`] which crate may use which; [`metrics`] docs/METRICS.md;
+//! of every kind on the real mesh; [`upgrade`] an older commit's programs replaced under load; [`sim`] the simulator;
+//! [`layers`] which crate may use which; [`deny`] what dependencies may be; [`metrics`] docs/METRICS.md;
 //! [`tidy`] what no lint looks at; [`codegen`] Rust from `.proto` files; [`proto`] their rules, what was released, and
 //! docs/API.md. Shared: [`workspace`] where things are; [`shell`] other programs
 //! and packages.
@@ -15,6 +16,7 @@ pub mod bench;
 pub mod chaos;
 pub mod codegen;
 pub mod compose;
+pub mod deny;
 pub mod layers;
 pub mod metrics;
 pub mod proto;
@@ -23,4 +25,5 @@ pub mod shell;
 pub mod sim;
 pub mod stack;
 pub mod tidy;
+pub mod upgrade;
 pub mod workspace;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, chaos, codegen, compose, layers, metrics, proto, run_tests, sim, stack, tidy};
+use xtask::{bench, chaos, codegen, compose, deny, layers, metrics, proto, run_tests, sim, stack, tidy, upgrade};
 
 /// Development tasks of esp-mesh
 #[derive(Debug, Parser)]
@@ -25,11 +25,17 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// The mesh of docker-compose.yml: built, started, broken, compared with one engine that never failed
     ComposeTest(compose::ComposeArgs),
+    /// What docs/OPERATIONS.md says of the first ten minutes, done and recorded
+    FirstMinutes(compose::session::SessionArgs),
+    /// A rolling upgrade from an older commit's programs to this tree's, under load
+    UpgradeTest(upgrade::UpgradeArgs),
     /// Simulate the protocol's shipped code under faults: seeds, --mutants, --model (`cargo xtask sim --help`)
     #[command(disable_help_flag = true)]
     Sim(sim::SimArgs),
     /// Check the directions between crates and who may use which dependency
     CheckLayers,
+    /// Check licences, versions and sources of dependencies (deny.toml)
+    Deny,
     /// Check that every file is documented, short and finished
     Tidy,
     /// Write docs/METRICS.md from the code, or check it
@@ -47,8 +53,11 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::ComposeTest(args) => compose::run(&args),
+        Command::FirstMinutes(args) => compose::session::run(&args),
+        Command::UpgradeTest(args) => upgrade::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::CheckLayers => layers::run(),
+        Command::Deny => deny::run(),
         Command::Tidy => tidy::run(),
         Command::Metrics(args) => metrics::run(&args),
         Command::ProtoCheck(args) => proto::run(&args),

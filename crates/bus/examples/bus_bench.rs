@@ -3,9 +3,9 @@
 //! `cargo run --release -p mesh-bus --features kafka --example bus_bench -- 127.0.0.1:19092,127.0.0.1:19093,127.0.0.1:19094 [k=v;k=v] [transactions|takeover|read|large]`
 
 use bytes::Bytes;
-use mesh_bus::kafka::settings::parse_settings;
 use mesh_bus::{
     Bus, EndOf, KafkaBus, KafkaOptions, OutRecord, Polled, ReaderOptions, StartAt, TopicSpec, Writer, WriterOptions,
+    parse_settings,
 };
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -4,6 +4,7 @@
 //!
 //! Code map:
 //! - [`port`]: the traits, records, options
+//! - `settings`: what the user may set of the Kafka client
 //! - [`error`]: what a caller must do next, decided where the error is born
 //! - [`memory`]: the same semantics inside one process; `kafka` (feature `kafka`): rdkafka and the fast fence
 //! - `contract` (feature `contract`, or own tests): the tests that every implementation passes
@@ -18,6 +19,7 @@ pub mod error;
 pub mod kafka;
 pub mod memory;
 pub mod port;
+mod settings;
 
 pub use error::{AdminError, ReadError, WriteError};
 #[cfg(feature = "kafka")]
@@ -27,3 +29,4 @@ pub use port::{
     Bus, EndOf, Fenced, Header, OutRecord, Polled, Reader, ReaderOptions, Record, StartAt, TopicInfo, TopicSpec,
     Writer, WriterOptions,
 };
+pub use settings::parse_settings;

@@ -25,4 +25,4 @@ mod tests;
 
 pub use event::{CandidateEvent, Progress, Role};
 pub use handle::CandidateHandle;
-pub use options::{CandidateOptions, OptionsError, new_incarnation};
+pub use options::{CandidateOptions, Credentials, CredentialsSource, OptionsError, new_incarnation};

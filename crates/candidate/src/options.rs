@@ -1,5 +1,6 @@
 //! Who takes part, and where.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tonic::metadata::{Ascii, MetadataValue};
@@ -32,10 +33,45 @@ pub struct CandidateOptions {
     pub endpoints: Vec<String>,
     /// Time between signs of life, 50 to 100 ms.
     pub heartbeat: Duration,
-    /// Whom it trusts and what it shows; `None`: connections are not encrypted.
+    /// Whom it trusts and what it shows.
+    pub credentials: CredentialsSource,
+}
+
+/// What a candidate shows when it opens a stream.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// Whom it trusts, and its certificate; `None`: connections are not encrypted.
     pub tls: Option<ClientTlsConfig>,
-    /// Value of `authorization` on every call; `None`: none is sent.
+    /// Value of `authorization`; `None`: none is sent.
     pub authorization: Option<MetadataValue<Ascii>>,
+}
+
+/// Gives the credentials that hold at the moment: they are asked for anew at every connection, since certificates and
+/// tokens are renewed. By default there are none.
+#[derive(Clone)]
+pub struct CredentialsSource(Arc<dyn Fn() -> Credentials + Send + Sync>);
+
+impl CredentialsSource {
+    /// From whoever knows them.
+    pub fn new(now: impl Fn() -> Credentials + Send + Sync + 'static) -> Self {
+        CredentialsSource(Arc::new(now))
+    }
+
+    pub(crate) fn now(&self) -> Credentials {
+        (self.0)()
+    }
+}
+
+impl Default for CredentialsSource {
+    fn default() -> Self {
+        CredentialsSource::new(Credentials::default)
+    }
+}
+
+impl std::fmt::Debug for CredentialsSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CredentialsSource")
+    }
 }
 
 /// A number that no earlier start of this process has had, for [`CandidateOptions::incarnation`].
@@ -79,15 +115,33 @@ pub enum OptionsError {
     },
 }
 
-/// An election instance as configured, and how to connect to it.
+/// An election instance as configured.
 #[derive(Debug, Clone)]
 pub(crate) struct Instance {
     pub name: String,
-    pub endpoint: Endpoint,
+}
+
+impl Instance {
+    /// How to connect to it with these credentials.
+    pub(crate) fn endpoint(&self, credentials: &Credentials) -> Result<Endpoint, tonic::transport::Error> {
+        let scheme = if credentials.tls.is_some() { "https" } else { "http" };
+        let name = &self.name;
+        let url = if name.contains("://") { name.clone() } else { format!("{scheme}://{name}") };
+        let mut endpoint = Endpoint::from_shared(url)?;
+        if let Some(tls) = &credentials.tls {
+            endpoint = endpoint.tls_config(tls.clone())?;
+        }
+        Ok(endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true))
+    }
 }
 
 impl CandidateOptions {
-    /// Checks everything, and prepares the endpoints.
+    /// Checks everything.
     pub(crate) fn check(&self) -> Result<Vec<Instance>, OptionsError> {
         let candidate = || self.candidate.clone();
         for (setting, value) in [("group", &self.group), ("candidate", &self.candidate), ("address", &self.address)] {
@@ -111,23 +165,14 @@ impl CandidateOptions {
     }
 
     fn instance(&self, name: &str) -> Result<Instance, OptionsError> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let url = if name.contains("://") { name.to_owned() } else { format!("{scheme}://{name}") };
-        let wrong = |error: tonic::transport::Error| OptionsError::Endpoint {
-            candidate: self.candidate.clone(),
-            found: name.to_owned(),
-            reason: error.to_string(),
-        };
-        let mut endpoint = Endpoint::from_shared(url).map_err(wrong)?;
-        if let Some(tls) = &self.tls {
-            endpoint = endpoint.tls_config(tls.clone()).map_err(wrong)?;
+        let instance = Instance { name: name.to_owned() };
+        match instance.endpoint(&self.credentials.now()) {
+            Ok(_) => Ok(instance),
+            Err(error) => Err(OptionsError::Endpoint {
+                candidate: self.candidate.clone(),
+                found: instance.name,
+                reason: error.to_string(),
+            }),
         }
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true);
-        Ok(Instance { name: name.to_owned(), endpoint })
     }
 }

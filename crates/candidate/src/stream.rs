@@ -67,14 +67,16 @@ async fn open(
     shared: &Shared,
     memory: &mut Memory,
 ) -> Result<Opened, String> {
-    let channel = instance.endpoint.connect().await.map_err(|error| causes(&error))?;
+    let credentials = options.credentials.now();
+    let endpoint = instance.endpoint(&credentials).map_err(|error| causes(&error))?;
+    let channel = endpoint.connect().await.map_err(|error| causes(&error))?;
     memory.known_term = memory.known_term.max(shared.reports.borrow().progress.term);
     let (outbox, messages) = mpsc::channel(OUTBOX_MAX);
     outbox.try_send(wire::join(options, memory.known_term)).expect("the outbox is new and has room");
     let mut client = ElectionClient::new(channel);
     let mut request = Request::new(ReceiverStream::new(messages));
-    if let Some(value) = &options.authorization {
-        request.metadata_mut().insert("authorization", value.clone());
+    if let Some(value) = credentials.authorization {
+        request.metadata_mut().insert("authorization", value);
     }
     let opening = client.attend(request);
     match tokio::time::timeout(PATIENCE, opening).await {

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{CandidateEvent, CandidateHandle, CandidateOptions, Progress, Role};
+use crate::{CandidateEvent, CandidateHandle, CandidateOptions, CredentialsSource, Progress, Role};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -129,8 +129,7 @@ fn options(endpoints: &[&Instance]) -> CandidateOptions {
         incarnation: 7,
         endpoints: endpoints.iter().map(|instance| instance.endpoint.clone()).collect(),
         heartbeat: Duration::from_millis(20),
-        tls: None,
-        authorization: None,
+        credentials: CredentialsSource::default(),
     }
 }
 
@@ -253,8 +252,7 @@ fn options_that_cannot_work_are_named() {
         incarnation: 7,
         endpoints: vec!["127.0.0.1:1".into()],
         heartbeat: Duration::from_millis(50),
-        tls: None,
-        authorization: None,
+        credentials: CredentialsSource::default(),
     };
     let refused = |change: fn(&mut CandidateOptions)| {
         let mut options = good.clone();

@@ -8,12 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mesh_candidate::{CandidateEvent, CandidateHandle, CandidateOptions, Progress as Sign, Role};
+use mesh_adapter::Failover;
+use mesh_candidate::{
+    CandidateEvent, CandidateHandle, CandidateOptions, Credentials, CredentialsSource, Progress as Sign, Role,
+};
+use mesh_service::adapter::Place;
+use mesh_service::security::Caller;
 use mesh_service::{Drain, Failure};
 use tokio::sync::oneshot;
 
 /// Time between signs of life.
-pub const HEARTBEAT: Duration = Duration::from_millis(50);
+const HEARTBEAT: Duration = Duration::from_millis(50);
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,30 @@ pub trait Member: Send + Sync + 'static {
 
     /// How much it has done, as the election shows it.
     fn done(&self) -> u64;
+}
+
+/// How an adapter stands for election; `kind` is the first part of its group's name, so that publishers and subscribers
+/// that share a transport file are two groups.
+pub fn candidate(
+    kind: &str,
+    failover: &Failover,
+    place: &Place,
+    elections: &[String],
+    caller: &Caller,
+) -> CandidateOptions {
+    let caller = caller.clone();
+    CandidateOptions {
+        group: format!("{kind}.{}", failover.group),
+        candidate: place.name.clone(),
+        address: place.address.clone(),
+        incarnation: mesh_candidate::new_incarnation(),
+        endpoints: elections.to_vec(),
+        heartbeat: HEARTBEAT,
+        credentials: CredentialsSource::new(move || Credentials {
+            tls: caller.tls(),
+            authorization: caller.authorization(),
+        }),
+    }
 }
 
 /// A term in which this member works.

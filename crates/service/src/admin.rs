@@ -1,4 +1,6 @@
-//! The admin server: `/metrics`, `/healthz`, `/readyz` over plain HTTP.
+//! The admin server: `/metrics`, `/healthz`, `/readyz`, over plain HTTP and open unless `admin_secured` is set. Then it
+//! takes only TLS where the others do, and `/metrics` needs a token where they ask for one; whether it lives and is ready
+//! is told without a token, as gRPC's health is.
 
 use axum::Router;
 use axum::extract::State;
@@ -9,24 +11,23 @@ use tokio::net::TcpListener;
 
 use crate::drain::Drain;
 use crate::exit::Failure;
+use crate::rest::{gated, serve_open};
 use crate::scope::Scope;
+use crate::security::Security;
 
 /// Content type of OpenMetrics.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until `stop` starts. That is not the service's own drain: while it drains, `/readyz` must still say so.
 pub async fn serve(listener: TcpListener, scope: Scope, stop: Drain) -> Result<(), Failure> {
-    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-    axum::serve(listener, router(scope))
-        .with_graceful_shutdown(stop.started_owned())
-        .await
-        .map_err(|error| Failure::fault(format!("admin server on {address}: {error}")))
+    let security = scope.security.clone();
+    let security = if security.admin_secured { security } else { security.without_certificates() };
+    serve_open("admin", listener, router(scope, &security), security, stop).await
 }
 
 /// The routes.
-pub fn router(scope: Scope) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
+fn router(scope: Scope, security: &Security) -> Router {
+    gated(Router::new().route("/metrics", get(metrics)), security)
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(scope)

@@ -1,12 +1,19 @@
 //! `--probe`: asks a running instance of this service whether it is ready, as a container's health check does.
 //!
-//! The settings are read as the service itself reads them, so the probe finds the admin server without being told.
+//! The settings are read as the service itself reads them, so the probe finds the admin server without being told, and
+//! shows it the service's own certificate where one is asked for.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use crate::config::{Base, Problems};
 use crate::exit::Failure;
+use crate::security::tls;
 
 /// How long a connect, and how long the whole answer may take; a health check's own limit is longer.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -14,10 +21,11 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// More of an answer is not read.
 const ANSWER_BYTES_MAX: u64 = 16 << 10;
 
-/// Asks `/readyz` of the admin server that listens on `admin_listen`: what it says, or why this is not ready.
-pub fn probe(admin_listen: &str) -> Result<String, Failure> {
-    let address = target(admin_listen)?;
-    let answer = ask(&address)
+/// Asks `/readyz` of the admin server of these settings: what it says, or why this is not ready.
+pub fn probe(base: &Base) -> Result<String, Failure> {
+    let address = target(&base.admin_listen)?;
+    let tls = if base.admin_secured && !base.tls.cert.is_empty() { Some(client(base)?) } else { None };
+    let answer = ask(&address, tls)
         .map_err(|error| Failure::unavailable(format!("probe: GET /readyz of the admin server at {address}: {error}; is the service running, with the same settings?")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let body = body.trim();
@@ -44,16 +52,42 @@ fn target(admin_listen: &str) -> Result<String, Failure> {
     Ok(format!("{host}:{port}"))
 }
 
-fn ask(address: &str) -> std::io::Result<String> {
+/// How the admin server is reached over TLS. Its certificate is for the host of `advertise`, or else for the one that it
+/// listens on.
+fn client(base: &Base) -> Result<ClientConnection, Failure> {
+    let mut problems = Problems::default();
+    let config = tls::client_config(&base.tls, &mut problems);
+    let Some(config) = config else { return Err(Failure::config(problems)) };
+    let address = if base.advertise.is_empty() { &base.admin_listen } else { &base.advertise };
+    let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+    let wrong = |error: String| {
+        Failure::config(format!("probe: `{host}` as the name in a certificate: {error}; set `advertise`"))
+    };
+    let name =
+        ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|error| wrong(error.to_string()))?;
+    ClientConnection::new(Arc::<ClientConfig>::new(config), name).map_err(|error| wrong(error.to_string()))
+}
+
+fn ask(address: &str, tls: Option<ClientConnection>) -> std::io::Result<String> {
     let none = || std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
     let socket = address.to_socket_addrs()?.next().ok_or_else(none)?;
-    let mut stream = TcpStream::connect_timeout(&socket, LIMIT)?;
+    let stream = TcpStream::connect_timeout(&socket, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
+    match tls {
+        None => exchange(stream, address),
+        Some(tls) => exchange(StreamOwned::new(tls, stream), address),
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, address: &str) -> std::io::Result<String> {
     stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-    Ok(answer)
+    match stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer) {
+        // servers close without the good-bye of TLS; the answer is there
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof || answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
 }
 
 #[cfg(test)]

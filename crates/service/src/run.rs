@@ -11,6 +11,7 @@ use crate::exit::Failure;
 use crate::probe::probe;
 use crate::scope::Scope;
 use crate::security::Security;
+use crate::security::renew::{self, Renewal};
 use crate::{admin, telemetry};
 
 /// What the work of a service gets. Both listeners are bound before anything else happens.
@@ -62,7 +63,7 @@ where
             };
         }
         Command::Probe => {
-            return match probe(&cli.config.base().admin_listen) {
+            return match probe(cli.config.base()) {
                 Ok(answer) => {
                     print(&format!("{answer}\n"));
                     ExitCode::SUCCESS
@@ -122,6 +123,8 @@ where
     let admin_stop = Drain::new();
     let admin = tokio::spawn(admin::serve(admin_listener, scope.clone(), admin_stop.clone()));
     watch_signals(scope.drain.clone())?;
+    let renewal = Renewal::new(base.clone(), scope.security.clone(), &scope.metrics);
+    renew::watch(renewal, base.renew_interval.0, scope.drain.clone())?;
     let drain = scope.drain.clone();
     let work = work(Start { config, name, listener, address, admin_address, scope });
     let ended = within_grace(work, &drain, base.grace.0).await;

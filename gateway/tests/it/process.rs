@@ -22,10 +22,10 @@ fn wrong_settings_end_with_64_and_all_of_them_are_told() {
     let mut command = gateway(&["--set", "stale_afer=1s", "--grace", "soon"]);
     let (code, out, err) = text(&command.env("ESP_GATEWAY_PUBSUB_PORT", "x").output().unwrap());
     assert_eq!((code, out.as_str()), (Some(64), ""));
-    let expected = "error: setting `pubsub_port` (ESP_GATEWAY_PUBSUB_PORT): expected u16, found `x`\n\
+    let expected = "error: setting `pubsub_port` (ESP_GATEWAY_PUBSUB_PORT): expected a whole number from 0 to 65535, found `x`\n\
                     error: setting `stale_afer` (--set stale_afer): no such setting; did you mean `stale_after`?\n\
                     error: setting `grace` (--grace): expected a duration with its unit, such as `400ms`, `2s`, `30min`, found `soon`\n\
-                    error: setting `coordinators` (settings together): expected at least one `host:port`, found ``\n";
+                    error: setting `coordinators` (default): expected at least one `host:port`, found ``\n";
     assert_eq!(err, expected);
 }
 

@@ -91,6 +91,9 @@ pub struct ProjectStatus {
     /// Its own connectors, in model order: those that this engine runs itself while it leads.
     #[prost(message, repeated, tag = "20")]
     pub connectors: ::prost::alloc::vec::Vec<ConnectorStatus>,
+    /// Behind the commit log, in milliseconds: for how long the oldest commit that is not applied has been known here.
+    #[prost(uint64, tag = "21")]
+    pub lag_ms: u64,
 }
 /// A connector that is a source or a sink of its own: a file, a socket, a timer.
 #[allow(clippy::all)]
@@ -175,6 +178,10 @@ pub struct SnapshotStatus {
     /// Why the last one failed or is not usable; empty when it did not.
     #[prost(string, tag = "6")]
     pub error: ::prost::alloc::string::String,
+    /// Milliseconds since the newest one that any engine published; without one, since this process began. 0: nothing was
+    /// committed since.
+    #[prost(uint64, tag = "7")]
+    pub age_ms: u64,
 }
 /// Where apply fails.
 #[allow(clippy::all)]
@@ -283,6 +290,9 @@ pub struct WindowStatus {
     /// Events that could not be applied.
     #[prost(uint64, tag = "4")]
     pub bad_events: u64,
+    /// Memory of its rows, in bytes; columns that windows share are counted by each.
+    #[prost(uint64, tag = "5")]
+    pub bytes: u64,
 }
 /// A takeover.
 #[allow(clippy::all)]

@@ -2,7 +2,7 @@
 
 use mesh_proto::admin::Change;
 use mesh_service::Refusal;
-use mesh_service::security::TokenName;
+use mesh_service::security::{Peer, TokenName};
 use std::net::SocketAddr;
 use tonic::Request;
 
@@ -31,7 +31,7 @@ pub(crate) struct Asker {
 impl Asker {
     pub(crate) fn of<T>(request: &Request<T>) -> Asker {
         let token = request.extensions().get::<TokenName>().map(|name| name.0.clone());
-        Asker { token, address: request.remote_addr() }
+        Asker { token, address: request.extensions().get::<Peer>().map(|peer| peer.address) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Settings of the coordinator.
 
+use mesh_bus::parse_settings;
+use mesh_event::topic::metadata_topic;
 use mesh_service::config::ClientTls;
 use mesh_service::security::ClientPem;
 use mesh_service::{Base, Config, Problems, Span};
@@ -130,12 +132,8 @@ impl Config for CoordinatorConfig {
     }
 
     fn validate(&self, problems: &mut Problems) {
-        problems.check(
-            crate::topics::is_url_host_port(&self.url_host_port),
-            "url_host_port",
-            "`<host>_<port>`, such as `esp_31415`",
-            &self.url_host_port,
-        );
+        let first_part = metadata_topic(&self.url_host_port);
+        problems.check_read("url_host_port", "`<host>_<port>`, such as `esp_31415`", first_part);
         let copies = self.topics.replication_factor;
         problems.check(copies > 0, "topics.replication_factor", "at least 1", copies);
         problems.check(
@@ -146,7 +144,10 @@ impl Config for CoordinatorConfig {
         );
         problems.check(!self.etcd.endpoints.is_empty(), "etcd.endpoints", "at least one `host:port`", "");
         ClientPem::load("etcd.tls", &self.etcd.tls, problems);
-        problems.check(!self.kafka.brokers.is_empty(), "kafka.brokers", "`host:port,host:port`", "");
+        problems.check_addresses("etcd.endpoints", self.etcd.endpoints.iter().map(String::as_str));
+        problems.check_addresses("elections", self.elections.iter().map(String::as_str));
+        problems.check_addresses("kafka.brokers", self.kafka.brokers.split(','));
+        problems.check_read("kafka.settings", "`key=value;key=value`", parse_settings(&self.kafka.settings));
         problems.check(self.history_max > 0, "history_max", "at least 1", self.history_max);
         problems.check(self.versions_max > 0, "versions_max", "at least 1", self.versions_max);
         for (setting, value) in [

@@ -1,6 +1,6 @@
 //! Holds the desired state: projects, engines, adapters, topics, history. Wires in etcd and Kafka.
 
-use mesh_bus::{Bus, KafkaBus, KafkaOptions};
+use mesh_bus::{Bus, KafkaBus, KafkaOptions, parse_settings};
 use mesh_coordination::{EtcdOptions, EtcdRegistry, TlsPem};
 use mesh_coordinator::{CoordinatorConfig, run};
 use mesh_proto::coordinator::AnnounceRequest;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
             tls: pem.map(|ClientPem { ca, identity }| TlsPem { ca, identity }),
         };
         let registry = EtcdRegistry::start(etcd).await.map_err(Failure::config)?;
-        let settings = mesh_bus::kafka::settings::parse_settings(&config.kafka.settings)
+        let settings = parse_settings(&config.kafka.settings)
             .map_err(|error| Failure::config(format!("setting `kafka.settings`: {error}")))?;
         let options = KafkaOptions { bootstrap: config.kafka.brokers.clone(), settings };
         let bus: Arc<dyn Bus> = Arc::new(KafkaBus::new(options).map_err(Failure::config)?);

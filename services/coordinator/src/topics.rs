@@ -22,11 +22,6 @@ const MAX_MESSAGE_BYTES: u32 = 10 << 20;
 /// A call of the bus gets this much beyond its own deadline before it is given up.
 const OVERTIME: Duration = Duration::from_secs(1);
 
-/// True for `<host>_<port>`.
-pub(crate) fn is_url_host_port(text: &str) -> bool {
-    metadata_topic(text).is_ok()
-}
-
 /// The topics of a project, in the order in which they are made. Refuses names that make no topic names.
 pub(crate) fn specs(
     url_host_port: &str,

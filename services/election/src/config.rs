@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesh_replication::election::{TICK, Timing};
-use mesh_service::config::ClientTls;
+use mesh_service::config::{ClientTls, is_host_port};
 use mesh_service::security::ClientPem;
 use mesh_service::{Base, Config, Problems, Span};
 use serde::{Deserialize, Serialize};
@@ -114,9 +114,7 @@ impl Config for ElectionConfig {
 
     fn validate(&self, problems: &mut Problems) {
         let hosts = self.zookeeper.hosts.split('/').next().unwrap_or_default();
-        let good = hosts.split(',').all(|host| {
-            host.trim().rsplit_once(':').is_some_and(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok())
-        });
+        let good = hosts.split(',').all(|host| is_host_port(host.trim()));
         problems.check(good, "zookeeper.hosts", "`host:port,host:port/chroot`", &self.zookeeper.hosts);
         ClientPem::load("zookeeper.tls", &self.zookeeper.tls, problems);
         let session = self.zookeeper.session_timeout;

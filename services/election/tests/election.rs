@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mesh_candidate::{CandidateEvent, CandidateHandle, CandidateOptions, Progress, Role};
+use mesh_candidate::{CandidateEvent, CandidateHandle, CandidateOptions, CredentialsSource, Progress, Role};
 use mesh_coordination::{Elections, MemoryElections};
 use mesh_election::ElectionConfig;
 use mesh_proto::election as pb;
@@ -100,8 +100,7 @@ impl Engine {
             incarnation: 1,
             endpoints: instances.iter().map(|instance| instance.endpoint.clone()).collect(),
             heartbeat: Duration::from_millis(50),
-            tls: None,
-            authorization: None,
+            credentials: CredentialsSource::default(),
         };
         let (handle, events) = CandidateHandle::start(options).unwrap();
         let progress = Progress { caught_up: true, role: Role::Standby, ..Progress::default() };

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mesh_candidate::{CandidateEvent, CandidateHandle, CandidateOptions, Progress, Role};
+use mesh_candidate::{CandidateEvent, CandidateHandle, CandidateOptions, CredentialsSource, Progress, Role};
 use mesh_coordination::{ZookeeperElections, ZookeeperOptions};
 use mesh_election::ElectionConfig;
 use mesh_service::Scope;
@@ -57,8 +57,7 @@ impl Engine {
             incarnation,
             endpoints: endpoints.to_vec(),
             heartbeat: Duration::from_millis(50),
-            tls: None,
-            authorization: None,
+            credentials: CredentialsSource::default(),
         };
         let port = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
         let (handle, events) = CandidateHandle::start(options).unwrap();

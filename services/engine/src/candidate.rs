@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use mesh_candidate::{CandidateEvent, CandidateHandle, CandidateOptions, Progress as CandidateProgress, Role};
+use mesh_candidate::{
+    CandidateEvent, CandidateHandle, CandidateOptions, Credentials, CredentialsSource, Progress as CandidateProgress,
+    Role,
+};
 use mesh_proto::election::{Progress, Role as WireRole};
 use mesh_replication::{EngineId, Term};
 
@@ -52,7 +55,8 @@ impl ElectionLink for Link {
 
 /// Joins a group; what the election says goes to the driver. To be called inside the tokio runtime.
 pub fn attend(host: &Arc<Host>, group: String, control: Sender<Control>) -> Box<dyn ElectionLink> {
-    let caller = &host.scope.security.caller;
+    let caller = host.scope.security.caller.clone();
+    let shown = move || Credentials { tls: caller.tls(), authorization: caller.authorization() };
     let options = CandidateOptions {
         group: group.clone(),
         candidate: host.name.clone(),
@@ -60,8 +64,7 @@ pub fn attend(host: &Arc<Host>, group: String, control: Sender<Control>) -> Box<
         incarnation: host.incarnation,
         endpoints: host.config.elections.clone(),
         heartbeat: HEARTBEAT,
-        tls: caller.tls().cloned(),
-        authorization: caller.bearer().value().cloned(),
+        credentials: CredentialsSource::new(shown),
     };
     match CandidateHandle::start(options) {
         Ok((handle, mut events)) => {

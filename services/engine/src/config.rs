@@ -1,5 +1,8 @@
 //! Settings of an engine.
 
+use mesh_bus::parse_settings;
+use mesh_event::topic::metadata_topic;
+use mesh_service::config::is_host_port;
 use mesh_service::{Base, Config, Problems, Size, Span};
 use mesh_snapshot::{Location, SnapshotError};
 use serde::{Deserialize, Serialize};
@@ -107,6 +110,12 @@ impl Config for EngineConfig {
             "at least one `host:port` of an election service",
             "none",
         );
+        problems.check_addresses("elections", self.elections.iter().map(String::as_str));
+        problems.check(is_host_port(&self.rest_listen), "rest_listen", "`host:port`", &self.rest_listen);
+        problems.check_addresses("kafka", self.kafka.split(','));
+        problems.check_read("kafka_settings", "`key=value;key=value`", parse_settings(&self.kafka_settings));
+        let first_part = metadata_topic(&self.url_host_port);
+        problems.check_read("url_host_port", "`<host>_<port>`, such as `mesh_31415`", first_part);
         problems.check(
             !self.base.coordinators.is_empty(),
             "coordinators",
@@ -127,9 +136,7 @@ impl Config for EngineConfig {
             "a number from 1 to 100000",
             self.commit_blocks_max,
         );
-        if let Err(error) = self.snapshots() {
-            problems.check(false, "snapshot_url", "the URL of a store for snapshots, or nothing", error);
-        }
+        problems.check_read("snapshot_url", "the URL of a store for snapshots, or nothing", self.snapshots());
         problems.check(
             self.snapshot_interval.0 >= SNAPSHOT_INTERVAL_MIN,
             "snapshot_interval",

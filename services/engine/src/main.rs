@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use mesh_bus::kafka::settings::parse_settings;
-use mesh_bus::kafka::{KafkaBus, KafkaOptions};
+use mesh_bus::{KafkaBus, KafkaOptions, parse_settings};
 use mesh_engine::service::Listeners;
 use mesh_engine::{EngineConfig, run};
 use mesh_service::{Failure, Start};

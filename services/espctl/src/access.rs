@@ -41,6 +41,10 @@ impl Access {
         let mut problems = Problems::default();
         let named = [("--tls-cert", cert.as_str()), ("--tls-key", key.as_str())];
         let caller = Caller::from_files(("--tls-ca", &ca), named, ("--token-file", &token), &mut problems);
-        if problems.is_empty() { Ok(caller) } else { Err(Fail::input(problems)) }
+        if problems.is_empty() {
+            return Ok(caller);
+        }
+        let each: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
+        Err(Fail::input(each.join("; ")))
     }
 }

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mesh_adapter::PublisherOptions;
-use mesh_bus::kafka::settings::parse_settings;
-use mesh_bus::{KafkaBus, KafkaOptions};
+use mesh_bus::{KafkaBus, KafkaOptions, parse_settings};
 use mesh_publisher_adapter::config::PublisherConfig;
 use mesh_publisher_adapter::service::run;
 use mesh_service::adapter::Place;

@@ -1,11 +1,15 @@
 //! Settings of a subscriber adapter as a process.
 
 use mesh_adapter::legacy::{LETTERS, to_line};
-use mesh_adapter::{SubscriberOptions, line};
+use mesh_adapter::{SubscriberOptions, Target, line};
+use mesh_bus::parse_settings;
 use mesh_connector::subscribe::sink::Name;
 use mesh_service::config::{Layers, Problem};
 use mesh_service::{Base, Config, Problems};
 use serde::{Deserialize, Serialize};
+
+/// The url names the topics; a wrong one is told before anything is connected to.
+const URL: &str = "`url=dfESP://host:port/project/query/window`";
 
 /// Settings of a subscriber adapter as a process.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -32,8 +36,12 @@ impl Config for SubscriberConfig {
     }
 
     fn validate(&self, problems: &mut Problems) {
+        problems.check_addresses("kafka", self.kafka.split(',').filter(|_| !self.kafka.is_empty()));
+        problems.check_read("kafka_settings", "`key=value;key=value`", parse_settings(&self.kafka_settings));
+        problems.check_addresses("elections", self.elections.iter().map(String::as_str));
         match SubscriberOptions::from_line(&self.line) {
             Ok(checked) => {
+                problems.check_read("line", URL, Target::parse(&checked.options.common.url));
                 let needs_election = checked.options.common.transport.failover.is_some();
                 problems.check(
                     !needs_election || !self.elections.is_empty(),

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mesh_adapter::SubscriberOptions;
-use mesh_bus::kafka::settings::parse_settings;
-use mesh_bus::{KafkaBus, KafkaOptions};
+use mesh_bus::{KafkaBus, KafkaOptions, parse_settings};
 use mesh_service::adapter::Place;
 use mesh_service::{Failure, Start};
 use mesh_subscriber_adapter::config::SubscriberConfig;

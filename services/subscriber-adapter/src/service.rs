@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mesh_adapter::SubscriberOptions;
 use mesh_bus::Bus;
-use mesh_candidate::CandidateOptions;
 use mesh_proto::adapter::StatusResponse;
 use mesh_proto::coordinator::AnnounceRequest;
 use mesh_service::adapter::{AdapterApi, Place, on_thread};
@@ -15,7 +14,7 @@ use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::SubscriberConfig;
 use crate::group::SubscriberMember;
-use mesh_connector::group::{self, HEARTBEAT};
+use mesh_connector::group;
 use mesh_connector::subscribe::SubscribeError;
 use mesh_connector::subscribe::{Progress, State};
 use mesh_connector::subscribe::{Subscriber, Summary};
@@ -38,16 +37,8 @@ pub async fn run(config: SubscriberConfig, bus: Arc<dyn Bus>, place: Place, scop
         error: Arc::default(),
     };
     let caller = scope.security.caller.clone();
-    let member = checked.options.common.transport.failover.as_ref().map(|failover| CandidateOptions {
-        group: format!("subscribers.{}", failover.group),
-        candidate: place.name.clone(),
-        address: place.address.clone(),
-        incarnation: mesh_candidate::new_incarnation(),
-        endpoints: config.elections.clone(),
-        heartbeat: HEARTBEAT,
-        tls: caller.tls().cloned(),
-        authorization: caller.bearer().value().cloned(),
-    });
+    let failover = checked.options.common.transport.failover.as_ref();
+    let member = failover.map(|failover| group::candidate("subscribers", failover, &place, &config.elections, &caller));
     // the servers go on until the subscriber has ended, whoever ends it
     let servers = Drain::new();
     let administration = administration(&config, &place.name, &scope);

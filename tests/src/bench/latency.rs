@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Measures both, one after the other on the same brokers.
 pub fn run() -> Result<()> {
-    let mesh = super::mesh("latency", "weather")?;
+    let mesh = super::mesh("latency", "weather", 0.0)?;
     let payloads = weather_payloads(mesh.project.inputs()[0].schema, 1)?;
     let watch = Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), false);
     let input = mesh.topic(TopicKind::Input);

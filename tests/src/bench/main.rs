@@ -7,6 +7,7 @@ mod memory;
 mod recovery;
 mod switchover;
 mod takeover;
+mod telemetry;
 mod throughput;
 
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     let (Some(what), Some(runs), Some(minutes), Some(events)) = (arguments.first(), number(1), number(2), number(3))
     else {
         eprintln!(
-            "usage: mesh-bench takeover|switchover|recovery|latency|throughput|memory RUNS MINUTES EVENTS (by `cargo xtask bench`)"
+            "usage: mesh-bench takeover|switchover|recovery|latency|throughput|memory|telemetry RUNS MINUTES EVENTS (by `cargo xtask bench`)"
         );
         return ExitCode::from(64);
     };
@@ -30,9 +31,10 @@ fn main() -> ExitCode {
         "recovery" => recovery::run(events),
         "latency" => latency::run(),
         "throughput" => throughput::run(events),
+        "telemetry" => telemetry::run(runs as u32, events),
         "memory" => memory::run(minutes),
         other => Err(anyhow::anyhow!(
-            "`{other}` is no measurement; known: takeover, switchover, recovery, latency, throughput, memory"
+            "`{other}` is no measurement; known: takeover, switchover, recovery, latency, throughput, memory, telemetry"
         )),
     };
     match result {
@@ -44,8 +46,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// A mesh for measuring: two engines, two election instances, nothing traced.
-fn mesh(name: &'static str, project: &str) -> anyhow::Result<Mesh> {
+/// A mesh for measuring: two engines, two election instances. `trace_ratio` 0: nothing is traced.
+fn mesh(name: &'static str, project: &str, trace_ratio: f64) -> anyhow::Result<Mesh> {
     let xml = example(project)?;
-    Mesh::start(MeshOptions { name, xml, engines: 2, elections: 2, trace_ratio: 0.0, engine_settings: Vec::new() })
+    Mesh::start(MeshOptions { name, xml, engines: 2, elections: 2, trace_ratio, engine_settings: Vec::new() })
 }

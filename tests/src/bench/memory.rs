@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Samples for some minutes of load, then freezes a broker for one more.
 pub fn run(minutes: u64) -> Result<()> {
     // Rows live two seconds, so what the windows hold does not grow with the run.
-    let mesh = super::mesh("memory", "weather-2s")?;
+    let mesh = super::mesh("memory", "weather-2s", 0.0)?;
     let payloads = weather_payloads(mesh.project.inputs()[0].schema, BLOCK)?;
     let rate = EVENTS_PER_S / BLOCK as f64;
     let load = Load::start(mesh.bus.clone(), &mesh.topic(TopicKind::Input), payloads, rate);

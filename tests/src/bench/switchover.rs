@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Hands over again and again; then to an engine that is frozen, which must be refused.
 pub fn run(runs: u64) -> Result<()> {
-    let mesh = super::mesh("switchover", "weather")?;
+    let mesh = super::mesh("switchover", "weather", 0.0)?;
     let payloads = weather_payloads(mesh.project.inputs()[0].schema, 10)?;
     let watch = Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), true);
     let load = PlainLoad::start(&mesh.env.kafka, &mesh.topic(TopicKind::Input), payloads, BLOCKS_PER_S)?;

@@ -27,7 +27,7 @@ pub fn run(runs: u64) -> Result<()> {
 }
 
 fn measure(fault: &str, runs: u64) -> Result<()> {
-    let mut mesh = super::mesh("takeover", "weather")?;
+    let mut mesh = super::mesh("takeover", "weather", 0.0)?;
     let payloads = weather_payloads(mesh.project.inputs()[0].schema, 10)?;
     let watch = Watch::start(mesh.bus.clone(), &mesh.topic(TopicKind::Output), true);
     let load = PlainLoad::start(&mesh.env.kafka, &mesh.topic(TopicKind::Input), payloads, BLOCKS_PER_S)?;

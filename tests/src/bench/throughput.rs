@@ -5,27 +5,42 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use mesh_event::topic::TopicKind;
 use mesh_tests::figures::{result, round};
-use mesh_tests::load::{publish_all, weather_payloads};
+use mesh_tests::load::{Traced, publish_traced, weather_payloads};
 use mesh_tests::process::machine_cpu_seconds;
 use mesh_tests::verify::read_all;
 use mesh_tests::wait_for;
 use mesh_tests::watch::Watch;
-use serde_json::json;
+use serde_json::{Value, json};
 
+/// Any share says that there is a collector; which blocks are traced is in the load.
+const DEFAULT_TRACE_RATIO: f64 = 0.01;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Measures blocks of 512 events, and a tenth of the events in blocks of 1. A first pass of each counts for nothing:
 /// brokers that have just started need it to compile what they do.
 pub fn run(events: u64) -> Result<()> {
     for (block_events, events) in [(512, events), (1, events / 10)] {
-        measure(block_events, events, false)?;
-        measure(block_events, events, true)?;
+        eprintln!("a first pass, for warmth:");
+        measure(block_events, events, Traced::Nothing)?;
+        result(&measure(block_events, events, Traced::Nothing)?.line);
     }
     Ok(())
 }
 
-fn measure(block_events: usize, events: u64, counts: bool) -> Result<()> {
-    let mut mesh = super::mesh("throughput", "weather")?;
+/// What one measurement gave.
+pub struct Figures {
+    /// Events in a second.
+    pub per_s: f64,
+    /// Processor time of the active, seconds per million events.
+    pub cpu: f64,
+    /// These and the rest, for `RESULT`.
+    line: Value,
+}
+
+/// A backlog of `events` in blocks of `block_events`, some of them traced.
+pub fn measure(block_events: usize, events: u64, traced: Traced) -> Result<Figures> {
+    let trace_ratio = if traced == Traced::Nothing { 0.0 } else { DEFAULT_TRACE_RATIO };
+    let mut mesh = super::mesh("throughput", "weather", trace_ratio)?;
     for engine in &mut mesh.engines {
         engine.process.kill()?;
     }
@@ -34,7 +49,8 @@ fn measure(block_events: usize, events: u64, counts: bool) -> Result<()> {
     let rounds = events.div_ceil(rows);
     let (events, blocks) = (rounds * rows, rounds as usize * payloads.len());
     let all = payloads.iter().cycle().take(blocks).cloned();
-    publish_all(mesh.bus.as_ref(), &mesh.topic(TopicKind::Input), all, (65_536 / block_events).max(64))?;
+    let per_transaction = (65_536 / block_events).max(64);
+    publish_traced(mesh.bus.as_ref(), &mesh.topic(TopicKind::Input), all, per_transaction, traced)?;
     eprintln!("backlog of {events} events in {blocks} blocks of {block_events}");
     let machine_before = machine_cpu_seconds();
     for engine in &mut mesh.engines {
@@ -68,26 +84,22 @@ fn measure(block_events: usize, events: u64, counts: bool) -> Result<()> {
     let per_s = events as f64 / seconds;
     let [cpu, standby_cpu, rest_cpu] =
         [cpu, standby_cpu, machine_cpu - cpu - standby_cpu].map(|seconds| seconds / (events as f64 / 1e6));
-    let pass = if counts { "throughput" } else { "warm-up" };
     println!(
-        "{pass}, blocks of {block_events}: {events} events in {seconds:.2} s = {per_s:.0} events/s; CPU s per million: \
+        "blocks of {block_events}: {events} events in {seconds:.2} s = {per_s:.0} events/s; CPU s per million: \
          active {cpu:.2}, standby {standby_cpu:.2}, the rest of the machine (brokers above all) {rest_cpu:.2}; \
          {} commits, standby {:.0} ms behind",
         log.len(),
         standby_behind.as_secs_f64() * 1000.0
     );
     ensure!(faults == mesh_tests::watch::Faults::default(), "{faults:?}");
-    if !counts {
-        return Ok(());
-    }
-    result(&json!({
+    let line = json!({
         "name": "throughput", "block_events": block_events, "events": events, "events_per_s": per_s.round(),
         "cpu_s_per_million": round(cpu), "standby_cpu_s_per_million": round(standby_cpu),
         "rest_cpu_s_per_million": round(rest_cpu), "seconds": round(seconds), "commits": log.len(),
         "standby_behind_ms": round(standby_behind.as_secs_f64() * 1000.0),
         "lost": faults.lost, "doubled": faults.doubled, "reordered": faults.reordered,
-    }));
-    Ok(())
+    });
+    Ok(Figures { per_s, cpu, line })
 }
 
 fn has_steps(record: &mesh_bus::Record) -> bool {

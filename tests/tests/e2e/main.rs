@@ -11,6 +11,7 @@ mod secure;
 mod snapshots;
 mod takeover;
 mod traces;
+mod upgrade;
 
 use std::time::Duration;
 

@@ -45,7 +45,7 @@ impl<'a> Mesh<'a> {
     }
 
     /// The engine that says of itself that it leads, once one does that is not `but`.
-    fn active(&self, but: Option<&str>) -> Result<&'static str> {
+    pub fn active(&self, but: Option<&str>) -> Result<&'static str> {
         let begun = Instant::now();
         loop {
             for &(engine, address) in &self.rest {

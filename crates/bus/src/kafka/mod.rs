@@ -45,7 +45,7 @@ use crate::{
 pub struct KafkaOptions {
     /// Addresses to begin with, `host:port` separated by commas.
     pub bootstrap: String,
-    /// Further settings of the client library ([`settings::parse_settings`]).
+    /// Further settings of the client library ([`crate::parse_settings`]).
     pub settings: BTreeMap<String, String>,
 }
 

@@ -1,4 +1,4 @@
-//! Every setting of the clients, explicit and with its reason; what the user may set besides.
+//! Every setting of the clients, explicit and with its reason; what the user may set besides is in [`crate::settings`].
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -7,50 +7,8 @@ use std::time::Duration;
 
 use crate::{ReaderOptions, WriterOptions};
 
-/// Settings that carry the mesh's guarantees: the user must not set them.
-const OURS: [&str; 14] = [
-    "acks",
-    "allow.auto.create.topics",
-    "auto.offset.reset",
-    "bootstrap.servers",
-    "client.id",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "group.id",
-    "isolation.level",
-    "metadata.broker.list",
-    "transaction.timeout.ms",
-    "transactional.id",
-];
-
 /// Below this Kafka's clients refuse a transaction timeout.
 const TRANSACTION_TIMEOUT_MIN: Duration = Duration::from_secs(1);
-
-/// How many connections' worth of settings one line may hold.
-const EXTRA_MAX: usize = 200;
-
-/// Reads `k=v;k=v` (the `kafkaglobalconfig` of a dfESP URL); the error names the part that is wrong.
-pub fn parse_settings(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut settings = BTreeMap::new();
-    for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
-        let Some((key, value)) = part.split_once('=') else {
-            return Err(format!("Kafka client setting `{part}`: expected `key=value`, several separated by `;`"));
-        };
-        let (key, value) = (key.trim(), value.trim());
-        if OURS.contains(&key) {
-            return Err(format!(
-                "Kafka client setting `{key}` is set by the mesh, its guarantees rest on it: remove it"
-            ));
-        }
-        settings.insert(key.to_owned(), value.to_owned());
-        if settings.len() > EXTRA_MAX {
-            return Err(format!("more than {EXTRA_MAX} Kafka client settings"));
-        }
-    }
-    Ok(settings)
-}
 
 /// What all clients have in common; then the user's settings, which may change these.
 fn base(bootstrap: &str, client: &str, extra: &BTreeMap<String, String>) -> ClientConfig {
@@ -190,18 +148,4 @@ pub(super) fn writer(bootstrap: &str, extra: &BTreeMap<String, String>, options:
 /// The transaction timeout as Kafka gets it.
 pub(super) fn transaction_timeout(options: &WriterOptions) -> Duration {
     options.transaction_timeout.max(TRANSACTION_TIMEOUT_MIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_read_and_the_mesh_keeps_its_own() {
-        let parsed = parse_settings(" linger.ms=5 ; debug=broker;; ").unwrap();
-        assert_eq!(parsed.get("linger.ms").map(String::as_str), Some("5"));
-        assert_eq!(parsed.len(), 2);
-        assert!(parse_settings("isolation.level=read_uncommitted").unwrap_err().contains("isolation.level"));
-        assert!(parse_settings("nonsense").unwrap_err().contains("nonsense"));
-    }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::admin::wait;
-use super::{KafkaBus, KafkaOptions, settings};
+use super::{KafkaBus, KafkaOptions};
 use crate::contract::Harness;
 use crate::{AdminError, Bus, ReadError, TopicSpec, WriteError, Writer, WriterOptions};
 
@@ -34,7 +34,7 @@ static KAFKA: LazyLock<Option<Kafka>> = LazyLock::new(|| {
 });
 
 fn bus(bootstrap: &str, extra: &str) -> KafkaBus {
-    KafkaBus::new(KafkaOptions { bootstrap: bootstrap.to_owned(), settings: settings::parse_settings(extra).unwrap() })
+    KafkaBus::new(KafkaOptions { bootstrap: bootstrap.to_owned(), settings: crate::parse_settings(extra).unwrap() })
         .unwrap()
 }
 

@@ -128,7 +128,7 @@ impl Write for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::settings::parse_settings;
+    use crate::parse_settings;
 
     fn refused(settings: &str) -> String {
         Transport::of(&parse_settings(settings).unwrap()).err().unwrap_or_default()

@@ -27,6 +27,9 @@ pub struct Base {
     pub listen: String,
     /// `host:port` of the admin server (`/metrics`, `/healthz`, `/readyz`); port 0 takes a free one.
     pub admin_listen: String,
+    /// The admin server asks for the same as the others: TLS where `tls.cert` is set, and where `auth.tokens` is set a
+    /// token with the role `view` for `/metrics`; false: it is plain and open.
+    pub admin_secured: bool,
     /// `host:port` under which others reach the gRPC server; empty: the address it listens on.
     pub advertise: String,
     /// `host:port` of the coordinators; empty: none is told that this process is there.
@@ -45,8 +48,14 @@ pub struct Base {
     pub requests_max: usize,
     /// Connections that each server may have open at a time; more wait to be accepted.
     pub connections_max: usize,
+    /// Requests in a second that one connection may ask for; more are refused, with when to try again.
+    pub connection_rate_max: u32,
+    /// Requests in a second that each server takes altogether; more are refused, but for the mesh's own.
+    pub server_rate_max: u32,
     /// How long a request may take when its caller names no deadline.
     pub request_timeout: Span,
+    /// How often the files of `tls.*` and `auth.*` are looked at for renewed ones; SIGHUP has it done at once.
+    pub renew_interval: Span,
     /// Certificates: who this process is, and whom it trusts.
     pub tls: TlsConfig,
     /// Tokens: who may do what.
@@ -59,6 +68,7 @@ impl Default for Base {
             name: String::new(),
             listen: "127.0.0.1:0".to_owned(),
             admin_listen: "127.0.0.1:0".to_owned(),
+            admin_secured: false,
             advertise: String::new(),
             coordinators: Vec::new(),
             log: "info".to_owned(),
@@ -68,7 +78,10 @@ impl Default for Base {
             grace: Span::from_secs(10),
             requests_max: 256,
             connections_max: 1024,
+            connection_rate_max: 1000,
+            server_rate_max: 5000,
             request_timeout: Span::from_secs(10),
+            renew_interval: Span::from_secs(10),
             tls: TlsConfig::default(),
             auth: AuthConfig::default(),
         }
@@ -83,9 +96,7 @@ impl Base {
         if !self.advertise.is_empty() {
             problems.check(is_host_port(&self.advertise), "advertise", "`host:port`", &self.advertise);
         }
-        for value in &self.coordinators {
-            problems.check(is_host_port(value), "coordinators", "`host:port,host:port`", value);
-        }
+        problems.check_addresses("coordinators", self.coordinators.iter().map(String::as_str));
         problems.check(
             (0.0..=1.0).contains(&self.trace_ratio),
             "trace_ratio",
@@ -110,6 +121,25 @@ impl Base {
             "at least 1",
             self.connections_max,
         );
+        for (setting, rate) in
+            [("connection_rate_max", self.connection_rate_max), ("server_rate_max", self.server_rate_max)]
+        {
+            problems.check(rate > 0, setting, "at least 1", rate);
+        }
+        let shortest = std::time::Duration::from_millis(100);
+        problems.check(self.renew_interval.0 >= shortest, "renew_interval", "at least 100ms", self.renew_interval);
+        problems.check(
+            !self.admin_secured || !self.tls.cert.is_empty() || !self.auth.tokens.is_empty(),
+            "admin_secured",
+            "false, as long as neither `tls.cert` nor `auth.tokens` is set: there is nothing to ask for",
+            self.admin_secured,
+        );
+        problems.check(
+            !self.admin_secured || self.tls.cert.is_empty() || !self.tls.ca.is_empty(),
+            "tls.ca",
+            "the authorities of the mesh, since `admin_secured` is set: `--probe` asks this server over TLS",
+            &self.tls.ca,
+        );
         Security::load(self, problems);
         if let Err(error) = self.log.parse::<tracing_subscriber::filter::Targets>() {
             problems.check(false, "log", "levels as in `info,mesh_engine=debug`", format!("{}: {error}", self.log));
@@ -118,7 +148,8 @@ impl Base {
 }
 
 /// True for `host:port`.
-pub(crate) fn is_host_port(text: &str) -> bool {
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok())
+pub fn is_host_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(['/', ';', ',', ' ', '@']) && port.parse::<u16>().is_ok()
+    })
 }

@@ -114,6 +114,12 @@ impl Layers {
         });
     }
 
+    /// Where a setting was given last, if it was: itself or the file that it is in.
+    pub(crate) fn source(&self, setting: &str) -> Option<&str> {
+        let is_it = |path: &str| path == setting || path.strip_suffix(FILE_SUFFIX) == Some(setting);
+        self.given.iter().rev().find(|given| is_it(&given.path)).map(|given| given.source.as_str())
+    }
+
     /// Judges every setting by itself and merges those that are good.
     pub(crate) fn resolve<C: Config>(&self, known: &Known, problems: &mut Problems) -> Value {
         let mut tree = Value::Object(Map::new());
@@ -243,6 +249,17 @@ fn unknown(given: &Given, known: &Known) -> Problem {
     }
 }
 
+/// The numbers of settings are called by their bounds, not by Rust's names.
+fn in_words(expected: &str) -> String {
+    match expected {
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" | "usize" => "a whole number from 0".to_owned(),
+        "f64" => "a number".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// serde says `invalid type: X, expected Y`; the parts go where they belong.
 fn wrong(given: &Given, error: &serde_json::Error) -> Problem {
     let problem = Problem::new(&given.path, &given.source);
@@ -252,7 +269,7 @@ fn wrong(given: &Given, error: &serde_json::Error) -> Problem {
     };
     let text = error.to_string();
     match text.split_once(", expected ") {
-        Some((_, expected)) => problem.expected(expected).found(shown),
+        Some((_, expected)) => problem.expected(in_words(expected)).found(shown),
         None => problem.found(format!("{shown}: {text}")),
     }
 }

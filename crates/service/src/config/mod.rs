@@ -13,7 +13,7 @@ mod layers;
 mod problem;
 mod secure;
 
-pub(crate) use base::is_host_port;
+pub use base::is_host_port;
 pub use base::{Base, LogFormat};
 pub use cli::{Cli, Command, cli};
 pub use layers::{Given, Layers};
@@ -55,6 +55,7 @@ pub(crate) fn load_into<C: Config>(layers: &Layers, problems: &mut Problems) -> 
     let config: C = build(layers, problems)?;
     config.base().validate(problems);
     config.validate(problems);
+    problems.locate(|setting| layers.source(setting));
     problems.is_empty().then_some(config)
 }
 
@@ -69,7 +70,7 @@ fn build<C: Config>(layers: &Layers, problems: &mut Problems) -> Option<C> {
     match serde_json::from_value(tree) {
         Ok(config) => Some(config),
         Err(error) => {
-            problems.add(Problem::new("(all)", "settings together").found(error.to_string()));
+            problems.add(Problem::new("(all)", "all layers").found(error.to_string()));
             None
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::is_host_port;
+
 /// What is wrong with one setting. Empty parts are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -54,6 +56,9 @@ impl Problem {
     }
 }
 
+/// Source of what [`Problems::check`] adds; the loader puts the setting's own in its place.
+const TOGETHER: &str = "settings together";
+
 impl Problems {
     /// Adds one.
     pub fn add(&mut self, problem: Problem) {
@@ -63,7 +68,28 @@ impl Problems {
     /// For `validate`: reports a setting when `ok` is false.
     pub fn check(&mut self, ok: bool, setting: &str, expected: &str, found: impl fmt::Display) {
         if !ok {
-            self.add(Problem::new(setting, "settings together").expected(expected).found(format!("`{found}`")));
+            self.add(Problem::new(setting, TOGETHER).expected(expected).found(format!("`{found}`")));
+        }
+    }
+
+    /// For `validate`: reports every address of a setting that is no `host:port`.
+    pub fn check_addresses<'a>(&mut self, setting: &str, addresses: impl IntoIterator<Item = &'a str>) {
+        for address in addresses {
+            self.check(is_host_port(address.trim()), setting, "`host:port`, several separated by commas", address);
+        }
+    }
+
+    /// For `validate`: reports a setting that could not be read as what it should be.
+    pub fn check_read<T>(&mut self, setting: &str, expected: &str, read: Result<T, impl fmt::Display>) {
+        if let Err(error) = read {
+            self.add(Problem::new(setting, TOGETHER).expected(expected).found(error.to_string()));
+        }
+    }
+
+    /// Says of each setting that was checked with the others where it was given; `source`: none for a default.
+    pub(super) fn locate<'a>(&mut self, source: impl Fn(&str) -> Option<&'a str>) {
+        for problem in self.list.iter_mut().filter(|problem| problem.source == TOGETHER) {
+            source(&problem.setting).unwrap_or("default").clone_into(&mut problem.source);
         }
     }
 

@@ -90,14 +90,14 @@ fn every_wrong_setting_is_told_with_its_source() {
     let expected = [
         "error: setting `oops` (--set): expected `setting=value`, found `oops`",
         "error: setting `kafka.brokrs` (esp.toml): no such setting; did you mean `kafka.brokers`?",
-        "error: setting `kafka.retries` (esp.toml): expected u32, found `many`",
+        "error: setting `kafka.retries` (esp.toml): expected a whole number from 0 to 4294967295, found `many`",
         "error: setting `lisen` (esp.toml): no such setting; did you mean `listen`?",
         "error: setting `window` (esp.toml): expected a size, such as `64MiB`, `512KiB`, `4096`, found `64 mib`",
         "error: setting `grace_` (ESP_TEST_SERVICE_GRACE_): no such setting; did you mean `grace`?",
         "error: setting `kafka.timeout` (ESP_TEST_SERVICE_KAFKA_TIMEOUT): expected a duration with its unit, such as `400ms`, `2s`, `30min`, found `4 parsecs`",
         "error: setting `brokers` (--set brokers): no such setting; did you mean `kafka.brokers`?",
-        "error: setting `rest_port` (--rest-port): expected u16, found `70000`",
-        "error: setting `trace_ratio` (settings together): expected a number from 0 to 1, found `2`",
+        "error: setting `rest_port` (--rest-port): expected a whole number from 0 to 65535, found `70000`",
+        "error: setting `trace_ratio` (--trace-ratio): expected a number from 0 to 1, found `2`",
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
 }

@@ -19,7 +19,9 @@ use crate::drain::Drain;
 use crate::exit::Failure;
 use crate::security::Security;
 use crate::security::gate::GateLayer;
+use crate::security::limit::LimitLayer;
 use crate::security::listen::incoming;
+use crate::security::tls::Protocol;
 
 /// A connection that is silent for this long is asked whether it lives.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
@@ -119,14 +121,13 @@ impl Server {
         // whatever ends this call, dropping it included, ends the connections
         let connections = CancellationToken::new();
         let _cut = connections.clone().drop_guard();
-        let tls = self.security.acceptor.map(|acceptor| acceptor.grpc);
-        let accepted = incoming(listener, tls, self.security.connections_max, connections);
-        // first to last as a request meets them: load shedding and limit (per connection), trace, deadline, token, service
+        let limits = self.security.limits(self.options.requests_max);
+        let accepted = incoming(listener, self.security.door(Protocol::Grpc), limits.clone(), connections);
+        // first to last as a request meets them: limits, trace, deadline, token, service
         let serving = tonic::transport::Server::builder()
-            .load_shed(true)
-            .concurrency_limit_per_connection(self.options.requests_max)
             .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .layer(LimitLayer(limits))
             .layer(TraceLayer)
             .layer(DeadlineLayer { default: self.options.request_timeout })
             .layer(GateLayer(self.security.gate))

@@ -21,11 +21,14 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::drain::Drain;
 use crate::exit::Failure;
 use crate::scope::Scope;
-use crate::security::Security;
 use crate::security::gate::rest_gate;
+use crate::security::limit::rest_limit;
 use crate::security::listen::{RestListener, incoming};
+use crate::security::tls::Protocol;
+use crate::security::{Peer, Security};
 
 /// Everything an engine serves at its own port.
 pub fn router(provider: Arc<dyn ServerProvider>) -> Router {
@@ -34,21 +37,40 @@ pub fn router(provider: Arc<dyn ServerProvider>) -> Router {
 
 /// Serves routes until the scope drains, over TLS and for holders of tokens if the settings say so.
 pub async fn serve(listener: TcpListener, router: Router, scope: Scope) -> Result<(), Failure> {
-    let failed = |error| Failure::fault(format!("REST server: {error}"));
-    let address = listener.local_addr().map_err(failed)?;
-    let Security { acceptor, gate, connections_max, .. } = scope.security;
-    let router = match gate.is_closed() {
+    let router = gated(router, &scope.security);
+    serve_open("REST", listener, router, scope.security, scope.drain).await
+}
+
+/// Asks for tokens, if the settings say so.
+pub(crate) fn gated<S: Clone + Send + Sync + 'static>(router: Router<S>, security: &Security) -> Router<S> {
+    let gate = security.gate.clone();
+    match gate.is_closed() {
         true => router.layer(from_fn(move |request, next| rest_gate(gate.clone(), request, next))),
         false => router,
-    };
+    }
+}
+
+/// Serves routes that ask for tokens themselves, where they do, until `stop` starts; `name` is for errors.
+pub(crate) async fn serve_open(
+    name: &str,
+    listener: TcpListener,
+    router: Router,
+    security: Security,
+    stop: Drain,
+) -> Result<(), Failure> {
+    let address = listener.local_addr().map_err(|error| Failure::fault(format!("{name} server: {error}")))?;
+    // HTTP/1 has one request in work per connection
+    let limits = security.limits(1);
+    let of_requests = limits.clone();
+    let router = router.layer(from_fn(move |request, next| rest_limit(of_requests.clone(), request, next)));
     // whatever ends this call, dropping it included, ends the connections
     let connections = CancellationToken::new();
     let _cut = connections.clone().drop_guard();
-    let accepted = incoming(listener, acceptor.map(|acceptor| acceptor.rest), connections_max, connections);
-    axum::serve(RestListener::new(address, accepted), router)
-        .with_graceful_shutdown(scope.drain.started_owned())
+    let accepted = incoming(listener, security.door(Protocol::Rest), limits, connections);
+    axum::serve(RestListener::new(address, accepted), router.into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(stop.started_owned())
         .await
-        .map_err(|error| Failure::fault(format!("REST server on {address}: {error}")))
+        .map_err(|error| Failure::fault(format!("{name} server on {address}: {error}")))
 }
 
 #[cfg(test)]

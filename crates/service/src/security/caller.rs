@@ -1,71 +1,29 @@
 //! The other direction: how this process calls the other parts of the mesh.
 
-use std::time::Duration;
-
+use tonic::codegen::http::HeaderValue;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as ClientIdentity};
-use tonic::{Request, Status};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity as ClientIdentity};
 
+use super::current::Current;
+use super::link::Link;
 use super::tls::{self, Identity, authorities, read};
 use crate::config::{Base, Problem, Problems, is_host_port};
 use crate::status::Refusal;
 
-/// How long a connection may take to open.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// A connection is asked whether it lives at this interval, even when nothing is called:
-/// HTTP/2 does not notice a dead peer by itself.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
-
-/// It must answer within this time.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Headers of an answer that are taken: a refused project comes with all its problems, percent-encoded up to threefold.
-const HEADERS_BYTES_MAX: u32 = 64 << 10;
-
-/// A channel whose requests carry this process's token.
-pub type Link = InterceptedService<Channel, Bearer>;
-
 /// What this process shows to those it calls, and whom it trusts. Cheap to clone; by default plain and without a token.
+/// Clones show the same also after certificates and token were renewed.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    tls: Option<ClientTlsConfig>,
-    bearer: Bearer,
+    pub(super) shown: Current<Shown>,
 }
 
-/// Puts a token on each request.
-#[derive(Clone, Default)]
-pub struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl std::fmt::Debug for Bearer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Bearer(***)" } else { "Bearer" })
-    }
-}
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
-        }
-        Ok(request)
-    }
-}
-
-impl Bearer {
-    /// From the text of a token; `None` for what cannot be in a header.
-    fn of(token: &str) -> Option<Self> {
-        let mut value = MetadataValue::try_from(format!("Bearer {token}")).ok()?;
-        value.set_sensitive(true);
-        Some(Bearer(Some(value)))
-    }
-
-    /// The value of `authorization`, if there is a token.
-    pub fn value(&self) -> Option<&MetadataValue<Ascii>> {
-        self.0.as_ref()
-    }
+/// What is shown at a moment.
+#[derive(Default)]
+pub(crate) struct Shown {
+    /// Whom it trusts, and the certificate; `None`: calls are not encrypted.
+    pub(super) tls: Option<ClientTlsConfig>,
+    /// Value of `authorization`.
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 impl Caller {
@@ -84,7 +42,16 @@ impl Caller {
         problems: &mut Problems,
     ) -> Self {
         let identity = tls::identity(identity, problems);
-        Caller::of(ca, identity.as_ref(), token_file, problems)
+        let caller = Caller::of(ca, identity.as_ref(), token_file, problems);
+        // certificate and key are read for real when a connection is made, which is too late to tell
+        if let (Some(tls), Some(identity)) = (caller.tls(), identity)
+            && let Err(error) = Endpoint::from_static("https://localhost:1").tls_config(tls)
+        {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let problem = Problem::new(identity.cert_setting, identity.cert_path);
+            problems.add(problem.expected("a certificate in PEM form, and the key that it was made with").found(cause));
+        }
+        caller
     }
 
     fn of(
@@ -97,22 +64,23 @@ impl Caller {
         let tls = trusted.map(|(_, pem)| {
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
             match identity {
-                Some(Identity { cert_pem, key_pem }) => tls.identity(ClientIdentity::from_pem(cert_pem, key_pem)),
+                Some(Identity { cert_pem, key_pem, .. }) => tls.identity(ClientIdentity::from_pem(cert_pem, key_pem)),
                 None => tls,
             }
         });
-        let bearer = if token_file.1.is_empty() { Bearer::default() } else { token(token_file, problems) };
-        Caller { tls, bearer }
+        let authorization = if token_file.1.is_empty() { None } else { token(token_file, problems) };
+        Caller { shown: Current::new(Shown { tls, authorization }) }
     }
 
     /// What is trusted and shown; `None`: calls are not encrypted.
-    pub fn tls(&self) -> Option<&ClientTlsConfig> {
-        self.tls.as_ref()
+    pub fn tls(&self) -> Option<ClientTlsConfig> {
+        self.shown.get().tls.clone()
     }
 
-    /// The token that is shown.
-    pub fn bearer(&self) -> &Bearer {
-        &self.bearer
+    /// The value of `authorization`, if there is a token.
+    pub fn authorization(&self) -> Option<MetadataValue<Ascii>> {
+        // a header's value that was made of visible characters is one of metadata
+        MetadataValue::try_from(self.shown.get().authorization.as_ref()?.as_bytes()).ok()
     }
 
     /// A channel to `host:port` that connects when it is first used, and anew when the connection is lost.
@@ -121,37 +89,24 @@ impl Caller {
         if !is_host_port(address) {
             return Err(wrong());
         }
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}")).map_err(|_| wrong())?;
-        if let Some(tls) = &self.tls {
-            let with_tls = endpoint.tls_config(tls.clone());
-            endpoint = with_tls.map_err(|error| {
-                Refusal::invalid("TLS of a connection").expected("certificates that fit").found(error.to_string())
-            })?;
-        }
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE_EVERY)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .http2_max_header_list_size(HEADERS_BYTES_MAX)
-            .connect_lazy();
-        Ok(InterceptedService::new(channel, self.bearer.clone()))
+        Link::new(address, &self.shown).map_err(|_| wrong())
     }
 }
 
 /// The token in a file, without the line's end.
-fn token((setting, path): (&str, &str), problems: &mut Problems) -> Bearer {
-    let Some(bytes) = read(setting, path, "a file with a token", problems) else { return Bearer::default() };
+fn token((setting, path): (&str, &str), problems: &mut Problems) -> Option<HeaderValue> {
+    let bytes = read(setting, path, "a file with a token", problems)?;
     let found = match std::str::from_utf8(&bytes).map(str::trim) {
         Ok("") => "an empty one",
-        Ok(text) => match Bearer::of(text).filter(|_| !text.contains(char::is_whitespace)) {
-            Some(bearer) => return bearer,
-            None => "other characters",
+        Ok(text) => match HeaderValue::try_from(format!("Bearer {text}")) {
+            Ok(mut value) if !text.contains(char::is_whitespace) => {
+                value.set_sensitive(true);
+                return Some(value);
+            }
+            _ => "other characters",
         },
         Err(_) => "bytes that are no text",
     };
     problems.add(Problem::new(setting, path).expected("a file with one token, of visible characters").found(found));
-    Bearer::default()
+    None
 }

@@ -12,7 +12,9 @@ use tonic::codegen::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use tonic::codegen::http::{HeaderValue, Method, Request, Response};
 use tower::{Layer, Service};
 
+use super::current::Current;
 use super::roles::{Role, needed};
+use super::seldom::Seldom;
 use super::tokens::{Holder, Tokens};
 use crate::config::Problems;
 use crate::rest;
@@ -21,14 +23,21 @@ use crate::status::{Kind, Refusal};
 /// Decides who may call what. Without tokens: everybody, everything.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate {
-    tokens: Option<Arc<Tokens>>,
+    pub(super) tokens: Option<Current<Tokens>>,
+    told: Arc<Seldom>,
 }
 
 impl Gate {
     /// From the setting `auth.tokens`.
     pub(super) fn load(path: &str, problems: &mut Problems) -> Self {
         let tokens = if path.is_empty() { None } else { Tokens::load(path, problems) };
-        Gate { tokens: tokens.map(Arc::new) }
+        Gate { tokens: tokens.map(Current::new), told: Arc::default() }
+    }
+
+    fn tell(&self, refusal: &Refusal) {
+        if self.told.due() {
+            tracing::warn!(%refusal, "refused");
+        }
     }
 
     /// True when tokens are asked for.
@@ -37,7 +46,7 @@ impl Gate {
     }
 
     /// Whether a caller with this token may do what needs a role. `Ok(None)`: nobody is asked for a token here.
-    fn admit(&self, what: &str, token: Option<&str>, needed: Option<Role>) -> Result<Option<&Holder>, Refusal> {
+    fn admit(&self, what: &str, token: Option<&str>, needed: Option<Role>) -> Result<Option<Holder>, Refusal> {
         let (Some(tokens), Some(needed)) = (&self.tokens, needed) else { return Ok(None) };
         let refusal = |kind, found: String| {
             Refusal::new(kind, what)
@@ -48,12 +57,12 @@ impl Gate {
                 )
         };
         let Some(token) = token else { return Err(refusal(Kind::Unauthenticated, "none".to_owned())) };
-        match tokens.holder(token) {
+        match tokens.get().holder(token) {
             None => Err(refusal(Kind::Unauthenticated, "one that is not known".to_owned())),
             Some(holder) if holder.role < needed => {
                 Err(refusal(Kind::Denied, format!("`{}`, whose role is `{}`", holder.name, holder.role.name())))
             }
-            Some(holder) => Ok(Some(holder)),
+            Some(holder) => Ok(Some(holder.clone())),
         }
     }
 }
@@ -118,7 +127,7 @@ where
         let (needed, token) = (needed(&path), bearer(request.headers()));
         match self.gate.admit(&format!("call of {path}"), token.as_deref(), needed) {
             Err(refusal) => {
-                tracing::warn!(%refusal, "refused");
+                self.gate.tell(&refusal);
                 let answer = tonic::Status::from(refusal).into_http();
                 Box::pin(std::future::ready(Ok(answer)))
             }
@@ -128,7 +137,7 @@ where
                     if needed.is_some_and(|role| (Role::Operate..Role::Mesh).contains(&role)) {
                         tracing::info!(caller = holder.name, path, "call");
                     }
-                    request.extensions_mut().insert(TokenName(holder.name.clone()));
+                    request.extensions_mut().insert(TokenName(holder.name));
                 }
                 Box::pin(self.inner.call(request))
             }
@@ -150,7 +159,7 @@ pub(crate) async fn rest_gate(gate: Gate, request: RestRequest, next: Next) -> R
     match gate.admit(&what, token.as_deref(), Some(role)) {
         Ok(_) => next.run(request).await,
         Err(refusal) => {
-            tracing::warn!(%refusal, "refused");
+            gate.tell(&refusal);
             let mut answer = rest::refusal(&refusal);
             if refusal.kind == Kind::Unauthenticated {
                 answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -7,10 +7,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use axum::extract::connect_info::Connected as ForRouter;
+use axum::serve::IncomingStream;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +19,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
+
+use super::limit::{Limits, Rate};
+use super::seldom::Seldom;
+use super::tls::Door;
 
 /// A handshake that takes longer is given up.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
@@ -26,14 +31,19 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// Pause after an accept that failed, which mostly means that there are no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Strangers cannot fill the log with handshakes that fail: one line in this time.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Whom a connection comes from, and what it may still ask for; an extension of each of its requests.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Address of the other side.
+    pub address: SocketAddr,
+    pub(super) rate: Arc<Rate>,
+    pub(super) in_work: Arc<Semaphore>,
+}
 
 /// A connection that fails once the token is cancelled.
 pub(crate) struct Connection {
     stream: Link,
-    peer: SocketAddr,
-    local: Option<SocketAddr>,
+    peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _permit: OwnedSemaphorePermit,
 }
@@ -43,15 +53,16 @@ enum Link {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Connections of a listener, ended by the token. At most `connections_max` at a time; more wait to be accepted.
+/// Connections of a listener, ended by the token, at most as many at a time as the door says; more wait to be accepted.
 pub(crate) fn incoming(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    connections_max: usize,
+    door: Door,
+    limits: Limits,
     cut: CancellationToken,
 ) -> impl Stream<Item = Connection> + Send {
+    let connections_max = door.connections_max;
     let permits = Arc::new(Semaphore::new(connections_max));
-    let failures = Arc::new(Failures { since: Instant::now(), next_ms: AtomicU64::new(0) });
+    let failures = Arc::new(Seldom::default());
     let accepted = stream::unfold((listener, permits), |(listener, permits)| async move {
         let permit = permits.clone().acquire_owned().await.ok()?;
         loop {
@@ -64,8 +75,11 @@ pub(crate) fn incoming(
             }
         }
     });
-    let opened = accepted.map(move |(stream, peer, permit)| {
-        let (tls, cut, failures) = (tls.clone(), cut.clone(), failures.clone());
+    let opened = accepted.map(move |(stream, address, permit)| {
+        // certificates may have been renewed since the connection before
+        let (tls, cut, failures) = (door.acceptor(), cut.clone(), failures.clone());
+        let rate = Arc::new(Rate::new(door.connection_rate_max));
+        let peer = Peer { address, rate, in_work: limits.in_work() };
         async move {
             // small answers must not wait for the acknowledgement of the one before
             let link = match stream.set_nodelay(true) {
@@ -73,12 +87,12 @@ pub(crate) fn incoming(
                 Err(error) => Err(error),
             };
             match link {
-                Ok(stream) => {
-                    let local = stream.tcp().local_addr().ok();
-                    Some(Connection { stream, peer, local, cut: Box::pin(cut.cancelled_owned()), _permit: permit })
-                }
+                Ok(stream) => Some(Connection { stream, peer, cut: Box::pin(cut.cancelled_owned()), _permit: permit }),
                 Err(error) => {
-                    failures.tell(peer, &error);
+                    if failures.due() {
+                        let hint = "a connection was not opened; see `tls.cert` and `tls.client_ca`";
+                        tracing::warn!(peer = %address, %error, "{hint}");
+                    }
                     None
                 }
             }
@@ -96,34 +110,6 @@ async fn shake_hands(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<
     }
 }
 
-/// Handshakes that failed: told, but not all of them.
-struct Failures {
-    since: Instant,
-    next_ms: AtomicU64,
-}
-
-impl Failures {
-    fn tell(&self, peer: SocketAddr, error: &io::Error) {
-        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let pause = TELL_EVERY.as_millis() as u64;
-        let due = self.next_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-            (now >= next).then_some(now.saturating_add(pause))
-        });
-        if due.is_ok() {
-            tracing::warn!(%peer, %error, "a connection was not opened; see `tls.cert` and `tls.client_ca`");
-        }
-    }
-}
-
-impl Link {
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            Link::Plain(stream) => stream,
-            Link::Tls(stream) => stream.get_ref().0,
-        }
-    }
-}
-
 impl Connection {
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.cut.as_mut().poll(cx) {
@@ -134,10 +120,10 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        TcpConnectInfo { local_addr: self.local, remote_addr: Some(self.peer) }
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -207,12 +193,12 @@ impl<S> RestListener<S> {
 
 impl<S: Stream<Item = Connection> + Send + 'static> axum::serve::Listener for RestListener<S> {
     type Io = Connection;
-    type Addr = SocketAddr;
+    type Addr = Peer;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, Peer) {
         match self.incoming.next().await {
             Some(connection) => {
-                let peer = connection.peer;
+                let peer = connection.peer.clone();
                 (connection, peer)
             }
             // the stream of a listener never ends
@@ -220,7 +206,14 @@ impl<S: Stream<Item = Connection> + Send + 'static> axum::serve::Listener for Re
         }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+    /// Nobody asks; what is told is this side, with nothing to ask for.
+    fn local_addr(&self) -> io::Result<Peer> {
+        Ok(Peer { address: self.address, rate: Arc::new(Rate::new(1)), in_work: Arc::new(Semaphore::new(0)) })
+    }
+}
+
+impl<S: Stream<Item = Connection> + Send + 'static> ForRouter<IncomingStream<'_, RestListener<S>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, RestListener<S>>) -> Peer {
+        stream.remote_addr().clone()
     }
 }

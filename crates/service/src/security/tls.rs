@@ -9,6 +9,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
 
+use super::Security;
+use super::current::Current;
 use crate::config::{ClientTls, Problem, Problems, TlsConfig};
 use crate::exit::Failure;
 
@@ -17,6 +19,8 @@ const PEM_BYTES_MAX: u64 = 1 << 20;
 
 /// Certificate and key of this process, as read.
 pub(super) struct Identity {
+    pub(super) cert_setting: String,
+    pub(super) cert_path: String,
     pub(super) cert_pem: Vec<u8>,
     pub(super) key_pem: Vec<u8>,
 }
@@ -24,8 +28,44 @@ pub(super) struct Identity {
 /// Answers handshakes. gRPC needs HTTP/2, clients of REST expect HTTP/1.1; each server offers its own.
 #[derive(Clone)]
 pub(crate) struct Acceptor {
-    pub(crate) grpc: TlsAcceptor,
-    pub(crate) rest: TlsAcceptor,
+    grpc: TlsAcceptor,
+    rest: TlsAcceptor,
+}
+
+/// How connections come in at one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    acceptor: Option<Current<Acceptor>>,
+    protocol: Protocol,
+    pub(super) connections_max: usize,
+    pub(super) connection_rate_max: u32,
+}
+
+/// What a server speaks over TLS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Protocol {
+    Grpc,
+    Rest,
+}
+
+impl Door {
+    pub(super) fn new(security: &Security, protocol: Protocol) -> Self {
+        Door {
+            acceptor: security.acceptor.clone(),
+            protocol,
+            connections_max: security.connections_max,
+            connection_rate_max: security.connection_rate_max,
+        }
+    }
+
+    /// What answers the next handshake; `None`: connections are not encrypted.
+    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
+        let acceptor = self.acceptor.as_ref()?.get();
+        Some(match self.protocol {
+            Protocol::Grpc => acceptor.grpc.clone(),
+            Protocol::Rest => acceptor.rest.clone(),
+        })
+    }
 }
 
 impl std::fmt::Debug for Acceptor {
@@ -91,7 +131,8 @@ pub(super) fn identity(named: [(&str, &str); 2], problems: &mut Problems) -> Opt
     }
     let cert_pem = read(cert, cert_path, "a PEM file with a certificate", problems);
     let key_pem = read(key, key_path, "a PEM file with a private key", problems);
-    Some(Identity { cert_pem: cert_pem?, key_pem: key_pem? })
+    let (cert_setting, cert_path) = (cert.to_owned(), cert_path.to_owned());
+    Some(Identity { cert_setting, cert_path, cert_pem: cert_pem?, key_pem: key_pem? })
 }
 
 /// What answers handshakes, if there is a certificate.
@@ -128,6 +169,26 @@ pub(super) fn acceptor(config: &TlsConfig, identity: Option<&Identity>, problems
         TlsAcceptor::from(Arc::new(server_config))
     };
     Some(Acceptor { grpc: with_protocol(b"h2"), rest: with_protocol(b"http/1.1") })
+}
+
+/// For a client of our own servers: trusts `tls.ca`, shows `tls.cert`.
+pub(crate) fn client_config(config: &TlsConfig, problems: &mut Problems) -> Option<rustls::ClientConfig> {
+    if config.ca.is_empty() {
+        problems.check(false, "tls.ca", "a PEM file with the authorities of the mesh", "nothing");
+        return None;
+    }
+    let (roots, _) = authorities("tls.ca", &config.ca, problems)?;
+    let identity = identity([("tls.cert", &config.cert), ("tls.key", &config.key)], problems)?;
+    let chain = certificates("tls.cert", &config.cert, &identity.cert_pem, problems)?;
+    let shown =
+        |error: String| Problem::new("tls.key", config.key.as_str()).expected("a private key in PEM form").found(error);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let built = PrivateKeyDer::from_pem_slice(&identity.key_pem).map_err(|error| error.to_string()).and_then(|key| {
+        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| error.to_string())?.with_root_certificates(roots);
+        builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string())
+    });
+    built.map_err(|error| problems.add(shown(error))).ok()
 }
 
 fn server_config(

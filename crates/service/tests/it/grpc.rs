@@ -85,7 +85,9 @@ async fn a_request_in_work_is_finished_when_the_drain_starts() {
 #[tokio::test]
 async fn the_callers_deadline_holds_and_the_servers_when_there_is_none() {
     let mut running = start(ServerOptions { request_timeout: Duration::from_millis(100), ..options() }).await;
-    for message in [request(hang(), Duration::from_millis(200)), tonic::Request::new(hang())] {
+    // the caller's time runs while its connection opens
+    within("a first answer", running.client.status(StatusRequest::default())).await.unwrap();
+    for message in [request(hang(), Duration::from_millis(400)), tonic::Request::new(hang())] {
         let status = within("an answer", running.client.status(message)).await.unwrap_err();
         let refusal = Refusal::from_status("engine", &status);
         assert_eq!((refusal.kind, refusal.what.as_str()), (Kind::Deadline, "call of /mesh.engine.v1.Engine/Status"));

@@ -5,6 +5,8 @@ mod admin;
 mod administration;
 mod announce;
 mod grpc;
+mod limits;
 mod play;
+mod renewal;
 mod security;
 mod traces;

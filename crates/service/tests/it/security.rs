@@ -18,15 +18,15 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::play::{Running, options, start_secured, within};
 
-const VIEW: &str = "the-token-of-one-who-looks";
+pub const VIEW: &str = "the-token-of-one-who-looks";
 const OPERATE: &str = "the-token-of-one-who-operates";
-const MESH: &str = "the-token-of-the-mesh-itself";
+pub const MESH: &str = "the-token-of-the-mesh-itself";
 
 /// A folder with two authorities, a certificate of each for this host, and tokens.
-struct Files(TempDir);
+pub struct Files(TempDir);
 
 impl Files {
-    fn new() -> Files {
+    pub fn new() -> Files {
         let files = Files(tempfile::tempdir().unwrap());
         for name in ["ours", "theirs"] {
             let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -46,16 +46,16 @@ impl Files {
         files
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Settings with these files; an empty name stays empty.
-    fn base(&self, cert: &str, ca: &str, client_ca: &str) -> Base {
+    pub fn base(&self, cert: &str, ca: &str, client_ca: &str) -> Base {
         let path = |name: String| if name.len() < 5 { String::new() } else { self.path(&name).display().to_string() };
         let mut base = Base::default();
         base.tls.cert = path(format!("{cert}.pem"));
@@ -66,7 +66,7 @@ impl Files {
     }
 }
 
-fn load(base: &Base) -> Security {
+pub fn load(base: &Base) -> Security {
     let mut problems = Problems::default();
     let security = Security::load(base, &mut problems);
     assert!(problems.is_empty(), "{problems}");
@@ -165,7 +165,7 @@ async fn rest(security: Security) -> (String, Scope) {
     (address, scope)
 }
 
-async fn ask(address: &str, request: &str) -> String {
+pub async fn ask(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -228,6 +228,62 @@ async fn connections_beyond_the_limit_wait_until_one_ends() {
     assert!(!second.is_finished(), "it is not served beside the first");
     drop(first);
     assert!(within("the second", second).await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn the_admin_server_asks_for_the_same_when_it_shall() {
+    let files = Files::new();
+    let mut base = files.base("ours", "ours-ca", "ours-ca");
+    base.auth.tokens = files.path("tokens.toml").display().to_string();
+    for admin_secured in [false, true] {
+        base.admin_secured = admin_secured;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        base.admin_listen = listener.local_addr().unwrap().to_string();
+        let (scope, stop) = (Scope::secured(load(&base)), mesh_service::Drain::new());
+        tokio::spawn(mesh_service::admin::serve(listener, scope.clone(), stop.clone()));
+        let settings = base.clone();
+        let probed = tokio::task::spawn_blocking(move || mesh_service::probe::probe(&settings));
+        assert_eq!(within("a probe", probed).await.unwrap().unwrap(), "ready");
+        if !admin_secured {
+            let answer = ask(&base.admin_listen, "GET /metrics HTTP/1.1").await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+        // without a certificate, and with one of another authority
+        for (cert, key) in [("", ""), ("theirs.pem", "theirs.key")] {
+            let mut stranger = base.clone();
+            let path = |name: &str| files.path(name).display().to_string();
+            stranger.tls.cert = path(cert);
+            stranger.tls.key = path(key);
+            stranger.admin_secured = admin_secured && !cert.is_empty();
+            let probed = tokio::task::spawn_blocking(move || mesh_service::probe::probe(&stranger));
+            let answer = within("a probe", probed).await.unwrap();
+            assert_eq!(answer.is_ok(), !admin_secured, "{answer:?}");
+        }
+        stop.start("test");
+    }
+}
+
+#[tokio::test]
+async fn metrics_need_a_token_and_readiness_none() {
+    let files = Files::new();
+    let mut base = Base { admin_secured: true, ..Base::default() };
+    base.auth.tokens = files.path("tokens.toml").display().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let stop = mesh_service::Drain::new();
+    tokio::spawn(mesh_service::admin::serve(listener, Scope::secured(load(&base)), stop.clone()));
+    for (path, token, expected) in [
+        ("/metrics", None, "401"),
+        ("/metrics", Some("somebody-elses-token"), "401"),
+        ("/metrics", Some(VIEW), "200"),
+        ("/healthz", None, "200"),
+        ("/readyz", None, "200"),
+    ] {
+        let token = token.map(|token| format!("\r\nAuthorization: Bearer {token}")).unwrap_or_default();
+        let answer = ask(&address, &format!("GET {path} HTTP/1.1{token}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{path}: {answer}");
+    }
+    stop.start("test");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use mesh_proto::election::Progress;
 use mesh_replication::engine::{BusContact, Now, RoleName};
 use mesh_replication::{CommitNumber, Effects, EngineRole, Input, Term};
 
+use crate::project::behind::Behind;
 use crate::project::connectors::Shared;
 use crate::project::election::ElectionLink;
 use crate::project::lines::Lines;
@@ -97,6 +98,7 @@ pub(super) struct DriverState {
     /// The last sign of life.
     pub(super) progress: Progress,
     pub(super) snapshots: SnapshotState,
+    behind: Behind,
 }
 
 impl Driver {
@@ -134,6 +136,7 @@ impl Driver {
             stopping: None,
             progress: Progress::default(),
             snapshots: SnapshotState::default(),
+            behind: Behind::default(),
         };
         let lines = Lines::new(project);
         Driver { identity, role, machine, channels, election, reports, meters, lines, stop, state }
@@ -253,8 +256,10 @@ impl Driver {
         if changed || now.duration_since(self.state.report_at) >= REPORT_EVERY {
             self.state.report_at = now;
             self.state.shown_role = shown;
+            let at = self.now();
             self.state.extras.connectors = self.channels.connectors.statuses();
-            let report = report(&self.identity, &view, &self.machine, &self.state.extras, &self.state.snapshots);
+            self.state.extras.behind = self.state.behind.look(at.mono, view.number.0, view.lag_commits);
+            let report = report(&self.identity, &view, &self.machine, &self.state.extras, &self.state.snapshots, at);
             self.meters.show(&report);
             if matches!(view.role, RoleName::Standby | RoleName::Active)
                 && let Some(recovery) = self.state.recovery.take()

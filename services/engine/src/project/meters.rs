@@ -26,10 +26,13 @@ pub struct Meters {
     role: Gauge,
     term: Gauge,
     lag: Gauge,
+    lag_seconds: GaugeF64,
     buffered: Gauge,
     fill: GaugeF64,
     blocks_max: usize,
     rows: Gauge,
+    bytes: Gauge,
+    snapshot_age: GaugeF64,
     counted: (u64, u64),
 }
 
@@ -75,6 +78,11 @@ impl Meters {
             ),
             term: gauge("esp_engine_term", "Term the engine works in"),
             lag: gauge("esp_engine_lag_commits", "Commits in the log that are not applied"),
+            lag_seconds: metrics.gauge_f64(
+                "esp_engine_lag_seconds",
+                "For how long the oldest commit that is not applied has been known",
+                &labels,
+            ),
             buffered: gauge("esp_engine_buffered_blocks", "Input blocks read ahead"),
             fill: metrics.gauge_f64(
                 "esp_engine_buffer_fill_ratio",
@@ -83,6 +91,12 @@ impl Meters {
             ),
             blocks_max,
             rows: gauge("esp_engine_window_rows", "Rows held by all windows"),
+            bytes: gauge("esp_engine_window_bytes", "Memory of the rows held by all windows"),
+            snapshot_age: metrics.gauge_f64(
+                "esp_engine_snapshot_age_seconds",
+                "Since the newest snapshot of any engine; 0 without snapshots, or when nothing was committed since",
+                &labels,
+            ),
             counted: (0, 0),
         }
     }
@@ -136,9 +150,13 @@ impl Meters {
         self.role.set(i64::from(report.role));
         self.term.set(report.term as i64);
         self.lag.set(report.lag_commits as i64);
+        self.lag_seconds.set(Duration::from_millis(report.lag_ms).as_secs_f64());
         self.buffered.set(report.inputs.iter().map(|input| input.buffered_blocks as i64).sum());
         let fullest = report.inputs.iter().map(|input| input.buffered_blocks).max().unwrap_or(0);
         self.fill.set(fullest as f64 / self.blocks_max.max(1) as f64);
         self.rows.set(report.windows.iter().map(|window| window.rows as i64).sum());
+        self.bytes.set(report.windows.iter().map(|window| window.bytes as i64).sum());
+        let age_ms = report.snapshots.as_ref().map_or(0, |snapshots| snapshots.age_ms);
+        self.snapshot_age.set(Duration::from_millis(age_ms).as_secs_f64());
     }
 }

@@ -11,6 +11,7 @@
 //!  driver --> connectors (sources and sinks of the project's own, run while it leads) <--> .I .O
 //! ```
 
+mod behind;
 pub mod connectors;
 pub mod driver;
 mod effects;

@@ -13,7 +13,7 @@ use mesh_replication::{CommitNumber, Input, SnapshotPoint};
 use crate::project::driver::{Driver, PROGRESS_EVERY};
 use crate::project::election::ElectionLink;
 use crate::project::message::{Control, InputCommand, LogCommand, SnapshotAnswer, Taken};
-use crate::project::snapshots::{CHUNKS_MAX, Chunk, Found, FromSnapshots, Loaded, SnapshotCommand};
+use crate::project::snapshots::{CHUNKS_MAX, Chunk, Found, FromSnapshots, Loaded, Published, SnapshotCommand};
 use crate::project::takeover::Recovery;
 
 /// Bytes of a chunk on its way to the store.
@@ -47,6 +47,8 @@ pub(super) struct SnapshotState {
     saving: bool,
     /// The last one published here.
     pub taken: Option<Taken>,
+    /// The newest one that is known, whoever published it.
+    pub newest: Option<Published>,
     /// Why the last one failed.
     pub failed: String,
     /// The one being read: name, bytes, bytes read.
@@ -113,6 +115,7 @@ impl Driver {
                 tracing::warn!(project = self.identity.project, "{message}");
                 self.state.snapshots.failed = message;
             }
+            FromSnapshots::Newest(newest) => self.state.snapshots.newest = Some(newest),
             FromSnapshots::Due { unchanged } => {
                 let wanted = match self.role.name().0 {
                     RoleName::Standby => unchanged >= 1,

@@ -1,12 +1,13 @@
 //! What a project shows of itself: written by its driver, read by the gRPC and REST servers.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mesh_proto::engine::{
     ConnectorStatus, InputStatus, OutputStatus, ParkedStatus, ProjectStatus, RecoveryStatus, SnapshotStatus,
     TakeoverStatus, WindowStatus,
 };
-use mesh_replication::engine::{RoleName, RoleView};
+use mesh_replication::engine::{Now, RoleName, RoleView};
 use tokio::sync::watch;
 
 use crate::project::machine::Machine;
@@ -57,6 +58,8 @@ impl Reports {
 pub struct Extras {
     /// Takeovers done, oldest first.
     pub takeovers: Vec<TakeoverStatus>,
+    /// For how long the oldest commit that is not applied has been known.
+    pub behind: Duration,
     /// How the bus fences.
     pub fencing: String,
     /// What somebody must look at; empty when nothing.
@@ -110,6 +113,7 @@ pub(super) fn report(
     machine: &Machine,
     extras: &Extras,
     snapshots: &SnapshotState,
+    now: Now,
 ) -> ProjectStatus {
     let (positions, waiting, sequences) = machine.places();
     let (events_in, events_out) = machine.counts();
@@ -127,9 +131,14 @@ pub(super) fn report(
         .iter()
         .zip(sequences)
         .map(|(topic, &sequence)| OutputStatus { topic: topic.to_string(), sequence });
-    let windows = executor.window_names().iter().zip(&stats).zip(&digests).map(|((window, stats), &digest)| {
-        WindowStatus { window: window.clone(), rows: stats.rows, digest, bad_events: stats.bad_events }
-    });
+    let windows =
+        executor.window_names().iter().zip(&stats).zip(&digests).map(|((window, stats), &digest)| WindowStatus {
+            window: window.clone(),
+            rows: stats.rows,
+            digest,
+            bad_events: stats.bad_events,
+            bytes: stats.bytes,
+        });
     ProjectStatus {
         project: identity.project.clone(),
         project_version: identity.version,
@@ -138,6 +147,7 @@ pub(super) fn report(
         term: view.term.0,
         commit_number: view.number.0,
         lag_commits: view.lag_commits,
+        lag_ms: extras.behind.as_millis() as u64,
         waits_for: view.waits_for.clone(),
         events_in,
         events_out,
@@ -149,7 +159,7 @@ pub(super) fn report(
         error: extras.error.clone(),
         connectors: extras.connectors.clone(),
         recovery: (view.role == RoleName::Recovering).then(|| recovery(view, snapshots)),
-        snapshots: Some(snapshot_status(snapshots)).filter(|_| identity.keeps_snapshots),
+        snapshots: Some(snapshot_status(snapshots, view, now)).filter(|_| identity.keeps_snapshots),
         parked: view.poison.as_ref().filter(|poison| poison.is_exact()).map(|poison| ParkedStatus {
             topic: poison.input.map_or_else(String::new, |input| identity.inputs[input as usize].to_string()),
             position: poison.from,
@@ -178,7 +188,13 @@ fn recovery(view: &RoleView, snapshots: &SnapshotState) -> RecoveryStatus {
     }
 }
 
-fn snapshot_status(snapshots: &SnapshotState) -> SnapshotStatus {
+fn snapshot_status(snapshots: &SnapshotState, view: &RoleView, now: Now) -> SnapshotStatus {
+    let age_ms = match snapshots.newest {
+        Some(newest) if newest.number >= view.number.0 => 0,
+        Some(newest) => u64::try_from(now.wall_us / 1000).unwrap_or(0).saturating_sub(newest.written_ms),
+        None if view.number.0 == 0 => 0,
+        None => now.mono.as_millis() as u64,
+    };
     let taken = snapshots.taken.clone().unwrap_or_default();
     SnapshotStatus {
         commit_number: taken.number,
@@ -187,5 +203,6 @@ fn snapshot_status(snapshots: &SnapshotState) -> SnapshotStatus {
         stored_bytes: taken.stored_bytes,
         took_ms: taken.took.as_millis() as u64,
         error: snapshots.failed.clone(),
+        age_ms,
     }
 }

@@ -88,6 +88,8 @@ pub enum FromSnapshots {
         /// What.
         message: String,
     },
+    /// The newest snapshot that is known.
+    Newest(Published),
     /// The interval is over again.
     Due {
         /// For how many intervals nobody has published a newer one.
@@ -95,6 +97,24 @@ pub enum FromSnapshots {
     },
     /// What became of a state that was saved.
     Saved(Result<Taken, String>),
+}
+
+/// A snapshot as its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Its commit.
+    pub number: u64,
+    /// When it was written, in milliseconds since 1970.
+    pub written_ms: u64,
+}
+
+impl Published {
+    /// From a name `<commit>-<engine>-<milliseconds>`.
+    fn of_stem(stem: &str) -> Option<Published> {
+        let (number, rest) = stem.split_once('-')?;
+        let (_, written_ms) = rest.rsplit_once('-')?;
+        Some(Published { number: number.parse().ok()?, written_ms: written_ms.parse().ok()? })
+    }
 }
 
 /// What an engine goes on from.
@@ -163,6 +183,10 @@ impl SnapshotThread {
         };
         let mut due = Instant::now() + self.options.interval;
         let (mut newest, mut unchanged) = (None, 0);
+        // what there is before the first interval is over; a store that does not answer is told about then
+        if let Ok(stems) = snapshots.stems() {
+            self.tell_newest(stems.first());
+        }
         while !self.stop.is_set() {
             let now = Instant::now();
             if now >= due {
@@ -172,6 +196,7 @@ impl SnapshotThread {
                         let found = stems.into_iter().next();
                         unchanged = if found == newest { unchanged + 1 } else { 0 };
                         newest = found;
+                        self.tell_newest(newest.as_ref());
                         self.tell(FromSnapshots::Due { unchanged });
                     }
                     Err(error) => self.tell(FromSnapshots::Trouble { message: error.to_string() }),
@@ -187,6 +212,7 @@ impl SnapshotThread {
                     let saved = self.save(&snapshots, point, &chunks);
                     if let Ok((stem, _)) = &saved {
                         (newest, unchanged) = (Some(stem.clone()), 0);
+                        self.tell_newest(newest.as_ref());
                     }
                     drop(chunks); // the driver does not wait for one that failed
                     self.tell(FromSnapshots::Saved(saved.map(|(_, taken)| taken)));
@@ -200,6 +226,12 @@ impl SnapshotThread {
     fn tell(&self, news: FromSnapshots) {
         // A driver that is gone needs to know nothing.
         let _ = self.news.send(news);
+    }
+
+    fn tell_newest(&self, stem: Option<&String>) {
+        if let Some(published) = stem.and_then(|stem| Published::of_stem(stem)) {
+            self.tell(FromSnapshots::Newest(published));
+        }
     }
 
     fn save(

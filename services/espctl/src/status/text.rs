@@ -107,7 +107,7 @@ fn row(engine: &Engine, project: &Project) -> Vec<String> {
         project.role.to_owned(),
         project.term.to_string(),
         project.commit.to_string(),
-        project.lag_commits.to_string(),
+        lag(project),
         rate(project.events_in_per_s),
         rate(project.events_out_per_s),
         takeover,
@@ -144,6 +144,14 @@ fn connector_table(connectors: &[(&Project, &Connector)]) -> String {
         ]
     });
     out::table(&columns, rows)
+}
+
+/// In commits and, when it is behind, for how long.
+fn lag(project: &Project) -> String {
+    match project.lag_commits {
+        0 => "0".to_owned(),
+        commits => format!("{commits} ({} ms)", project.lag_ms),
+    }
 }
 
 /// What needs somebody's attention, a line each.
@@ -282,7 +290,7 @@ mod tests {
         gone.seen_ms_ago = 12_300;
         gone.drained = Some(order("ada", "new disk"));
         let mut behind = weather(Role::Recovering, 7, events / 2);
-        behind.lag_commits = 3;
+        (behind.lag_commits, behind.lag_ms) = (3, 420);
         behind.waits_for = "the commit log".to_owned();
         let candidate = |name: &str, caught_up| CandidateStatus {
             candidate: name.to_owned(),
@@ -330,10 +338,10 @@ mod tests {
         expect![[r#"
             unavailable: etcd: no answer in 2s
 
-            ENGINE    PROJECT  ROLE                        TERM  COMMIT  LAG  IN/S  OUT/S  LAST TAKEOVER
-            engine-a  weather  active                         7    1234    0  4000   8000  term 7 in 12.0 ms: engine-b is gone
-            engine-b  -        no answer, seen 12.3 s ago     -       -    -     -      -  -
-            engine-c  weather  recovering                     7    1234    3  2000   4000  -
+            ENGINE    PROJECT  ROLE                        TERM  COMMIT         LAG  IN/S  OUT/S  LAST TAKEOVER
+            engine-a  weather  active                         7    1234           0  4000   8000  term 7 in 12.0 ms: engine-b is gone
+            engine-b  -        no answer, seen 12.3 s ago     -       -           -     -      -  -
+            engine-c  weather  recovering                     7    1234  3 (420 ms)  2000   4000  -
 
             maintenance: engine-b is drained by ada since 2025-11-24T16:01:00.000Z: new disk; espctl undrain engine-b
             engine-c/weather waits for the commit log

@@ -56,6 +56,12 @@ pub struct Project {
     pub commit: u64,
     /// Commits behind the log.
     pub lag_commits: u64,
+    /// For how long the oldest commit that is not applied has been known, milliseconds.
+    pub lag_ms: u64,
+    /// Memory of the rows of all windows.
+    pub window_bytes: u64,
+    /// Since the newest snapshot, milliseconds; 0: nothing was committed since. `null`: it keeps none.
+    pub snapshot_age_ms: Option<u64>,
     /// Events applied since the process started.
     pub events_in: u64,
     /// Events published since the process started.
@@ -290,6 +296,9 @@ impl Project {
             term: project.term,
             commit: project.commit_number,
             lag_commits: project.lag_commits,
+            lag_ms: project.lag_ms,
+            window_bytes: project.windows.iter().map(|window| window.bytes).sum(),
+            snapshot_age_ms: project.snapshots.as_ref().map(|snapshots| snapshots.age_ms),
             events_in: project.events_in,
             events_out: project.events_out,
             events_in_per_s: rates.map(|(events, _)| events),

@@ -6,6 +6,7 @@ mod configuration;
 mod examples;
 mod local;
 mod mesh;
+mod misconfiguration;
 mod offline;
 mod project_run;
 mod support;

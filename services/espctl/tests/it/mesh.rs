@@ -10,25 +10,28 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-struct Host {
+pub struct Host {
     runtime: Option<Runtime>,
     address: String,
 }
 
 impl Host {
     fn start() -> Host {
+        Host::on(Arc::new(MemoryBus::new()))
+    }
+
+    /// A coordinator on a bus on which there is something already.
+    pub fn on(bus: Arc<MemoryBus>) -> Host {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let registry = Arc::new(MemoryRegistry::new());
-        runtime.spawn(mesh_coordinator::run(
-            CoordinatorConfig::default(),
-            registry,
-            Arc::new(MemoryBus::new()),
-            listener,
-            Scope::new(),
-        ));
+        runtime.spawn(mesh_coordinator::run(CoordinatorConfig::default(), registry, bus, listener, Scope::new()));
         Host { runtime: Some(runtime), address }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Runs the program against this coordinator, which stands behind one that does not answer.

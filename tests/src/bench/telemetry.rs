@@ -1,0 +1,46 @@
+//! What telemetry costs: throughput of the same backlog with and without traces at the default share, in turns.
+
+use anyhow::Result;
+use mesh_tests::figures::{percentile, result, round};
+use mesh_tests::load::Traced;
+use serde_json::json;
+
+use super::throughput::{Figures, measure};
+
+/// Events in a block.
+const BLOCK_EVENTS: usize = 64;
+/// One block in so many is traced: the default of `trace_ratio`.
+const ONE_IN: usize = 100;
+
+/// More rounds say nothing more.
+const ROUNDS_MAX: u32 = 5;
+
+/// Measures `rounds` times each way.
+pub fn run(rounds: u32, events: u64) -> Result<()> {
+    let (mut plain, mut traced) = (Vec::new(), Vec::new());
+    // counts for nothing, as in `throughput`
+    measure(BLOCK_EVENTS, events, Traced::Nothing)?;
+    // in turns, so that what else the machine does hits both alike
+    for _ in 0..rounds.min(ROUNDS_MAX) {
+        plain.push(measure(BLOCK_EVENTS, events, Traced::Nothing)?);
+        traced.push(measure(BLOCK_EVENTS, events, Traced::OneIn(ONE_IN))?);
+    }
+    let middle = |figures: &[Figures], figure: fn(&Figures) -> f64| {
+        percentile(&figures.iter().map(figure).collect::<Vec<_>>(), 50.0)
+    };
+    let [plain_per_s, traced_per_s] = [&plain, &traced].map(|all| middle(all, |figures| figures.per_s));
+    let [plain_cpu, traced_cpu] = [&plain, &traced].map(|all| middle(all, |figures| figures.cpu));
+    let share = |before: f64, after: f64| round((after / before.max(f64::MIN_POSITIVE) - 1.0) * 100.0);
+    let (slower, more_cpu) = (-share(plain_per_s, traced_per_s), share(plain_cpu, traced_cpu));
+    println!(
+        "telemetry, one block of {BLOCK_EVENTS} in {ONE_IN} traced: {traced_per_s:.0} events/s beside {plain_per_s:.0} \
+         ({slower} % slower), {traced_cpu:.2} CPU s per million of the active beside {plain_cpu:.2} ({more_cpu} % more)"
+    );
+    result(&json!({
+        "name": "telemetry", "block_events": BLOCK_EVENTS, "events": events, "rounds": rounds, "traced_one_in": ONE_IN,
+        "events_per_s": plain_per_s.round(), "traced_events_per_s": traced_per_s.round(), "slower_percent": slower,
+        "cpu_s_per_million": round(plain_cpu), "traced_cpu_s_per_million": round(traced_cpu),
+        "more_cpu_percent": more_cpu,
+    }));
+    Ok(())
+}
