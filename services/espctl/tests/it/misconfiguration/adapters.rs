@@ -35,7 +35,7 @@ pub fn lines() -> Section {
         ],
     );
     let publisher = [
-        ("fstype=xml", "Convert the data to CSV."),
+        ("fstype=syslog", "Convert the data to CSV, JSON or XML."),
         ("transport=solace", "The mesh runs on Kafka."),
         ("blocksize=0", "1 is the smallest block; 512 is fast."),
         ("header=first", "It is a number of lines to skip."),
@@ -104,7 +104,7 @@ pub fn transport_files() -> Section {
         alone,
         "Name the election service: `--elections election-1:7100`.",
     ));
-    let way_out = "Start it again after a failure: it goes on at its position.";
+    let way_out = "Name ZooKeeper and the group; the members write one file that all of them reach.";
     entries.push(transport_file::<SubscriberConfig>(&SUB, "sas { hotfailover=true }", way_out));
     Section { title: "Transport file of the adapters", entries }
 }

@@ -131,7 +131,7 @@ pub fn engine() -> Section {
             ("--numbufferedmsgs|0", "Leave it out for the default of 10000."),
             ("--buffer-bytes|64kB", "Give at least 1MiB for each input."),
             ("--buffer-bytes|32 megs", "Units are kB, KiB, MB, MiB, GB, GiB."),
-            ("--commit-blocks-max|0", "Leave it out for the default of 10000."),
+            ("--commit-blocks-max|0", "Leave it out for the default of 32768."),
             ("--commit-events-max|0", "Leave it out for the default of 131072."),
             ("--coordinator-wait|1h", "An engine should not wait that long with what it knows; the default is 3s."),
             ("--snapshot-url|/var/lib/snapshots", "A folder is a URL too: `file:///var/lib/snapshots`."),
