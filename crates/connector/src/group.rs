@@ -17,6 +17,8 @@ use mesh_service::security::Caller;
 use mesh_service::{Drain, Failure};
 use tokio::sync::oneshot;
 
+use crate::State;
+
 /// Time between signs of life.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
@@ -31,20 +33,6 @@ pub enum TurnEnd {
     FencedOut,
 }
 
-/// What a member does now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activity {
-    /// It waits for its turn.
-    Standby,
-    /// It begins its turn.
-    Starting,
-    /// It works, and has gone round this often: only who gets on is alive.
-    Working {
-        /// Rounds.
-        rounds: u64,
-    },
-}
-
 /// What takes turns.
 pub trait Member: Send + Sync + 'static {
     /// Name of the thread that works.
@@ -53,14 +41,14 @@ pub trait Member: Send + Sync + 'static {
     /// Works until it is stopped, or done. Blocks.
     fn work(&self, stop: &AtomicBool) -> Result<TurnEnd, Failure>;
 
-    /// It has no turn, and waits for one.
-    fn stands_by(&self);
-
-    /// Its turn is about to begin.
-    fn begins(&self);
-
     /// What it does now.
-    fn activity(&self) -> Activity;
+    fn state(&self) -> State;
+
+    /// It has no turn and waits for one, or its turn is about to begin.
+    fn set_state(&self, state: State);
+
+    /// How often the working thread has gone round: only who gets on is alive.
+    fn rounds(&self) -> u64;
 
     /// How much it has done, as the election shows it.
     fn done(&self) -> u64;
@@ -118,7 +106,7 @@ pub async fn run<M: Member>(member: M, candidate: CandidateOptions, drain: Drain
     let (group, name) = (candidate.group.clone(), candidate.candidate.clone());
     let (handle, mut events) = CandidateHandle::start(candidate).map_err(Failure::config)?;
     let member = Arc::new(member);
-    member.stands_by();
+    member.set_state(State::Standby);
     tracing::info!(group, "standing by");
     let mut turn: Option<Turn> = None;
     let mut seen = 0;
@@ -143,7 +131,7 @@ pub async fn run<M: Member>(member: M, candidate: CandidateOptions, drain: Drain
                     match &mut turn {
                         Some(turn) => turn.term = term,
                         None => {
-                            member.begins();
+                            member.set_state(State::Starting);
                             turn = Some(Turn::start(&member, term)?);
                         }
                     }
@@ -182,7 +170,7 @@ pub async fn run<M: Member>(member: M, candidate: CandidateOptions, drain: Drain
                 };
                 tracing::info!(group, term = over.term, reason, "standing by again");
                 handle.stepped_down(over.term, successor, reason);
-                member.stands_by();
+                member.set_state(State::Standby);
             }
             _ = beat.tick() => {
                 if let Some(sign) = sign(&*member, &mut seen, turn.as_ref().map_or(0, |turn| turn.term)) {
@@ -207,10 +195,13 @@ fn panicked() -> Failure {
 
 /// A sign of life: while it works only when the working thread has got on.
 fn sign<M: Member>(member: &M, seen: &mut u64, term: u64) -> Option<Sign> {
-    let (role, lives) = match member.activity() {
-        Activity::Working { rounds } => (Role::Active, std::mem::replace(seen, rounds) != rounds),
-        Activity::Starting => (Role::TakingOver, true),
-        Activity::Standby => (Role::Standby, true),
+    let (role, lives) = match member.state() {
+        State::Running => {
+            let rounds = member.rounds();
+            (Role::Active, std::mem::replace(seen, rounds) != rounds)
+        }
+        State::Starting => (Role::TakingOver, true),
+        State::Standby | State::Finished | State::Failed => (Role::Standby, true),
     };
     lives.then(|| Sign { caught_up: true, role, term, commit_number: member.done(), lag_commits: 0 })
 }

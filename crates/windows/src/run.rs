@@ -59,6 +59,42 @@ impl Run {
         out.finish(&self.block.schema, &[&self.block.columns, &later.block.columns], None)
     }
 
+    /// For each cause the rows of its events that say what is now: no deletions, of an update block its new half.
+    pub(crate) fn news(&self) -> impl Iterator<Item = impl Iterator<Item = usize>> {
+        let (block, mut next) = (&self.block, 0);
+        self.ends.iter().map(move |&end| {
+            let mut row = std::mem::replace(&mut next, end);
+            std::iter::from_fn(move || {
+                while row < end {
+                    let at = row as usize;
+                    row += if is_pair(block, row, end) { 2 } else { 1 };
+                    if !matches!(block.opcodes[at], Opcode::Delete | Opcode::SafeDelete) {
+                        return Some(at);
+                    }
+                }
+                None
+            })
+        })
+    }
+
+    /// A run of events that these rows of `self` became, each by itself, with their opcodes and flags.
+    pub(crate) fn with_rows(
+        &self,
+        rows: &[u32],
+        schema: &Arc<Schema>,
+        columns: Vec<Arc<Column>>,
+        ends: Vec<u32>,
+    ) -> Run {
+        let block = Block {
+            schema: Arc::clone(schema),
+            kind: BlockKind::Normal,
+            opcodes: rows.iter().map(|&row| alone(self.block.opcodes[row as usize])).collect(),
+            flags: rows.iter().map(|&row| self.block.flags[row as usize]).collect(),
+            columns,
+        };
+        Run { block, ends: ends.into() }
+    }
+
     /// The same rows with each event as a cause of its own (an update block is one event); and for each cause of
     /// `self` the number of events up to its end.
     pub(crate) fn by_event(self) -> (Run, Vec<u32>) {
@@ -96,6 +132,11 @@ impl Run {
         }
         parts
     }
+}
+
+/// The opcode of an event of which no old half goes out.
+pub(crate) fn alone(opcode: Opcode) -> Opcode {
+    if opcode == Opcode::UpdateBlock { Opcode::Update } else { opcode }
 }
 
 /// True when an update block begins at a row: its new half, and the old half behind it.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mesh_connector::group::{Activity, Member, TurnEnd};
-use mesh_connector::publish::{Progress, PublishError, Publisher, State};
+use mesh_connector::State;
+use mesh_connector::group::{Member, TurnEnd};
+use mesh_connector::publish::{Progress, PublishError, Publisher};
 use mesh_replication::adapter::Stop;
 use mesh_service::Failure;
 
@@ -36,20 +37,16 @@ impl Member for PublisherMember {
         }
     }
 
-    fn stands_by(&self) {
-        self.progress.set_state(State::Standby);
+    fn state(&self) -> State {
+        self.progress.state()
     }
 
-    fn begins(&self) {
-        self.progress.set_state(State::Starting);
+    fn set_state(&self, state: State) {
+        self.progress.set_state(state);
     }
 
-    fn activity(&self) -> Activity {
-        match self.progress.state() {
-            State::Running => Activity::Working { rounds: self.progress.turns() },
-            State::Starting => Activity::Starting,
-            State::Standby | State::Finished | State::Failed => Activity::Standby,
-        }
+    fn rounds(&self) -> u64 {
+        self.progress.turns()
     }
 
     fn done(&self) -> u64 {

@@ -10,4 +10,5 @@ pub mod config;
 mod group;
 pub mod service;
 
-pub use mesh_connector::publish::{Progress, PublishError, Publisher, Snapshot, State, Summary};
+pub use mesh_connector::State;
+pub use mesh_connector::publish::{Progress, PublishError, Publisher, Snapshot, Summary};

@@ -14,9 +14,10 @@ use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::PublisherConfig;
 use crate::group::PublisherMember;
+use mesh_connector::State;
 use mesh_connector::group;
+use mesh_connector::publish::Progress;
 use mesh_connector::publish::PublishError;
-use mesh_connector::publish::{Progress, State};
 use mesh_connector::publish::{Publisher, Summary};
 
 /// Metrics are brought up to date this often.

@@ -1,15 +1,11 @@
 //! Settings of a subscriber adapter as a process.
 
-use mesh_adapter::legacy::{LETTERS, to_line};
-use mesh_adapter::{SubscriberOptions, Target, line};
-use mesh_bus::parse_settings;
+use mesh_adapter::SubscriberOptions;
+use mesh_connector::settings;
 use mesh_connector::subscribe::sink::Name;
-use mesh_service::config::{Layers, Problem};
+use mesh_service::config::Layers;
 use mesh_service::{Base, Config, Problems};
 use serde::{Deserialize, Serialize};
-
-/// The url names the topics; a wrong one is told before anything is connected to.
-const URL: &str = "`url=dfESP://host:port/project/query/window`";
 
 /// Settings of a subscriber adapter as a process.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -36,71 +32,27 @@ impl Config for SubscriberConfig {
     }
 
     fn validate(&self, problems: &mut Problems) {
-        problems.check_addresses("kafka", self.kafka.split(',').filter(|_| !self.kafka.is_empty()));
-        problems.check_read("kafka_settings", "`key=value;key=value`", parse_settings(&self.kafka_settings));
-        problems.check_addresses("elections", self.elections.iter().map(String::as_str));
-        match SubscriberOptions::from_line(&self.line) {
-            Ok(checked) => {
-                problems.check_read("line", URL, Target::parse(&checked.options.common.url));
-                let needs_election = checked.options.common.transport.failover.is_some();
-                problems.check(
-                    !needs_election || !self.elections.is_empty(),
-                    "elections",
-                    "`host:port` of an election service, since the transport file says hotfailover=true",
-                    "none",
-                );
-                let fsname = &checked.options.common.fsname;
-                problems.check(
-                    !needs_election || matches!(Name::parse(fsname), Name::File(_)),
-                    "-C fsname",
-                    "a file that all members share, since the transport file says hotfailover=true: what went to a \
-                     socket cannot be known by the next member",
-                    fsname,
-                );
-            }
-            Err(refused) => {
-                for problem in refused.problems {
-                    problems.add(Problem::new("-C", problem.place.to_string()).found(problem.message));
-                }
-            }
-        }
+        let line = SubscriberOptions::from_line(&self.line).map(|checked| checked.options.common);
+        let settings = (&*self.kafka, &*self.kafka_settings, &*self.elections);
+        let in_group = settings::check(problems, settings, line.as_ref());
+        let fsname = line.as_ref().map_or("", |common| &common.fsname);
+        problems.check(
+            !in_group || matches!(Name::parse(fsname), Name::File(_)),
+            "-C fsname",
+            "a file that all members share, since the transport file says hotfailover=true: what went to a socket cannot \
+             be known by the next member",
+            fsname,
+        );
     }
 
     fn arguments(command: clap::Command) -> clap::Command {
-        let new = clap::Arg::new("adapter-line")
-            .short('C')
-            .value_name("KEY=VALUE,...")
-            .help("what to write where, as in type=sub,url=dfESP://host:port/project/query/window,fsname=out.csv");
-        // -h was the url before it was help
-        let help = clap::Arg::new("help").long("help").action(clap::ArgAction::Help).help("print help");
-        let command = command.disable_help_flag(true).arg(new).arg(help);
-        LETTERS.iter().fold(command, |command, old| {
-            let action = if old.fixed.is_some() { clap::ArgAction::SetTrue } else { clap::ArgAction::Set };
-            let arg = clap::Arg::new(format!("old-{}", old.letter)).short(old.letter).action(action);
-            command.arg(arg.help(format!("old form of {}", old.key)).help_heading("Old options"))
-        })
+        settings::arguments(
+            command,
+            "what to write where, as in type=sub,url=dfESP://host:port/project/query/window,fsname=out.csv",
+        )
     }
 
     fn from_arguments(matches: &clap::ArgMatches, layers: &mut Layers, _problems: &mut Problems) {
-        let mut old = Vec::new();
-        for known in LETTERS {
-            let id = format!("old-{}", known.letter);
-            match known.fixed {
-                Some(value) if matches.get_flag(&id) => old.push((known.key, value.to_owned())),
-                Some(_) => {}
-                None => old.extend(matches.get_one::<String>(&id).map(|value| (known.key, value.clone()))),
-            }
-        }
-        let new = matches.get_one::<String>("adapter-line").cloned();
-        let parts: Vec<String> = new.into_iter().chain((!old.is_empty()).then(|| to_line(&old))).collect();
-        if parts.is_empty() {
-            return;
-        }
-        let text = parts.join(",");
-        if let Some(level) = line::parse(&text).ok().and_then(|all| all.into_iter().find(|s| s.key == "loglevel")) {
-            let level = if level.value.eq_ignore_ascii_case("fatal") { "error".to_owned() } else { level.value };
-            layers.text("log", level, "-C loglevel");
-        }
-        layers.text("line", text, "-C");
+        settings::from_arguments(matches, layers);
     }
 }

@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use mesh_adapter::SubscriberOptions;
 use mesh_bus::Bus;
-use mesh_connector::group::{Activity, Member, TurnEnd};
-use mesh_connector::subscribe::{Progress, State, Subscriber};
+use mesh_connector::State;
+use mesh_connector::group::{Member, TurnEnd};
+use mesh_connector::subscribe::{Progress, Subscriber};
 use mesh_service::Failure;
 
 use crate::service::failure;
@@ -32,20 +33,16 @@ impl Member for SubscriberMember {
         turn.run(stop).map(|_| TurnEnd::Stopped).map_err(failure)
     }
 
-    fn stands_by(&self) {
-        self.progress.set_state(State::Standby);
+    fn state(&self) -> State {
+        self.progress.state()
     }
 
-    fn begins(&self) {
-        self.progress.set_state(State::Starting);
+    fn set_state(&self, state: State) {
+        self.progress.set_state(state);
     }
 
-    fn activity(&self) -> Activity {
-        match self.progress.state() {
-            State::Running => Activity::Working { rounds: self.progress.rounds() },
-            State::Starting => Activity::Starting,
-            State::Standby | State::Finished | State::Failed => Activity::Standby,
-        }
+    fn rounds(&self) -> u64 {
+        self.progress.rounds()
     }
 
     fn done(&self) -> u64 {

@@ -10,6 +10,5 @@ pub mod config;
 mod group;
 pub mod service;
 
-pub use mesh_connector::subscribe::{
-    Observer, Progress, Seen, Snapshot, State, SubscribeError, Subscriber, Summary, shape,
-};
+pub use mesh_connector::State;
+pub use mesh_connector::subscribe::{Observer, Progress, Seen, Snapshot, SubscribeError, Subscriber, Summary, shape};

@@ -14,9 +14,10 @@ use mesh_service::{Drain, Failure, Scope, administration, announce};
 
 use crate::config::SubscriberConfig;
 use crate::group::SubscriberMember;
+use mesh_connector::State;
 use mesh_connector::group;
+use mesh_connector::subscribe::Progress;
 use mesh_connector::subscribe::SubscribeError;
-use mesh_connector::subscribe::{Progress, State};
 use mesh_connector::subscribe::{Subscriber, Summary};
 
 /// Metrics are brought up to date this often.

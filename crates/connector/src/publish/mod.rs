@@ -11,5 +11,5 @@ pub mod source;
 
 pub use error::PublishError;
 pub use locate::last_offset;
-pub use progress::{Progress, Snapshot, State};
+pub use progress::{Progress, Snapshot};
 pub use publisher::{Publisher, Summary};

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::State;
+
 /// Counters of one publisher. Only committed events count.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -20,35 +22,6 @@ pub struct Progress {
     queued_bytes: AtomicU64,
     turns: AtomicU64,
     state: Mutex<State>,
-}
-
-/// What the publisher is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum State {
-    /// It looks for schema and position.
-    #[default]
-    Starting,
-    /// It waits for its turn: another of its group writes.
-    Standby,
-    /// It publishes.
-    Running,
-    /// Everything is published.
-    Finished,
-    /// It ended with an error.
-    Failed,
-}
-
-impl State {
-    /// Its word in status answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Starting => "starting",
-            State::Standby => "standby",
-            State::Running => "running",
-            State::Finished => "finished",
-            State::Failed => "failed",
-        }
-    }
 }
 
 /// The counters at one moment.

@@ -8,8 +8,9 @@ use mesh_adapter::{PublisherOptions, SchemaLookupError, Target, lookup};
 use mesh_bus::{AdminError, Bus};
 use mesh_event::SourcePosition;
 
+use crate::State;
 use crate::publish::error::PublishError;
-use crate::publish::progress::{Progress, State};
+use crate::publish::progress::Progress;
 use crate::publish::session::Session;
 use crate::publish::source::Name;
 

@@ -9,10 +9,10 @@ use mesh_bus::{Header, OutRecord, Writer, WriterOptions};
 use mesh_event::{Schema, SourcePosition};
 use mesh_replication::adapter::{Effect, Found, Input, PublisherRole, PublisherState};
 
+use crate::State;
 use crate::publish::error::{Outcome, PublishError};
 use crate::publish::feed::{Fed, Feed, Ready};
 use crate::publish::locate::{Search, locate, meta_payload};
-use crate::publish::progress::State;
 use crate::publish::publisher::{Publisher, Summary};
 use crate::publish::queue::{Queue, QueueLimits, Taken};
 use crate::publish::source::Name;

@@ -7,6 +7,6 @@ pub mod sink;
 pub mod subscriber;
 
 pub use error::SubscribeError;
-pub use progress::{Progress, Snapshot, State};
+pub use progress::{Progress, Snapshot};
 pub use shape::shape;
 pub use subscriber::{Observer, Seen, Subscriber, Summary};

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::State;
+
 /// Counters of one subscriber. Only what is in the sink counts.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -16,35 +18,6 @@ pub struct Progress {
     flushes: AtomicU64,
     rounds: AtomicU64,
     state: Mutex<State>,
-}
-
-/// What the subscriber is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum State {
-    /// Another member of its group writes.
-    Standby,
-    /// It looks for schema and position.
-    #[default]
-    Starting,
-    /// It reads and writes.
-    Running,
-    /// It was stopped, or has what it was asked for.
-    Finished,
-    /// It ended with an error.
-    Failed,
-}
-
-impl State {
-    /// Its word in status answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Standby => "standby",
-            State::Starting => "starting",
-            State::Running => "running",
-            State::Finished => "finished",
-            State::Failed => "failed",
-        }
-    }
 }
 
 /// The counters at one moment.

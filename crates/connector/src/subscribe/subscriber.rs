@@ -11,9 +11,10 @@ use mesh_event::{Block, Schema, decode_block};
 use mesh_replication::adapter::SequenceCheck;
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 
+use crate::State;
 use crate::documents::to_json;
 use crate::subscribe::error::SubscribeError;
-use crate::subscribe::progress::{Progress, State};
+use crate::subscribe::progress::Progress;
 use crate::subscribe::shape::shape;
 use crate::subscribe::sink::{FileSink, Mark, Name, Sharing, Sink, StreamSink};
 

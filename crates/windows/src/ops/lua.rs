@@ -8,7 +8,7 @@ use mesh_model::{LuaInput, LuaWindow, ScriptCall};
 use mesh_script::{Machine, Made, Output, Rows, Script, ScriptError};
 
 use super::{Clock, Held, Operator, Sides, seed_of};
-use crate::run::{Run, is_pair};
+use crate::run::{Run, alone, is_pair};
 use crate::state::{Damage, Reader, Writer};
 
 /// A script at work: its machine, what went wrong, what it says.
@@ -224,10 +224,7 @@ impl Lua {
         while row < end {
             let at = row as usize;
             let pair = is_pair(block, row, end) && !self.spec.process_blocks;
-            let opcode = match block.opcodes[at] {
-                Opcode::UpdateBlock => Opcode::Update,
-                other => other,
-            };
+            let opcode = alone(block.opcodes[at]);
             let result = self.work.machine.event(&self.spec.function, (&self.rows[side], block, at), &self.output);
             for made in self.work.settle(result).unwrap_or_default() {
                 self.add(made, (opcode, block.flags[at]), Some((block, at, side)), making);

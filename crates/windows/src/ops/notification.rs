@@ -10,7 +10,7 @@ use mesh_expr::State;
 use mesh_model::{Channel, Notification as Spec};
 
 use super::{Clock, Held, Operator, restore_memory, seed_of};
-use crate::run::{Run, is_pair};
+use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 
 /// Recipients that are remembered for throttling, at most.
@@ -100,14 +100,9 @@ impl Operator for Notification {
         let columns: BTreeMap<usize, Column> = made.columns.into_iter().collect();
         let builder = |field: &mesh_event::Field| ColumnBuilder::new(field.ty, block.len());
         let mut builders: Vec<ColumnBuilder> = self.schema.fields().iter().map(builder).collect();
-        let (mut rows, mut row, mut ends) = (0, 0, Vec::with_capacity(run.ends.len()));
-        for &end in run.ends.iter() {
-            while row < end {
-                let at = row as usize;
-                row += if is_pair(block, row, end) { 2 } else { 1 };
-                if matches!(block.opcodes[at], Opcode::Delete | Opcode::SafeDelete) {
-                    continue;
-                }
+        let (mut rows, mut ends) = (0, Vec::with_capacity(run.ends.len()));
+        for news in run.news() {
+            for at in news {
                 for number in 0..self.spec.channels.len() {
                     let channel = &self.spec.channels[number];
                     if !is_true(text(&columns, channel.deliver, at)) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Opcode, Schema, Value};
+use mesh_event::{Column, ColumnBuilder, Schema, Value};
 use mesh_model::Transpose as Spec;
 
 use super::functional::nulls;
@@ -125,15 +125,10 @@ impl Operator for Wide {
         let mut builders: Vec<ColumnBuilder> =
             places.iter().map(|&(field, _)| ColumnBuilder::new(self.schema.fields()[field].ty, block.len())).collect();
         let (mut rows, mut ends) = (Vec::new(), Vec::with_capacity(run.ends.len()));
-        let mut row = 0;
-        for &end in run.ends.iter() {
-            while row < end {
-                let at = row as usize;
-                row += if is_pair(block, row, end) { 2 } else { 1 };
+        for news in run.news() {
+            for at in news {
                 let name = block.columns[*tag].str(at);
-                let found = tags.iter().position(|tag| tag == name);
-                let deletes = matches!(block.opcodes[at], Opcode::Delete | Opcode::SafeDelete);
-                let (Some(found), false) = (found, deletes) else { continue };
+                let Some(found) = tags.iter().position(|tag| tag == name) else { continue };
                 let mut key = Vec::new();
                 keys::write(&block.columns, group, at, &mut key);
                 let empty = || Group { values: vec![Value::Null; places.len()], time: None };
@@ -158,18 +153,7 @@ impl Operator for Wide {
             (None, None) => Arc::new(nulls(shape.ty, rows.len())),
         };
         let columns = self.schema.fields().iter().enumerate().map(column).collect();
-        let opcode = |&row: &u32| match block.opcodes[row as usize] {
-            Opcode::UpdateBlock => Opcode::Update,
-            opcode => opcode,
-        };
-        let block = Block {
-            schema: Arc::clone(&self.schema),
-            kind: BlockKind::Normal,
-            opcodes: rows.iter().map(opcode).collect(),
-            flags: rows.iter().map(|&row| block.flags[row as usize]).collect(),
-            columns,
-        };
-        Run { block, ends: ends.into() }
+        run.with_rows(&rows, &self.schema, columns, ends)
     }
 
     fn tick(&mut self, _before: Clock, now: Clock) -> Option<Run> {

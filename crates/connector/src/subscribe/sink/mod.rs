@@ -7,7 +7,7 @@ use mesh_model::is_address;
 use mesh_replication::adapter::SinkPosition;
 
 pub use file::{FileSink, Sharing};
-pub use stream::StreamSink;
+pub use stream::{StreamSink, connect};
 
 use crate::subscribe::error::SubscribeError;
 

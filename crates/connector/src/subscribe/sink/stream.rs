@@ -18,6 +18,18 @@ const RECONNECTS_MAX: u32 = 5;
 /// Wait before the first of them, doubled each time.
 const RECONNECT_WAIT: Duration = Duration::from_millis(200);
 
+/// Connects to the first address of a `host:port` that answers, each within this time.
+pub fn connect(name: &str, within: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::other("the name has no address");
+    for address in name.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, within) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 /// A socket or the standard output.
 pub struct StreamSink {
     name: String,
@@ -40,18 +52,10 @@ impl StreamSink {
     }
 
     fn reconnect(&mut self) -> io::Result<()> {
-        let mut last = io::Error::other("the name has no address");
-        for address in self.name.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-                Ok(stream) => {
-                    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-                    self.stream = Some(Box::new(stream));
-                    return Ok(());
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let stream = connect(&self.name, CONNECT_TIMEOUT)?;
+        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        self.stream = Some(Box::new(stream));
+        Ok(())
     }
 
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -7,11 +7,11 @@ mod tracks;
 
 use std::sync::Arc;
 
-use mesh_event::{Block, BlockKind, Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, Opcode, Schema, Value};
+use mesh_event::{Block, Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, Schema, Value};
 use mesh_model::{BoxShape, DetectionField, TrackValue, Tracker as Spec, TrackerField};
 
 use super::{Clock, Held, Operator};
-use crate::run::{Run, is_pair};
+use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 use tracks::{Detection, Track, Tracks};
 
@@ -201,14 +201,8 @@ impl Operator for Tracker {
         let new = |ty: FieldType| ColumnBuilder::new(ty, block.len());
         let mut columns: Vec<ColumnBuilder> = self.schema.fields().iter().map(|field| new(field.ty)).collect();
         let (mut rows, mut ends) = (Vec::with_capacity(block.len()), Vec::with_capacity(run.ends.len()));
-        let mut row = 0;
-        for &end in run.ends.iter() {
-            while row < end {
-                let at = row as usize;
-                row += if is_pair(block, row, end) { 2 } else { 1 };
-                if matches!(block.opcodes[at], Opcode::Delete | Opcode::SafeDelete) {
-                    continue;
-                }
+        for news in run.news() {
+            for at in news {
                 match self.detections(block, at) {
                     Some(detections) => self.tracks.frame(detections),
                     None => {
@@ -220,18 +214,8 @@ impl Operator for Tracker {
             }
             ends.push(rows.len() as u32);
         }
-        let opcode = |&row: &u32| match block.opcodes[row as usize] {
-            Opcode::UpdateBlock => Opcode::Update,
-            opcode => opcode,
-        };
-        let block = Block {
-            schema: Arc::clone(&self.schema),
-            kind: BlockKind::Normal,
-            opcodes: rows.iter().map(opcode).collect(),
-            flags: rows.iter().map(|&row| block.flags[row as usize]).collect(),
-            columns: columns.into_iter().map(|column| Arc::new(column.finish())).collect(),
-        };
-        Run { block, ends: ends.into() }
+        let columns = columns.into_iter().map(|column| Arc::new(column.finish())).collect();
+        run.with_rows(&rows, &self.schema, columns, ends)
     }
 
     fn held(&self) -> Held {

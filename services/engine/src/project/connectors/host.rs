@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mesh_bus::Bus;
+use mesh_connector::State;
 use mesh_connector::publish::{self, Publisher, last_offset};
 use mesh_connector::subscribe::{self, Subscriber};
 use mesh_model::{Direction, Project};
@@ -242,8 +243,8 @@ impl Slot {
         matches!(self.phase, Phase::Running(_))
             && match &self.progress {
                 Progress::None => false,
-                Progress::Publish(progress) => progress.state() == publish::State::Running,
-                Progress::Subscribe(progress) => progress.state() == subscribe::State::Running,
+                Progress::Publish(progress) => progress.state() == State::Running,
+                Progress::Subscribe(progress) => progress.state() == State::Running,
             }
     }
 

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
+
+use mesh_connector::subscribe::sink;
+use mesh_model::is_address;
 
 /// A connection is given up after this long.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -13,23 +16,14 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// `host:port`, where no file has that name.
 fn is_socket(name: &str) -> bool {
-    let port = name.rsplit_once(':').map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    port.unwrap_or(false) && !name.contains('/') && !Path::new(name).exists()
+    is_address(name) && !name.starts_with(':') && !Path::new(name).exists()
 }
 
 fn connect(name: &str) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in name.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_MAX) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(SILENCE_MAX))?;
-                stream.set_write_timeout(Some(SILENCE_MAX))?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    let stream = sink::connect(name, CONNECT_MAX)?;
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    stream.set_write_timeout(Some(SILENCE_MAX))?;
+    Ok(stream)
 }
 
 /// What a publish connector reads, to its end.
