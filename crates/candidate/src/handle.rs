@@ -62,6 +62,7 @@ pub(crate) struct Wishes {
 pub(crate) struct StepDown {
     pub term: u64,
     pub successor: String,
+    pub parked: bool,
     pub reason: String,
 }
 
@@ -100,7 +101,15 @@ impl CandidateHandle {
 
     /// The owner does not lead in `term` any more; `successor` may follow at once (empty: anyone).
     pub fn stepped_down(&self, term: u64, successor: impl Into<String>, reason: impl Into<String>) {
-        let step_down = StepDown { term, successor: successor.into(), reason: reason.into() };
+        self.give_back(StepDown { term, successor: successor.into(), parked: false, reason: reason.into() });
+    }
+
+    /// The owner parked what it leads and does not lead in `term` any more; it is not held off for that.
+    pub fn parked(&self, term: u64, reason: impl Into<String>) {
+        self.give_back(StepDown { term, successor: String::new(), parked: true, reason: reason.into() });
+    }
+
+    fn give_back(&self, step_down: StepDown) {
         self.held.shared.wish(|wishes| wishes.step_down = Some(step_down));
     }
 

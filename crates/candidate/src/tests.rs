@@ -196,6 +196,7 @@ async fn a_step_down_is_said_again_after_a_break_until_a_higher_term_is_heard_of
     let expected = pb::candidate_message::Message::SteppedDown(pb::SteppedDown {
         term: 1,
         successor: "b".into(),
+        parked: false,
         reason: "asked".into(),
     });
     let (mut stream, _) = one.accept().await;

@@ -37,6 +37,7 @@ pub(crate) fn step_down(step_down: &StepDown) -> pb::CandidateMessage {
     message(pb::candidate_message::Message::SteppedDown(pb::SteppedDown {
         term: step_down.term,
         successor: step_down.successor.clone(),
+        parked: step_down.parked,
         reason: step_down.reason.clone(),
     }))
 }

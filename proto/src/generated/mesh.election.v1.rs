@@ -80,6 +80,10 @@ pub struct SteppedDown {
     /// Why.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// The term ended with a record that parks the project at a block on which apply fails. That lies in the data: the
+    /// candidate is not held off for it.
+    #[prost(bool, tag = "4")]
+    pub parked: bool,
 }
 /// Leaves the group.
 #[allow(clippy::all)]

@@ -257,6 +257,7 @@ fn input(attachment: AttachmentId, message: pb::CandidateMessage) -> Option<Inpu
             attachment,
             term: Term(stepped.term),
             successor: stepped.successor,
+            parked: stepped.parked,
             reason: cut(stepped.reason, REASON_BYTES_MAX),
         }),
         Message::Leave(_) => Some(Input::Left { attachment }),

@@ -46,6 +46,12 @@ impl ElectionLink for Link {
         }
     }
 
+    fn parked(&self, term: Term, reason: &str) {
+        if let Some(handle) = &self.0 {
+            handle.parked(term.0, reason);
+        }
+    }
+
     fn leave(&self) {
         if let Some(handle) = &self.0 {
             handle.leave();

@@ -182,8 +182,8 @@ impl Group {
             Input::Group { leader, candidates } => self.hear_group(leader, candidates, effects),
             Input::Attached { attachment, join } => self.attach(attachment, join, effects),
             Input::Progress { attachment, progress } => self.hear_progress(attachment, progress),
-            Input::SteppedDown { attachment, term, successor, reason } => {
-                self.hear_step_down(attachment, term, successor, reason, effects);
+            Input::SteppedDown { attachment, term, successor, parked, reason } => {
+                self.hear_step_down(attachment, term, (successor, parked), reason, effects);
             }
             Input::Left { attachment } => {
                 if let Some(candidate) = self.holder_of(attachment) {

@@ -195,6 +195,8 @@ pub enum Input {
         term: Term,
         /// Who should follow; empty: anyone.
         successor: String,
+        /// It parked the project, which is no failure of its own.
+        parked: bool,
         /// Why.
         reason: String,
     },

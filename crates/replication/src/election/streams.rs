@@ -62,7 +62,7 @@ impl Group {
         &mut self,
         attachment: AttachmentId,
         term: Term,
-        successor: String,
+        (successor, parked): (String, bool),
         reason: String,
         effects: &mut Vec<Effect>,
     ) {
@@ -76,7 +76,9 @@ impl Group {
         };
         let wish = &led.record;
         let (evidence, text) = if successor.is_empty() {
-            self.failures.note(&name, true, self.now, &self.timing);
+            if !parked {
+                self.failures.note(&name, true, self.now, &self.timing);
+            }
             (Evidence::GaveUp, format!("`{name}` gave term {term} back: {reason}"))
         } else if wish.successor == successor && !wish.successor_reason.is_empty() {
             (Evidence::HandedOver { successor }, format!("handed over by `{name}`: {}", wish.successor_reason))

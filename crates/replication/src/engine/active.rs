@@ -103,12 +103,12 @@ impl EngineRole {
             let term = active.term;
             let reason = "apply failed; the log says where, and the state is made anew".to_owned();
             self.stand_by(reason.clone(), effects);
-            effects.push(Effect::StepDown { term, successor: None, reason });
+            effects.push(Effect::StepDown { term, successor: None, parked: true, reason });
         } else if let Some(successor) = commit.successor {
             let term = active.term;
             let reason = format!("handed over to `{successor}` on purpose");
             self.stand_by(reason.clone(), effects);
-            effects.push(Effect::StepDown { term, successor: Some(successor), reason });
+            effects.push(Effect::StepDown { term, successor: Some(successor), parked: false, reason });
         }
     }
 

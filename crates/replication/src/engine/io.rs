@@ -253,6 +253,8 @@ pub enum Effect {
         term: Term,
         /// Who should follow, if that is settled.
         successor: Option<EngineId>,
+        /// The log says at which block apply failed: no fault of this engine.
+        parked: bool,
         /// Why.
         reason: String,
     },

@@ -309,7 +309,7 @@ impl EngineRole {
             State::Standby(_) | State::Failed(_) => None,
         };
         if let Some(term) = led {
-            effects.push(Effect::StepDown { term, successor: None, reason: reason.clone() });
+            effects.push(Effect::StepDown { term, successor: None, parked: false, reason: reason.clone() });
         }
         effects.push(Effect::Alarm { message: reason.clone() });
         self.state = State::Failed(Failed { reason });
@@ -389,7 +389,7 @@ impl EngineRole {
             let reason = format!("the log is in term {} already", self.replica.log_term);
             self.stand_by(reason.clone(), effects);
             if !leads {
-                effects.push(Effect::StepDown { term: mine, successor: None, reason });
+                effects.push(Effect::StepDown { term: mine, successor: None, parked: false, reason });
             }
         }
     }

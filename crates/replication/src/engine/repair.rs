@@ -63,7 +63,7 @@ impl EngineRole {
             State::Standby(_) | State::Failed(_) => None,
         };
         if let Some(term) = term {
-            let step_down = Effect::StepDown { term, successor: None, reason: reason.clone() };
+            let step_down = Effect::StepDown { term, successor: None, parked: false, reason: reason.clone() };
             effects.push(step_down);
             effects.push(Effect::BecameStandby { reason: reason.clone() });
         }

@@ -64,7 +64,7 @@ impl EngineRole {
         };
         if stale {
             let reason = format!("term {term} is stale, term {known} is known");
-            effects.push(Effect::StepDown { term, successor: None, reason });
+            effects.push(Effect::StepDown { term, successor: None, parked: false, reason });
             return;
         }
         self.fence(term, effects);
@@ -123,7 +123,7 @@ impl EngineRole {
 
     fn give_up(&mut self, term: Term, reason: String, effects: &mut Effects) {
         self.stand_by(reason.clone(), effects);
-        effects.push(Effect::StepDown { term, successor: None, reason });
+        effects.push(Effect::StepDown { term, successor: None, parked: false, reason });
     }
 
     pub(super) fn on_log_end(&mut self, term: Term, offset: u64) {

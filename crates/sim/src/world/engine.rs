@@ -351,9 +351,9 @@ impl World {
                 self.grants.led = self.grants.led.max(term);
             }
             Effect::BecameStandby { .. } => self.give(index, Job::StandBy),
-            Effect::StepDown { term, successor, .. } => {
+            Effect::StepDown { term, successor, parked, .. } => {
                 let successor = successor.filter(|successor| !successor.0.is_empty());
-                self.stepped_down(index, term, successor);
+                self.stepped_down(index, term, successor, parked);
             }
             Effect::Alarm { .. } | Effect::Diverged { .. } => {}
         }

@@ -64,9 +64,9 @@ impl World {
     }
 
     /// An engine gives its term back: whoever it names is next, or anybody.
-    pub(crate) fn stepped_down(&mut self, engine: usize, term: Term, successor: Option<EngineId>) {
+    pub(crate) fn stepped_down(&mut self, engine: usize, term: Term, successor: Option<EngineId>, parked: bool) {
         if self.plan.granting != Granting::Arbitrary {
-            return self.tell_step_down(engine, term, successor);
+            return self.tell_step_down(engine, term, successor, parked);
         }
         if term.0 < self.grants.highest {
             return;

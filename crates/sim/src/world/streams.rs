@@ -27,13 +27,28 @@ pub(crate) enum ToCandidate {
     Closed,
 }
 
+/// A term that was given back, as the election is told of it.
+#[derive(Debug, Clone)]
+struct SteppedDown {
+    term: Term,
+    successor: String,
+    parked: bool,
+}
+
+impl SteppedDown {
+    fn to(&self, attachment: AttachmentId) -> rules::Input {
+        let (term, successor, parked) = (self.term, self.successor.clone(), self.parked);
+        rules::Input::SteppedDown { attachment, term, successor, parked, reason: "stepped down".to_owned() }
+    }
+}
+
 /// What a candidate remembers, stream after stream.
 #[derive(Debug, Default)]
 pub(crate) struct Candidate {
     pub stream: Option<(usize, AttachmentId)>,
     known: Term,
     granted: Term,
-    step_down: Option<(Term, String)>,
+    step_down: Option<SteppedDown>,
     next: usize,
     /// Signs of life since the last that was sent.
     alive: bool,
@@ -87,9 +102,8 @@ impl World {
         let step_down = candidate.step_down.clone();
         self.instances[instance].streams.push((attachment, index));
         self.send_to_instance(index, rules::Input::Attached { attachment, join });
-        if let Some((term, successor)) = step_down.filter(|(term, _)| *term >= self.engines[index].candidate.known) {
-            let reason = "said again".to_owned();
-            self.send_to_instance(index, rules::Input::SteppedDown { attachment, term, successor, reason });
+        if let Some(said) = step_down.filter(|said| said.term >= self.engines[index].candidate.known) {
+            self.send_to_instance(index, said.to(attachment));
         }
         self.say_progress(index);
     }
@@ -161,15 +175,15 @@ impl World {
     }
 
     /// The leader leads no longer; said again at every attachment until a higher term is heard of.
-    pub(crate) fn tell_step_down(&mut self, index: usize, term: Term, successor: Option<EngineId>) {
+    pub(crate) fn tell_step_down(&mut self, index: usize, term: Term, successor: Option<EngineId>, parked: bool) {
         let successor = successor.map_or_else(String::new, |successor| successor.to_string());
+        let said = SteppedDown { term, successor, parked };
         let candidate = &mut self.engines[index].candidate;
-        candidate.step_down = Some((term, successor.clone()));
+        candidate.step_down = Some(said.clone());
         if term >= candidate.known
             && let Some((_, attachment)) = candidate.stream
         {
-            let reason = "stepped down".to_owned();
-            self.send_to_instance(index, rules::Input::SteppedDown { attachment, term, successor, reason });
+            self.send_to_instance(index, said.to(attachment));
         }
     }
 
@@ -254,7 +268,7 @@ impl World {
 impl Candidate {
     fn hear_of(&mut self, term: Term) {
         self.known = self.known.max(term);
-        if self.step_down.as_ref().is_some_and(|(wished, _)| *wished < term) {
+        if self.step_down.as_ref().is_some_and(|said| said.term < term) {
             self.step_down = None;
         }
     }

@@ -64,7 +64,11 @@ impl Driver {
                 self.lines.standby();
                 self.give(Job::StandBy);
             }
-            Effect::StepDown { term, successor, reason } => {
+            Effect::StepDown { term, parked: true, reason, .. } => {
+                tracing::info!(project = self.identity.project, term = term.0, reason, "parked the project");
+                self.election.parked(term, &reason);
+            }
+            Effect::StepDown { term, successor, parked: false, reason } => {
                 tracing::info!(project = self.identity.project, term = term.0, reason, "stepped down");
                 let successor = successor.filter(|successor| !successor.0.is_empty());
                 self.election.stepped_down(term, successor.as_ref(), &reason);

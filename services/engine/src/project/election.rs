@@ -9,6 +9,8 @@ pub trait ElectionLink: Send {
     fn progress(&self, progress: Progress);
     /// The engine leads no longer.
     fn stepped_down(&self, term: Term, successor: Option<&EngineId>, reason: &str);
+    /// The engine parked the project and leads no longer in `term`: no failure that it is held off for.
+    fn parked(&self, term: Term, reason: &str);
     /// The engine leaves the group.
     fn leave(&self);
 }

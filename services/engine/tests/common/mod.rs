@@ -57,6 +57,10 @@ impl ElectionLink for Link {
         self.0.lock().unwrap().stepped_down.push((term, successor.cloned()));
     }
 
+    fn parked(&self, term: Term, _reason: &str) {
+        self.0.lock().unwrap().stepped_down.push((term, None));
+    }
+
     fn leave(&self) {}
 }
 

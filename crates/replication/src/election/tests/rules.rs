@@ -400,6 +400,18 @@ fn a_leader_that_gives_up_is_replaced_and_one_that_is_alone_does_not_spin() {
 }
 
 #[test]
+fn a_leader_that_parked_its_project_is_not_held_off() {
+    let mut world = World::new(1, 1);
+    let a = world.start_candidate("a");
+    world.run_ms(1000);
+    for _ in 0..20 {
+        assert_eq!(world.candidates[a].role, CandidateRole::Active, "after {} terms", world.winners.len());
+        world.give_back(a, "", true);
+        world.run_ms(50);
+    }
+}
+
+#[test]
 fn a_candidate_that_keeps_failing_is_passed_over() {
     let (mut world, a, b, c) = three(1);
     // a fails three times, each time restarted as the only one left with b and c behind it in age

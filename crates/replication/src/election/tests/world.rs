@@ -316,12 +316,17 @@ impl World {
     }
 
     pub fn step_down(&mut self, candidate: usize, successor: &str) {
+        self.give_back(candidate, successor, false);
+    }
+
+    /// As [`World::step_down`], and whether it parked the project.
+    pub fn give_back(&mut self, candidate: usize, successor: &str, parked: bool) {
         let it = &mut self.candidates[candidate];
         it.role = CandidateRole::Standby;
         if let Some((instance, attachment)) = it.attached {
             let term = it.term;
             let (successor, reason) = (successor.into(), "test".into());
-            self.send(instance, Input::SteppedDown { attachment, term, successor, reason });
+            self.send(instance, Input::SteppedDown { attachment, term, successor, parked, reason });
         }
     }
 
