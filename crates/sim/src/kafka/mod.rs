@@ -236,6 +236,9 @@ impl Kafka {
         let upto = match found {
             Some(upto) => upto,
             None => {
+                if self.partitions[index].is_overtaken(producer, attempt) {
+                    return Some(Answer::Invalid);
+                }
                 if !self.coordinates(tid) {
                     return Some(Answer::Unavailable);
                 }

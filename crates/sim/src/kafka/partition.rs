@@ -95,6 +95,13 @@ impl Partition {
         recent.clone().position(same).map(|back| (self.log.len() - back) as u64)
     }
 
+    /// True when this attempt is older than what the producer has appended since: its sequence numbers lie behind, and
+    /// the real one refuses them.
+    pub(super) fn is_overtaken(&self, producer: Producer, attempt: u32) -> bool {
+        let mut mine = self.log.iter().rev().filter(|it| it.producer == producer && it.payload != Payload::Marker);
+        mine.next().is_some_and(|newest| newest.attempt > attempt)
+    }
+
     pub(super) fn append(&mut self, producer: Producer, attempt: u32, txn: u32, records: &[Payload]) -> u64 {
         self.see(producer);
         if !self.open.iter().any(|open| open.producer == producer.pid) {

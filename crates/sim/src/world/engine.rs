@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_replication::engine::{ASK_EVERY, BusContact, KeptOutputs, Now, RoleName};
-use mesh_replication::{CommitKind, CommitNumber, CommitRecord, Effect, EngineId, EngineRole, Input, Term};
+use mesh_replication::{CommitKind, CommitNumber, Effect, EngineId, EngineRole, Input, Term};
 
 use crate::fault::Moment;
 use crate::plan::{MS, Plan};
 use crate::project::{Output, Project};
 use crate::world::brief::{brief, brief_effect};
-use crate::world::readers::{InputNews, LogNews, Readers};
+use crate::world::heard::GONE;
+use crate::world::readers::Readers;
 use crate::world::store::Recovery;
 use crate::world::streams::Candidate;
 use crate::world::writer_thread::{FromWriter, Job, WriterThread};
@@ -22,8 +23,6 @@ use crate::world::{Event, Life, World, tell};
 const IDLE_US: u64 = 20 * MS;
 /// How long a leader may take for its last commit when it is stopped.
 const STOP_US: u64 = 500 * MS;
-/// What an engine says that rightly refuses to go on.
-const GONE: &str = "no longer holds";
 /// Microseconds since the Unix epoch at the world's start.
 const EPOCH_US: i64 = 1_000_000_000;
 
@@ -43,10 +42,10 @@ pub(crate) struct Engine {
     pub incarnation: u64,
     pub role: EngineRole,
     pub machine: Project,
-    kept: KeptOutputs<Output>,
+    pub(super) kept: KeptOutputs<Output>,
     pub readers: Readers,
     pub recovery: Recovery,
-    pending: VecDeque<Input>,
+    pub(super) pending: VecDeque<Input>,
     control: VecDeque<Control>,
     pub answers: VecDeque<FromWriter>,
     pub writer: WriterThread,
@@ -59,6 +58,10 @@ pub(crate) struct Engine {
     turn_due: bool,
     wake_due: bool,
     stopping: Option<u64>,
+    /// Highest term that the role has given back.
+    given_back: Term,
+    /// A grant that the role has not heard yet.
+    pub(super) owed: Option<Term>,
     pub candidate: Candidate,
     shown: (RoleName, Term, bool),
     number: CommitNumber,
@@ -89,6 +92,8 @@ impl Engine {
             turn_due: false,
             wake_due: false,
             stopping: None,
+            given_back: Term(0),
+            owed: None,
             candidate: Candidate::default(),
             shown: (RoleName::Recovering, Term(0), false),
             number: CommitNumber(0),
@@ -263,6 +268,11 @@ impl World {
         if changed {
             self.say_progress(index);
         }
+        // A term is told once: whoever throws away what waits keeps the grants.
+        let engine = &self.engines[index];
+        if let Some(term) = engine.owed.filter(|_| engine.pending.is_empty() && engine.lives()) {
+            self.violate("role", format!("the grant of term {term} never reached the role of `e{index}`"));
+        }
         if let Some(since) = self.engines[index].stopping
             && (name != RoleName::Active || self.now > since + STOP_US)
         {
@@ -272,9 +282,12 @@ impl World {
         self.fetch_log(index);
     }
 
-    fn step(&mut self, index: usize, input: Input) {
+    pub(super) fn step(&mut self, index: usize, input: Input) {
         let now = self.driver_now(index);
         let engine = &mut self.engines[index];
+        if let Input::Granted { term } = input {
+            engine.owed = engine.owed.filter(|owed| *owed > term);
+        }
         let mut effects = std::mem::take(&mut engine.effects);
         let phase = engine.role.phase();
         self.coverage.engine(phase, &input);
@@ -319,6 +332,9 @@ impl World {
         }
         match effect {
             Effect::Fence { term } => {
+                if term <= self.engines[index].given_back {
+                    self.violate("role", format!("`e{index}` fences for term {term}, which it has given back"));
+                }
                 self.moment(Moment::Fencing, index);
                 self.give(index, Job::Fence(term));
             }
@@ -352,6 +368,8 @@ impl World {
             }
             Effect::BecameStandby { .. } => self.give(index, Job::StandBy),
             Effect::StepDown { term, successor, parked, .. } => {
+                let engine = &mut self.engines[index];
+                engine.given_back = engine.given_back.max(term);
                 let successor = successor.filter(|successor| !successor.0.is_empty());
                 self.stepped_down(index, term, successor, parked);
             }
@@ -407,83 +425,5 @@ impl World {
         for effect in effects {
             self.carry_out(index, effect);
         }
-    }
-
-    fn on_control(&mut self, index: usize, control: Control) {
-        let engine = &mut self.engines[index];
-        let input = match control {
-            Control::Granted { term } => Input::Granted { term },
-            Control::LeaderIs { term, engine } => Input::LeaderIs { term, engine },
-            Control::HandOver { term, successor } => Input::HandOver { term, successor },
-            Control::Stop => {
-                let (_, term) = engine.role.name();
-                Input::HandOver { term, successor: EngineId(Arc::from("")) }
-            }
-        };
-        engine.pending.push_back(input);
-    }
-
-    fn on_answer(&mut self, index: usize, answer: FromWriter) {
-        let engine = &mut self.engines[index];
-        match answer {
-            FromWriter::Ready(ready) => engine.bus_ready = ready,
-            FromWriter::Fenced(term) => engine.pending.push_back(Input::Fenced { term }),
-            FromWriter::FenceFailed(term) => {
-                engine.pending.push_back(Input::FenceFailed { term, reason: "no answer".to_owned() });
-            }
-            FromWriter::Committed(number) => {
-                engine.kept.committed(number);
-                engine.pending.push_back(Input::Committed { number });
-            }
-            FromWriter::CommitFailed(number, failure) => {
-                engine.kept.failed(number);
-                engine.pending.push_back(Input::CommitFailed { number, failure });
-            }
-        }
-    }
-
-    fn on_log(&mut self, index: usize, (generation, news): (u64, LogNews)) {
-        let stale = generation != self.engines[index].readers.log_generation;
-        if stale && !matches!(news, LogNews::Contact) && !crate::planted!(OldGenerationTaken) {
-            return; // read before the rebuild
-        }
-        self.engines[index].contact.heard(Duration::from_micros(self.now));
-        match news {
-            LogNews::Contact => {}
-            LogNews::Record { offset, wire } => match CommitRecord::decode(&wire) {
-                Ok(record) => self.step(index, Input::LogRecord { offset, record }),
-                Err(error) => self.fail(index, error.to_string()),
-            },
-            LogNews::Read { next_offset } => self.step(index, Input::LogRead { next_offset }),
-            LogNews::End { term, offset } => self.step(index, Input::LogEnd { term, offset }),
-            LogNews::Gone { needed, oldest } => self.gone(index, "the commit log", needed, oldest),
-        }
-    }
-
-    fn on_inputs(&mut self, index: usize, (generation, news): (u64, InputNews)) {
-        let engine = &mut self.engines[index];
-        if generation != engine.readers.input_generation {
-            if let InputNews::Blocks { input, .. } = news {
-                self.fetch_input(index, input); // there is room again
-            }
-            return;
-        }
-        match news {
-            InputNews::Started { positions } => {
-                engine.machine.positions.copy_from_slice(&positions);
-                let state = engine.machine.state();
-                self.step(index, Input::InputsStarted { state });
-            }
-            InputNews::Blocks { input, blocks } => {
-                let count = blocks.len() as u32;
-                engine.readers.waiting[input].extend(blocks);
-                self.step(index, Input::BlocksReady { input: input as u32, blocks: count });
-            }
-            InputNews::Gone { needed, oldest } => self.gone(index, "an input", needed, oldest),
-        }
-    }
-
-    fn gone(&mut self, index: usize, what: &str, needed: u64, oldest: u64) {
-        self.lost_the_log(index, format!("{what} {GONE} offset {needed} (oldest: {oldest})"));
     }
 }

@@ -5,6 +5,7 @@ mod engine;
 mod faults;
 mod feed;
 mod grants;
+mod heard;
 mod instances;
 mod maintenance;
 mod publisher;
