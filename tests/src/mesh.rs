@@ -340,6 +340,7 @@ impl Mesh {
         WriterOptions {
             client: id.to_owned(),
             transactional_id: id.to_owned(),
+            two_lanes: false,
             transaction_timeout: Duration::from_secs(10),
             buffer_bytes_max: 64 << 20,
         }

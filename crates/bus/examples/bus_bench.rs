@@ -39,6 +39,7 @@ impl Bench {
         let options = WriterOptions {
             client: "bench".to_owned(),
             transactional_id: format!("bench.{id}.{}", self.run),
+            two_lanes: false,
             transaction_timeout: Duration::from_secs(10),
             buffer_bytes_max: 256 * 1024 * 1024,
         };

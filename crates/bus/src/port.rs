@@ -86,6 +86,9 @@ pub struct WriterOptions {
     pub client: String,
     /// Common id of all writers of a group: the last one that fenced may write.
     pub transactional_id: String,
+    /// True: a second transactional id is taken in turn with this one, so that a transaction can begin while the last is
+    /// being completed. All writers of a group must agree. See `mesh_replication::lanes`.
+    pub two_lanes: bool,
     /// How long the bus leaves a transaction open whose writer is silent.
     pub transaction_timeout: Duration,
     /// Limit of what the client library holds unsent, in bytes.
@@ -218,8 +221,8 @@ pub trait Writer: Send {
     /// Gives the open transaction up; none of its records will be seen.
     fn abort(&mut self, deadline: Duration) -> Result<(), WriteError>;
 
-    /// Waits until the last commit is complete at the bus, so that the next `begin` does not wait. True when it is (or
-    /// when this bus cannot be asked: then `begin` and `send` wait by themselves). Complete also means: visible.
-    /// Call it while there is nothing to commit.
+    /// Waits until the next `begin` does not wait. True when it does not (or when this bus cannot be asked: then `begin` and
+    /// `send` wait by themselves). With one lane that is when the last commit is complete at the bus, which also means
+    /// visible; with two the next transaction may begin before. Call it while there is nothing to commit.
     fn settle(&mut self, deadline: Duration) -> Result<bool, WriteError>;
 }

@@ -7,6 +7,7 @@
 //! Code map:
 //! - [`term`], [`record`]: the numbers of the protocol, and the commit log's record with its wire form
 //! - [`engine`]: the role of an engine for one project: recovering, standby, taking over, active, quarantined
+//! - [`lanes`]: which of its two transactional ids a writer uses next
 //! - [`snapshot`]: which commit a saved state belongs to, and whether the topics still lead on from it
 //! - [`election`]: who leads a group, and when somebody is suspected
 //! - `mutant`: planted bugs, compiled in only for `cargo xtask sim --mutants`
@@ -36,6 +37,7 @@ macro_rules! planted {
 pub mod adapter;
 pub mod election;
 pub mod engine;
+pub mod lanes;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 pub mod record;

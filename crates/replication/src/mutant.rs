@@ -78,10 +78,16 @@ pub enum Mutant {
     SnapshotOfUncommitted,
     /// Blocks on which apply has failed are applied again by the next leader.
     PoisonForgotten,
+    /// A new leader does not shut the second lane.
+    SecondLaneNotShut,
+    /// A new leader shuts the second lane before it fences the first.
+    LanesFencedBackwards,
+    /// The second lane is used as soon as it is opened.
+    SecondLaneUnproven,
 }
 
 /// All of them.
-pub const ALL: [Mutant; 36] = [
+pub const ALL: [Mutant; 39] = [
     Mutant::LogNotReadToEnd,
     Mutant::FenceAfterRead,
     Mutant::OpensBeforeApplied,
@@ -118,6 +124,9 @@ pub const ALL: [Mutant; 36] = [
     Mutant::TrimPastOldest,
     Mutant::SnapshotOfUncommitted,
     Mutant::PoisonForgotten,
+    Mutant::SecondLaneNotShut,
+    Mutant::LanesFencedBackwards,
+    Mutant::SecondLaneUnproven,
 ];
 
 thread_local! {

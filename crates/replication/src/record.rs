@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::{CommitNumber, EngineId, Term};
 
-/// Version of the record's layout that this code writes and reads.
-pub const RECORD_VERSION: u32 = 2;
+/// Version of what this code writes. 2 came with parked projects. 3 has the layout of 2 and came with writers of two lanes:
+/// an engine that fences one lane only must not follow, hence not lead, where one with two has led.
+pub const RECORD_VERSION: u32 = 3;
 
-/// Version of a record without anything that came later: engines of both versions read it.
+/// Oldest version that this code reads.
 const FIRST_VERSION: u32 = 1;
 
 /// Limit of a record's size on decoding, in bytes; a batch of the largest size stays far below.
@@ -149,7 +150,6 @@ impl CommitRecord {
                 (wire::Kind::Park, String::new(), Some(wire::Poison { input, from, end, blocks, reason }))
             }
         };
-        let is_new = poison.is_some() || self.steps.iter().any(|step| matches!(step, Step::Skip { .. }));
         let steps = self.steps.iter().map(|step| {
             let step = match *step {
                 Step::Apply { input, blocks } => wire::step::Step::Apply(wire::Apply { input, blocks }),
@@ -159,7 +159,7 @@ impl CommitRecord {
             wire::Step { step: Some(step) }
         });
         wire::CommitRecord {
-            version: if is_new { RECORD_VERSION } else { FIRST_VERSION },
+            version: RECORD_VERSION,
             term: self.term.0,
             number: self.number.0,
             kind: kind.into(),
@@ -258,17 +258,25 @@ mod tests {
             ..record()
         };
         assert_eq!(CommitRecord::decode(&parked.encode()), Ok(parked.clone()));
-        let version = |record: &CommitRecord| wire::CommitRecord::decode(record.encode().as_slice()).unwrap().version;
-        assert_eq!((version(&record()), version(&parked)), (1, 2), "an older engine reads all that it can understand");
+        let mut wire = wire::CommitRecord::decode(parked.encode().as_slice()).unwrap();
+        assert_eq!(wire.version, 3, "an engine that knows one lane only must not follow");
+        for old in [1, 2] {
+            wire.version = old;
+            assert_eq!(
+                CommitRecord::decode(&wire.encode_to_vec()),
+                Ok(parked.clone()),
+                "what older ones wrote is read"
+            );
+        }
     }
 
     #[test]
     fn foreign_versions_and_garbage_are_refused() {
         let mut wire = wire::CommitRecord::decode(record().encode().as_slice()).unwrap();
-        wire.version = 3;
+        wire.version = 4;
         let error = CommitRecord::decode(&wire.encode_to_vec()).unwrap_err();
-        assert_eq!(error, RecordError::Version { found: 3 });
-        assert!(error.to_string().contains("version 3, expected 1 to 2"), "{error}");
+        assert_eq!(error, RecordError::Version { found: 4 });
+        assert!(error.to_string().contains("version 4, expected 1 to 3"), "{error}");
         assert!(matches!(CommitRecord::decode(b"\xff\xff\xff"), Err(RecordError::Malformed(_))));
         assert!(matches!(CommitRecord::decode(&vec![0; RECORD_BYTES_MAX + 1]), Err(RecordError::TooLong { .. })));
         wire.version = 1;

@@ -260,7 +260,7 @@ fn one(kind: u32, plan: &Plan, random: &mut Random) -> Option<Kind> {
         11 | 12 => Kind::Broker(random.below(BROKERS as u64) as usize),
         13 => Kind::AllBrokers,
         14 => Kind::Leader { partition: random.below(4) as usize },
-        15 => Kind::Coordinator { tid: 0 },
+        15 => Kind::Coordinator { tid: random.pick(&[0, 2]) },
         16 => Kind::BadNetwork,
         17 | 18 if instances.is_none() => Kind::Grant { step: random.pick(&[1, 1, 1, 2, 0, -1]) },
         19 if instances.is_none() => Kind::HandOver { to: random.below(plan.engines as u64) as usize },

@@ -110,6 +110,8 @@ pub struct Plan {
     pub snapshots: Option<Snapshots>,
     /// Apply fails on some blocks.
     pub poison: bool,
+    /// Writers of engines have two transactional ids.
+    pub two_lanes: bool,
     /// Clock of each engine beside the true one, microseconds; and parts per million that it is too fast.
     pub clocks: Vec<(i64, i64)>,
 }
@@ -167,6 +169,7 @@ impl Plan {
             }),
             snapshots: None,
             poison: false,
+            two_lanes: false,
             first_epoch: random.pick(&[0, 0, 0, 32_760]),
             clocks: (0..engines).map(|_| clock(random)).collect(),
         };
@@ -178,6 +181,7 @@ impl Plan {
             faulty_permille: random.pick(&[0, 100, 400]),
         });
         plan.poison = random.permille(200);
+        plan.two_lanes = random.permille(750);
         plan
     }
 

@@ -73,6 +73,7 @@ fn aborted_records_are_not_seen() {
     let options = WriterOptions {
         client: "x".into(),
         transactional_id: "x".into(),
+        two_lanes: false,
         transaction_timeout: WAIT,
         buffer_bytes_max: 1 << 20,
     };

@@ -1,7 +1,7 @@
 //! The bus on Kafka: rdkafka, and a plain connection for what librdkafka does too slowly.
 //!
 //! - [`settings`]: every setting of the clients with its reason
-//! - `reader`, `writer` (with `deliveries`, `triage`): the port's two halves
+//! - `reader`, `writer` (with `deliveries`, `triage`): the port's two halves; `laned`: a writer with two transactional ids
 //! - `coordinator` (with `wire`, `transport`, `keeper`): the fast fence, and whether a transaction is complete
 //! - `asker`, `admin`: ends of topics; topics themselves
 
@@ -11,6 +11,7 @@ mod context;
 mod coordinator;
 mod deliveries;
 mod keeper;
+mod laned;
 mod reader;
 pub mod settings;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use self::context::Context;
 use self::coordinator::Coordinator;
 use self::deliveries::text_of;
 use self::keeper::Keeper;
+use self::laned::LanedWriter;
 use self::reader::KafkaReader;
 use self::transport::Transport;
 use self::writer::KafkaWriter;
@@ -83,6 +85,26 @@ impl KafkaBus {
         deadline: Duration,
         transport: Result<Transport, String>,
     ) -> Result<Box<dyn Writer>, WriteError> {
+        if options.two_lanes {
+            let second = LanedWriter::second_of(&options);
+            let first = WriterOptions { two_lanes: false, ..options };
+            let (first, second) = std::thread::scope(|scope| {
+                let other = transport.clone();
+                let second = scope.spawn(|| self.open_lane(second, deadline, other));
+                let first = self.open_lane(first, deadline, transport);
+                (first, second.join().expect("opening a lane does not panic"))
+            });
+            return Ok(Box::new(LanedWriter::new(first?, second?)));
+        }
+        Ok(Box::new(self.open_lane(options, deadline, transport)?))
+    }
+
+    fn open_lane(
+        &self,
+        options: WriterOptions,
+        deadline: Duration,
+        transport: Result<Transport, String>,
+    ) -> Result<KafkaWriter, WriteError> {
         let KafkaOptions { bootstrap, settings: extra } = &self.inner.options;
         let config = settings::writer(bootstrap, extra, &options);
         let plain = transport.map(|transport| {
@@ -95,7 +117,7 @@ impl KafkaBus {
         if let Ok(coordinator) = &plain {
             self.inner.keeper.add(coordinator);
         }
-        Ok(Box::new(writer))
+        Ok(writer)
     }
 
     fn admin<T>(&self, call: impl FnOnce(Admin<'_>) -> T) -> T {

@@ -21,17 +21,26 @@ struct Kafka {
     bus: KafkaBus,
     admin: AdminClient<DefaultClientContext>,
     brokers: u32,
+    two_lanes: bool,
 }
 
 /// One bus for all cases, as a process has one.
-static KAFKA: LazyLock<Option<Kafka>> = LazyLock::new(|| {
-    let bootstrap = std::env::var("ESP_MESH_KAFKA").ok()?;
-    Some(Kafka {
-        admin: ClientConfig::new().set("bootstrap.servers", &bootstrap).create().unwrap(),
-        brokers: bootstrap.split(',').count() as u32,
-        bus: bus(&bootstrap, ""),
-    })
-});
+static KAFKA: LazyLock<Option<Kafka>> = LazyLock::new(|| Kafka::connect(false));
+
+/// The same with writers of two lanes.
+static TWO_LANES: LazyLock<Option<Kafka>> = LazyLock::new(|| Kafka::connect(true));
+
+impl Kafka {
+    fn connect(two_lanes: bool) -> Option<Kafka> {
+        let bootstrap = std::env::var("ESP_MESH_KAFKA").ok()?;
+        Some(Kafka {
+            admin: ClientConfig::new().set("bootstrap.servers", &bootstrap).create().unwrap(),
+            brokers: bootstrap.split(',').count() as u32,
+            bus: bus(&bootstrap, ""),
+            two_lanes,
+        })
+    }
+}
 
 fn bus(bootstrap: &str, extra: &str) -> KafkaBus {
     KafkaBus::new(KafkaOptions { bootstrap: bootstrap.to_owned(), settings: crate::parse_settings(extra).unwrap() })
@@ -40,6 +49,10 @@ fn bus(bootstrap: &str, extra: &str) -> KafkaBus {
 
 fn kafka() -> Option<&'static Kafka> {
     KAFKA.as_ref()
+}
+
+fn kafka_with_two_lanes() -> Option<&'static Kafka> {
+    TWO_LANES.as_ref()
 }
 
 impl Harness for &Kafka {
@@ -82,6 +95,10 @@ impl Harness for &Kafka {
         writer.commit(Duration::from_millis(1))
     }
 
+    fn two_lanes(&self) -> bool {
+        self.two_lanes
+    }
+
     fn timeout_slack(&self) -> Duration {
         // The brokers look for timed out transactions every 10 s.
         Duration::from_secs(30)
@@ -94,6 +111,7 @@ fn writer_options(id: &str) -> WriterOptions {
     WriterOptions {
         client: "test".to_owned(),
         transactional_id: id.to_owned(),
+        two_lanes: false,
         transaction_timeout: Duration::from_secs(10),
         buffer_bytes_max: 1024 * 1024,
     }
@@ -199,4 +217,71 @@ fn without_the_plain_connection_librdkafka_fences_alone_and_says_so() {
     crate::contract::assert_fenced(&mut *old, committed);
     crate::contract::write(&mut *new, &[(&topic, "2")]);
     assert_eq!(crate::contract::all_of(&kafka, &topic), ["1", "2"]);
+}
+
+/// Writers with two lanes keep the contract too, as far as it is about writers.
+mod two_lanes {
+    use super::*;
+    use crate::contract::{all_of, assert_fenced, fenced_in, record, topic, write};
+
+    crate::contract_tests!(super::kafka_with_two_lanes; order_and_content, aborted_records_are_never_seen,
+        open_transactions_hold_readers_back, a_large_transaction_is_atomic, a_missing_topic_aborts,
+        unknown_commit_outcome, calls_out_of_order_are_refused, empty_transactions_pass, fenced_writer_is_refused,
+        an_idle_fenced_writer_is_refused, two_fences_in_a_race, a_silent_writer_is_fenced);
+
+    /// Whatever the old writer was at with its lanes, a new one shuts it out of both.
+    #[test]
+    fn a_new_writer_fences_both_lanes() {
+        let Some(kafka) = kafka_with_two_lanes() else {
+            return eprintln!("skipped: no ESP_MESH_KAFKA");
+        };
+        for commits in 1..=5 {
+            for open in [true, false] {
+                let (topic, id) = (topic(&kafka, "lanes"), kafka.unique("lanes"));
+                let mut old = fenced_in(&kafka, &id);
+                let mut expected: Vec<String> = (0..commits).map(|number| format!("old {number}")).collect();
+                for text in &expected {
+                    write(&mut *old, &[(&topic, text)]);
+                }
+                if open {
+                    old.begin(LONG).unwrap();
+                    old.send(record(&topic, "never"), LONG).unwrap();
+                }
+                let mut new = fenced_in(&kafka, &id);
+                for number in 0..2 {
+                    write(&mut *new, &[(&topic, &format!("new {number}"))]);
+                    expected.push(format!("new {number}"));
+                }
+                let begun = if open { Ok(()) } else { old.begin(LONG) };
+                let sent = begun.and_then(|()| old.send(record(&topic, "nor this"), LONG));
+                let committed = sent.and_then(|()| old.commit(LONG));
+                assert_fenced(&mut *old, committed);
+                assert_eq!(all_of(&kafka, &topic), expected, "after {commits} commits, open: {open}");
+            }
+        }
+    }
+
+    /// Without the fast fence the second lane is opened when it is to be shut, and still is not used first.
+    #[test]
+    fn without_the_plain_connection_both_lanes_are_fenced_by_librdkafka() {
+        let Some(kafka) = kafka_with_two_lanes() else {
+            return eprintln!("skipped: no ESP_MESH_KAFKA");
+        };
+        let (topic, id) = (topic(&kafka, "slow"), kafka.unique("slow"));
+        let mut old = fenced_in(&kafka, &id);
+        for text in ["1", "2", "3"] {
+            write(&mut *old, &[(&topic, text)]);
+        }
+        old.begin(LONG).unwrap();
+        old.send(record(&topic, "never"), LONG).unwrap();
+        let options = WriterOptions { two_lanes: true, ..writer_options(&id) };
+        let mut new = kafka.bus.open_writer(options, LONG, Err("switched off".to_owned())).unwrap();
+        assert_eq!(new.fence(LONG).unwrap().fallback.as_deref(), Some("switched off"));
+        for text in ["4", "5", "6"] {
+            write(&mut *new, &[(&topic, text)]);
+        }
+        let committed = old.commit(LONG);
+        assert_fenced(&mut *old, committed);
+        assert_eq!(all_of(&kafka, &topic), ["1", "2", "3", "4", "5", "6"]);
+    }
 }

@@ -175,6 +175,27 @@ impl KafkaWriter {
         }
     }
 
+    /// True while transactions can begin, after the one that may be open.
+    pub(super) fn is_usable(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::Open { .. } | Phase::MustAbort)
+    }
+
+    /// Fences whoever has this id, without being able to write: aborts what is open and takes a few milliseconds.
+    /// `Some(why)`: there is no fast fence.
+    pub(super) fn shut(&mut self, deadline: Duration) -> Option<String> {
+        self.fence_plainly(Instant::now() + deadline)
+    }
+
+    /// Asks the coordinator once about the last transaction, which makes it go on with it.
+    pub(super) fn nudge(&mut self, deadline: Duration) {
+        if self.pending
+            && let Ok(coordinator) = &self.plain
+        {
+            let mut coordinator = coordinator.lock().unwrap_or_else(PoisonError::into_inner);
+            self.pending = !matches!(coordinator.completion(Instant::now() + deadline), Ok(Completion::Complete));
+        }
+    }
+
     /// The fast fence. `Some(why)`: it did not work, librdkafka has to do it alone.
     fn fence_plainly(&mut self, until: Instant) -> Option<String> {
         let coordinator = match &self.plain {

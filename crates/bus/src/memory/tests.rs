@@ -64,6 +64,7 @@ fn open_transaction(bus: &MemoryBus, topic: &str, timeout: Duration) -> Box<dyn 
     let options = WriterOptions {
         client: "test".to_owned(),
         transactional_id: "id".to_owned(),
+        two_lanes: false,
         transaction_timeout: timeout,
         buffer_bytes_max: 1024,
     };

@@ -328,6 +328,7 @@ impl<'a> Session<'a> {
         let options = WriterOptions {
             client: format!("publisher-{}", self.topic),
             transactional_id: self.publisher.transactional_id(&self.topic),
+            two_lanes: false,
             transaction_timeout: TRANSACTION_TIMEOUT,
             buffer_bytes_max: self.publisher.options.transaction_bytes_max.saturating_add(WRITER_BUFFER_BYTES),
         };

@@ -172,7 +172,10 @@ impl Partition {
 
     /// The records of a transaction.
     pub fn records_of(&self, txn: u32) -> impl Iterator<Item = &Payload> {
-        let tail = self.log.iter().rev().take_while(move |entry| entry.txn >= txn || entry.txn == 0);
+        let tail = self.log.iter().rev().take_while(move |entry| {
+            // A marker of an earlier transaction may come after records of this one: they are of two lanes.
+            entry.txn >= txn || entry.txn == 0 || entry.payload == Payload::Marker
+        });
         let mine = tail.filter(move |entry| entry.txn == txn && entry.payload != Payload::Marker);
         mine.map(|entry| &entry.payload).collect::<Vec<_>>().into_iter().rev()
     }

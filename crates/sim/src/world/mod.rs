@@ -40,6 +40,8 @@ use writer::Client;
 pub const PROJECT_TID: usize = 0;
 /// Transactional id of the publishers of the first input.
 pub const PUBLISHER_TID: usize = 1;
+/// Transactional id of the project's writers' second lane.
+pub const SECOND_TID: usize = 2;
 /// Most events of a run; beyond it something runs in circles.
 const EVENTS_MOST: u64 = 3_000_000;
 /// How often it is looked whether all is well again, once the faults are over.
@@ -75,7 +77,7 @@ pub(crate) enum Event {
     /// A writer has opened its connections, or failed to.
     Opened { node: Node, life: u32 },
     /// A request reaches the brokers.
-    Request { client: usize, op: u32, broker: usize, ask: Ask },
+    Request { client: usize, op: u32, tid: usize, broker: usize, ask: Ask },
     /// An answer reaches the writer.
     Answer { client: usize, op: u32, part: usize, answer: Answer },
     /// A writer has waited long enough.
@@ -226,7 +228,7 @@ impl World {
             now: 0,
             random: Random::new(plan.seed, 3),
             net: Net::new(plan.travel),
-            kafka: Kafka::new(partitions, 2, plan.first_epoch),
+            kafka: Kafka::new(partitions, 3, plan.first_epoch),
             engines: (0..plan.engines).map(|index| Engine::new(index, &plan)).collect(),
             publishers: (0..adapters).map(|_| Publisher::default()).collect(),
             instances: (0..instances).map(Instance::new).collect(),
@@ -417,7 +419,7 @@ impl World {
             Event::Begin { engine } => self.start_engine(engine),
             Event::Say { engine, control, .. } => self.control(engine, control),
             Event::Opened { node, .. } => self.opened(node),
-            Event::Request { client, op, broker, ask } => self.request(client, op, broker, &ask),
+            Event::Request { client, op, tid, broker, ask } => self.request((client, op), tid, broker, &ask),
             Event::Answer { client, op, part, answer } => self.answer(client, op, part, answer),
             Event::Waited { client, timer } => self.waited(client, timer),
             Event::Broker(todo, ack) => self.broker(todo, ack),

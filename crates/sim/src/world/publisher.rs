@@ -172,7 +172,7 @@ impl World {
         if self.publishers[index].role.is_none() {
             return;
         }
-        let client = self.new_client(node, life, PUBLISHER_TID);
+        let client = self.new_client(node, life, [PUBLISHER_TID; 2]);
         self.publishers[index].client = Some(client);
         self.client_fence(client);
     }

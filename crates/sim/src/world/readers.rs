@@ -352,7 +352,7 @@ impl World {
             "kafka transaction {txn} of {tid} is {}",
             if committed { "committed" } else { "aborted" }
         );
-        if committed && tid == crate::world::PROJECT_TID {
+        if committed && tid != crate::world::PUBLISHER_TID {
             let found = self.check.decided(&self.kafka, txn);
             self.found(found);
         }

@@ -3,6 +3,8 @@
 //! Requests of one producer arrive in order (one connection at a time). A request without an answer is sent again; when
 //! the deadline has passed, a commit whose end was asked for is *unknown*, and the requests under way may still arrive.
 
+use mesh_replication::lanes::{FIRST, LANES, Lanes, SECOND};
+
 use crate::kafka::{Answer, Ask, Batch, Producer};
 use crate::net::Node;
 use crate::plan::MS;
@@ -12,6 +14,8 @@ use crate::world::{Event, World, tell};
 const CONCURRENT_US: u64 = 2 * MS;
 /// Wait before a broker that cannot answer is asked again.
 const UNAVAILABLE_US: u64 = 5 * MS;
+/// Limit of the time that opening the second lane may take.
+const ASIDE_US: u64 = 500 * MS;
 
 /// What a writer is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,10 @@ pub(crate) enum Op {
     RawInit,
     /// The client library's own init.
     Init,
+    /// The fence of the second lane.
+    Shut,
+    /// The second lane is opened, before a transaction begins.
+    Second,
     Add,
     Produce {
         /// Parts not acknowledged, a bit each.
@@ -47,8 +55,13 @@ pub(crate) enum Outcome {
 pub(crate) struct Client {
     pub owner: Node,
     pub life: u32,
-    pub tid: usize,
-    pub producer: Option<Producer>,
+    /// Transactional ids; twice the same for a writer with one lane.
+    tids: [usize; LANES],
+    producers: [Option<Producer>; LANES],
+    /// What is next, if there are two lanes and it was fenced in.
+    order: Option<Lanes>,
+    /// Lane of the operation.
+    lane: usize,
     pub op: Op,
     /// Number of what it waits for: answers to anything else are late.
     number: u32,
@@ -58,26 +71,36 @@ pub(crate) struct Client {
     attempt: u32,
     batch: Option<Batch>,
     deadline: u64,
-    last_arrival: u64,
+    second_until: u64,
+    last_arrivals: [u64; LANES],
     /// Answers are dropped until then.
     pub deaf_until: u64,
 }
 
+impl Client {
+    fn has_two(&self) -> bool {
+        self.tids[FIRST] != self.tids[SECOND]
+    }
+}
+
 impl World {
     /// A producer that has opened its connections.
-    pub(crate) fn new_client(&mut self, owner: Node, life: u32, tid: usize) -> usize {
+    pub(crate) fn new_client(&mut self, owner: Node, life: u32, tids: [usize; LANES]) -> usize {
         self.clients.push(Client {
             owner,
             life,
-            tid,
-            producer: None,
+            tids,
+            producers: [None; LANES],
+            order: None,
+            lane: FIRST,
             op: Op::Idle,
             number: 0,
             timer: 0,
             attempt: 0,
             batch: None,
             deadline: 0,
-            last_arrival: 0,
+            second_until: 0,
+            last_arrivals: [0; LANES],
             deaf_until: 0,
         });
         self.clients.len() - 1
@@ -87,10 +110,14 @@ impl World {
         let deadline = self.now + self.plan.fence_us;
         let client = &mut self.clients[index];
         client.deadline = deadline;
-        if crate::planted!(NoFence) && self.kafka.coordinators[client.tid].producer.pid > 0 {
-            client.producer = Some(self.kafka.coordinators[client.tid].producer);
+        if crate::planted!(NoFence) && self.kafka.coordinators[client.tids[FIRST]].producer.pid > 0 {
+            client.producers = client.tids.map(|tid| Some(self.kafka.coordinators[tid].producer));
             client.op = Op::Init;
             return self.finish(index, Outcome::Done);
+        }
+        if crate::planted!(LanesFencedBackwards) && client.has_two() {
+            client.lane = SECOND;
+            return self.begin_op(index, Op::Shut);
         }
         self.begin_op(index, Op::RawInit);
     }
@@ -98,12 +125,23 @@ impl World {
     /// Begins a transaction with this content and commits it.
     pub(crate) fn client_commit(&mut self, index: usize, batch: Batch, deadline: u64) {
         let client = &mut self.clients[index];
-        if client.producer.is_none() {
+        if client.producers[FIRST].is_none() {
             return self.finish(index, Outcome::Lost); // not fenced in
         }
         client.batch = Some(batch);
         client.deadline = deadline;
         client.attempt += 1;
+        if client.order.as_ref().is_some_and(|order| order.wants_second()) {
+            client.lane = SECOND;
+            client.second_until = self.now + ASIDE_US;
+            return self.begin_op(index, Op::Second);
+        }
+        self.begin_transaction(index);
+    }
+
+    fn begin_transaction(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        client.lane = client.order.map_or(FIRST, |order| order.next());
         self.begin_op(index, Op::Add);
     }
 
@@ -126,22 +164,22 @@ impl World {
         let op = client.op;
         match op {
             Op::Idle => return,
-            Op::RawInit | Op::Init => self.send_one(index, Ask::InitProducer),
+            Op::RawInit | Op::Init | Op::Shut | Op::Second => self.send_one(index, Ask::InitProducer),
             Op::Add => {
                 let batch = client.batch.as_ref().expect("a transaction has a batch");
                 let partitions = batch.iter().fold(0, |bits, (partition, _)| bits | 1 << partition);
-                let producer = client.producer.expect("checked when the transaction began");
+                let producer = client.producers[client.lane].expect("checked when the transaction began");
                 self.send_one(index, Ask::AddPartitions { producer, partitions });
             }
             Op::Produce { missing } => {
-                let producer = client.producer.expect("checked when the transaction began");
+                let producer = client.producers[client.lane].expect("checked when the transaction began");
                 let (attempt, batch) = (client.attempt, client.batch.clone().expect("a transaction has a batch"));
                 for part in (0..batch.len()).filter(|part| missing >> part & 1 == 1) {
                     self.send_one(index, Ask::Produce { producer, attempt, part, batch: batch.clone() });
                 }
             }
             Op::End | Op::Abort => {
-                let producer = client.producer.expect("checked when the transaction began");
+                let producer = client.producers[client.lane].expect("checked when the transaction began");
                 self.send_one(index, Ask::End { producer, commit: op == Op::End });
             }
         }
@@ -159,23 +197,23 @@ impl World {
     fn send_one(&mut self, index: usize, ask: Ask) {
         let client = &self.clients[index];
         let (number, owner) = (client.number, client.owner);
-        let broker = self.kafka.broker_of(client.tid, &ask);
+        let (lane, tid) = (client.lane, client.tids[client.lane]);
+        let broker = self.kafka.broker_of(tid, &ask);
         if !self.kafka.alive[broker] || self.net.is_cut(owner, Node::Broker(broker)) || self.net.loses(&mut self.random)
         {
             return;
         }
         let mut at = self.now + self.net.delay(&mut self.random);
         if !matches!(ask, Ask::Produce { .. }) {
-            let last = &mut self.clients[index].last_arrival;
+            let last = &mut self.clients[index].last_arrivals[lane];
             at = at.max(*last + 1);
             *last = at;
         }
-        self.after(at - self.now, Event::Request { client: index, op: number, broker, ask });
+        self.after(at - self.now, Event::Request { client: index, op: number, tid, broker, ask });
     }
 
     /// A request has reached a broker.
-    pub(crate) fn request(&mut self, index: usize, op: u32, broker: usize, ask: &Ask) {
-        let tid = self.clients[index].tid;
+    pub(crate) fn request(&mut self, (index, op): (usize, u32), tid: usize, broker: usize, ask: &Ask) {
         if !self.kafka.alive[broker] {
             return;
         }
@@ -216,8 +254,29 @@ impl World {
         match (client.op, answer) {
             (Op::RawInit, Answer::Producer(_)) => self.begin_op(index, Op::Init),
             (Op::Init, Answer::Producer(producer)) => {
-                client.producer = Some(producer);
+                client.producers[FIRST] = Some(producer);
+                if crate::planted!(SecondLaneNotShut) && client.has_two() {
+                    client.order = Some(Lanes::fenced());
+                    return self.finish(index, Outcome::Done);
+                }
+                if client.has_two() && client.order.is_none() {
+                    client.lane = SECOND;
+                    return self.begin_op(index, Op::Shut);
+                }
                 self.finish(index, Outcome::Done);
+            }
+            (Op::Shut, Answer::Producer(_)) => {
+                client.order = Some(Lanes::fenced());
+                client.lane = FIRST;
+                if client.producers[FIRST].is_none() {
+                    return self.begin_op(index, Op::RawInit); // only when fenced backwards
+                }
+                self.finish(index, Outcome::Done);
+            }
+            (Op::Second, Answer::Producer(producer)) => {
+                client.producers[SECOND] = Some(producer);
+                client.order.as_mut().expect("there are two lanes").second_opened();
+                self.begin_transaction(index);
             }
             (Op::Add, Answer::Done) => {
                 let parts = client.batch.as_ref().map_or(0, |batch| batch.len());
@@ -230,7 +289,12 @@ impl World {
                     self.begin_op(index, Op::End);
                 }
             }
-            (Op::End, Answer::Done) => self.finish(index, Outcome::Done),
+            (Op::End, Answer::Done) => {
+                if let Some(order) = &mut client.order {
+                    order.committed();
+                }
+                self.finish(index, Outcome::Done);
+            }
             (Op::Abort, Answer::Done) => self.finish(index, Outcome::Aborted),
             // asked of a transaction that never began
             (Op::Abort, Answer::Invalid) => self.finish(index, Outcome::Aborted),
@@ -248,7 +312,10 @@ impl World {
         if client.timer != timer || client.op == Op::Idle {
             return;
         }
-        if self.now >= client.deadline {
+        if client.op == Op::Second && self.now >= client.second_until {
+            self.clients[index].order = None; // one lane will do
+            self.begin_transaction(index);
+        } else if self.now >= client.deadline {
             self.finish(index, Outcome::Lost);
         } else {
             self.send(index);

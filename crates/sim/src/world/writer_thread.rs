@@ -13,7 +13,7 @@ use crate::net::Node;
 use crate::plan::MS;
 use crate::project::Output;
 use crate::world::writer::{Op, Outcome};
-use crate::world::{Event, PROJECT_TID, World};
+use crate::world::{Event, PROJECT_TID, SECOND_TID, World};
 
 /// Wait between two tries to open a writer.
 const OPEN_RETRY_US: u64 = 20 * MS;
@@ -86,7 +86,8 @@ impl World {
         let life = self.engines[index].life.number;
         self.engines[index].writer.opening = false;
         if reached {
-            let client = self.new_client(node, life, PROJECT_TID);
+            let second = if self.plan.two_lanes { SECOND_TID } else { PROJECT_TID };
+            let client = self.new_client(node, life, [PROJECT_TID, second]);
             let writer = &mut self.engines[index].writer;
             writer.client = Some(client);
             writer.used = false;

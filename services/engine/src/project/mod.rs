@@ -192,6 +192,7 @@ impl RunningProject {
             options: WriterOptions {
                 client: client("writer"),
                 transactional_id: topics.log.to_string(),
+                two_lanes: true,
                 transaction_timeout: options.transaction_timeout,
                 buffer_bytes_max: options.bytes_max,
             },

@@ -116,6 +116,7 @@ impl Mesh {
         let options = WriterOptions {
             client: "publisher".into(),
             transactional_id: "publisher".into(),
+            two_lanes: false,
             transaction_timeout: Duration::from_secs(10),
             buffer_bytes_max: 1 << 20,
         };

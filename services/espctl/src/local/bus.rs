@@ -276,6 +276,7 @@ mod tests {
         let options = WriterOptions {
             client: "test".to_owned(),
             transactional_id: "a".to_owned(),
+            two_lanes: false,
             transaction_timeout: WAIT * 10,
             buffer_bytes_max: 1 << 20,
         };
@@ -348,6 +349,7 @@ mod tests {
             let options = WriterOptions {
                 client: "test".to_owned(),
                 transactional_id: "a".to_owned(),
+                two_lanes: false,
                 transaction_timeout: WAIT,
                 buffer_bytes_max: 1,
             };

@@ -44,6 +44,7 @@ pub fn write(bus: &dyn Bus, topic: &str, records: impl IntoIterator<Item = (Opti
     let options = WriterOptions {
         client: "test".into(),
         transactional_id: format!("test-{topic}"),
+        two_lanes: false,
         transaction_timeout: WAIT,
         buffer_bytes_max: 1 << 20,
     };

@@ -50,6 +50,7 @@ pub fn write<'a>(bus: &MemoryBus, topic: &str, records: impl IntoIterator<Item =
     let options = WriterOptions {
         client: "test".into(),
         transactional_id: format!("test-{topic}"),
+        two_lanes: false,
         transaction_timeout: WAIT,
         buffer_bytes_max: 1 << 20,
     };
