@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 // order-free: found by key only; whatever is put out follows the order of the rows' links, never of the table.
 use hashbrown::HashTable;
-use mesh_event::{Column, Schema, Value};
+use mesh_event::{Column, Schema};
 
 use super::chunks::{Chunks, NONE};
 use super::keys;
@@ -71,17 +71,6 @@ impl Rows {
             let slot = &self.slots[slot as usize];
             let stored = (self.chunks.columns(slot.chunk), slot.row as usize);
             slot.hash == hash && keys::equal(self.schema.keys(), stored, (columns, row))
-        };
-        self.index.find(hash, same).copied()
-    }
-
-    /// The slot of a key.
-    pub(crate) fn find_key(&self, hash: u64, key: &[Value]) -> Option<u32> {
-        let same = |&slot: &u32| {
-            let slot = &self.slots[slot as usize];
-            let (columns, row) = (self.chunks.columns(slot.chunk), slot.row as usize);
-            let mut fields = self.schema.keys().iter().zip(key);
-            slot.hash == hash && fields.all(|(&field, value)| keys::is_value(&columns[field], row, value))
         };
         self.index.find(hash, same).copied()
     }

@@ -138,12 +138,22 @@ pub(crate) fn rank(cell: Cell<'_>) -> Option<u64> {
         ColumnData::Int64(v) | ColumnData::Date(v) | ColumnData::Stamp(v) | ColumnData::Money(v) => {
             Some(signed(v[cell.row]))
         }
-        ColumnData::Double(v) => {
-            let bits = v[cell.row].to_bits();
-            Some(if bits & SIGN == 0 { bits ^ SIGN } else { !bits })
-        }
+        ColumnData::Double(v) => Some(rank_of_double(v[cell.row])),
         _ => None,
     }
+}
+
+/// The [`rank`] of a double.
+#[inline]
+pub(crate) fn rank_of_double(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if bits & SIGN == 0 { bits ^ SIGN } else { !bits }
+}
+
+/// The double with a [`rank`].
+#[inline]
+pub(crate) fn double_of_rank(rank: u64) -> f64 {
+    f64::from_bits(if rank & SIGN == 0 { !rank } else { rank ^ SIGN })
 }
 
 /// True for the types whose values have a [`rank`].
@@ -161,7 +171,7 @@ pub(crate) fn value_of(rank: u64, ty: FieldType) -> Value {
         FieldType::Date => Value::Date(signed),
         FieldType::Stamp => Value::Stamp(signed),
         FieldType::Money => Value::Money(signed),
-        FieldType::Double => Value::Double(f64::from_bits(if rank & SIGN == 0 { !rank } else { rank ^ SIGN })),
+        FieldType::Double => Value::Double(double_of_rank(rank)),
         _ => Value::Null,
     }
 }

@@ -70,10 +70,12 @@ impl Cell<'_> {
 pub(crate) enum Fold {
     /// Sum of integers, and how many there are.
     Integers { sum: i128, n: u64 },
+    /// Sum, and how many there are.
+    Reals { sum: Sum, n: u64 },
     /// Sum, sum of squares, and how many there are.
-    Reals { sum: Sum, squares: Sum, n: u64 },
+    Spread { sums: Box<(Sum, Sum)>, n: u64 },
     /// Sum of weights, sum of weighted values, and how many there are.
-    Weighted { weights: Sum, products: Sum, n: u64 },
+    Weighted { sums: Box<(Sum, Sum)>, n: u64 },
     /// A number of rows or events.
     Number(i64),
     /// The largest or smallest value where none ever leaves.
@@ -94,8 +96,9 @@ impl Fold {
         use AggregateFunction as F;
         match call.function {
             F::Sum if call.ty != FieldType::Double => Fold::Integers { sum: 0, n: 0 },
-            F::Sum | F::Ave | F::Std => Fold::Reals { sum: Sum::default(), squares: Sum::default(), n: 0 },
-            F::WAve => Fold::Weighted { weights: Sum::default(), products: Sum::default(), n: 0 },
+            F::Sum | F::Ave => Fold::Reals { sum: Sum::default(), n: 0 },
+            F::Std => Fold::Spread { sums: Box::default(), n: 0 },
+            F::WAve => Fold::Weighted { sums: Box::default(), n: 0 },
             F::Count | F::CountOpcodes(_) | F::CountNonNull | F::CountNull | F::LastOpcode | F::Guid => Fold::Number(0),
             F::Max | F::Min if grows || call.period_us.is_some() => Fold::Extreme(Value::Null),
             F::Max | F::Min | F::CountDistinct => match ty.filter(|&ty| counts::has_rank(ty)) {
@@ -124,38 +127,27 @@ impl Fold {
                     *n = if adds { *n + 1 } else { n.saturating_sub(1) };
                 }
             }
-            Fold::Reals { sum, squares, n } => {
-                let Some(value) = value.and_then(|value| value.real()) else { return };
-                let squared = call.function == AggregateFunction::Std;
-                if adds {
-                    sum.add(value);
-                    *n += 1;
-                } else {
-                    sum.take(value);
-                    *n = n.saturating_sub(1);
-                }
-                if squared {
-                    squares.add_square(value, if adds { 1.0 } else { -1.0 });
-                }
-                if *n == 0 {
-                    (*sum, *squares) = Default::default();
+            Fold::Reals { sum, n } => {
+                if let Some(value) = value.and_then(|value| value.real()) {
+                    sum.count(n, value, adds);
                 }
             }
-            Fold::Weighted { weights, products, n } => {
+            Fold::Spread { sums, n } => {
+                let Some(value) = value.and_then(|value| value.real()) else { return };
+                let (sum, squares) = &mut **sums;
+                squares.add_square(value, if adds { 1.0 } else { -1.0 });
+                sum.count(n, value, adds);
+                if *n == 0 {
+                    *squares = Sum::default();
+                }
+            }
+            Fold::Weighted { sums, n } => {
                 let real = |cell: Option<Cell<'_>>| cell.and_then(|cell| cell.real());
                 let (Some(value), Some(weight)) = (real(value), real(weight)) else { return };
-                if adds {
-                    weights.add(weight);
-                    products.add(weight * value);
-                    *n += 1;
-                } else {
-                    weights.take(weight);
-                    products.take(weight * value);
-                    *n = n.saturating_sub(1);
-                }
-                if *n == 0 {
-                    (*weights, *products) = Default::default();
-                }
+                let (weights, products) = &mut **sums;
+                let mut both = *n;
+                weights.count(&mut both, weight, adds);
+                products.count(n, weight * value, adds);
             }
             Fold::Number(n) => {
                 let counts = match call.function {
@@ -228,21 +220,20 @@ impl Fold {
     /// The present value of the function, when it needs nothing but the fold.
     pub(crate) fn value(&self, call: &AggregateCall) -> Value {
         match self {
-            Fold::Integers { n: 0, .. } | Fold::Reals { n: 0, .. } | Fold::Weighted { n: 0, .. } | Fold::Rows => {
-                Value::Null
-            }
+            Fold::Integers { n: 0, .. } | Fold::Reals { n: 0, .. } => Value::Null,
+            Fold::Spread { n: 0, .. } | Fold::Weighted { n: 0, .. } | Fold::Rows => Value::Null,
             Fold::Integers { sum, .. } => match (i64::try_from(*sum), call.ty) {
                 (Ok(sum), FieldType::Money) => Value::Money(sum),
                 (Ok(sum), _) => Value::Int64(sum),
                 (Err(_), _) => Value::Null,
             },
-            Fold::Reals { sum, squares, n } => Value::Double(match call.function {
+            Fold::Reals { sum, n } => Value::Double(match call.function {
                 AggregateFunction::Sum => sum.value(),
-                AggregateFunction::Ave => sum.value() / *n as f64,
-                _ if *n == 1 => 0.0,
-                _ => (squares.css(sum, *n as f64) / (*n - 1) as f64).sqrt(),
+                _ => sum.value() / *n as f64,
             }),
-            Fold::Weighted { weights, products, .. } => match products.value() / weights.value() {
+            Fold::Spread { n: 1, .. } => Value::Double(0.0),
+            Fold::Spread { sums, n } => Value::Double((sums.1.css(&sums.0, *n as f64) / (*n - 1) as f64).sqrt()),
+            Fold::Weighted { sums, .. } => match sums.1.value() / sums.0.value() {
                 mean if mean.is_nan() => Value::Null,
                 mean => Value::Double(mean),
             },
@@ -273,8 +264,9 @@ impl Fold {
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
         match self {
             Fold::Integers { sum, n } => to.put(&(*sum, *n)),
-            Fold::Reals { sum, squares, n } => to.put(&(*sum, *squares, *n)),
-            Fold::Weighted { weights, products, n } => to.put(&(*weights, *products, *n)),
+            // Squares stand there whether or not they are asked for.
+            Fold::Reals { sum, n } => to.put(&(*sum, Sum::default(), *n)),
+            Fold::Spread { sums, n } | Fold::Weighted { sums, n } => to.put(&(sums.0, sums.1, *n)),
             Fold::Number(n) => to.put(n),
             Fold::Extreme(value) | Fold::Last(value) => to.put(value),
             Fold::Numbers { counts, .. } => to.put(counts),
@@ -287,8 +279,11 @@ impl Fold {
     pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
         match self {
             Fold::Integers { sum, n } => (*sum, *n) = from.get()?,
-            Fold::Reals { sum, squares, n } => (*sum, *squares, *n) = from.get()?,
-            Fold::Weighted { weights, products, n } => (*weights, *products, *n) = from.get()?,
+            Fold::Reals { sum, n } => {
+                let _squares: Sum;
+                (*sum, _squares, *n) = from.get()?;
+            }
+            Fold::Spread { sums, n } | Fold::Weighted { sums, n } => (sums.0, sums.1, *n) = from.get()?,
             Fold::Number(n) => *n = from.get()?,
             Fold::Extreme(value) | Fold::Last(value) => *value = from.get()?,
             Fold::Numbers { counts, .. } => *counts = from.get()?,

@@ -3,73 +3,56 @@
 //! The input is made exact first (a table, unless it is exact already): then every row that leaves a group is one that
 //! joined it, with the same values. The row that a group put out last is held, and goes out as the old one when the
 //! group changes.
+//!
+//! A run goes through in passes: `changes`, which rows join and leave which groups (`group`), and what goes out; then
+//! function by function (`folds` of `fold`s, and `ordered`); then the output beside what was put out before (`last`).
 
+mod changes;
 mod counts;
 mod fold;
+mod folds;
 mod group;
+mod last;
+mod ordered;
 mod rank;
 mod sum;
 mod text;
 
 use std::sync::Arc;
 
-// order-free: found by key only; groups are saved by the number of their creation.
-use hashbrown::{HashMap, HashTable};
-use mesh_event::{Block, BlockKind, Column, ColumnBuilder, Flags, Opcode, Schema};
+use mesh_event::{Block, BlockKind, ColumnBuilder, Flags, Opcode, Schema};
 use mesh_expr::{Program, State};
 use mesh_model::{Aggregate as Spec, AggregateFunction};
-use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::source::write_guid;
 use super::{Clock, Held, Operator, restore_memory, seed_of};
-use crate::run::{Emitter, Run, is_pair};
+use crate::run::{Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
-use crate::store::{Rows, Table, keys};
-use fold::Change;
+use crate::store::{Table, keys};
+use changes::{Changes, Move, Output};
 pub(crate) use fold::same_number;
-use group::{Calls, Group, OrderedRow};
+use folds::Folds;
+use group::{Group, Groups};
+use last::Last;
+use ordered::{InOrder, Ordered};
 
 /// An aggregate window.
 pub(crate) struct Aggregate {
     schema: Arc<Schema>,
     spec: Spec,
-    calls: Calls,
-    /// Key fields of the input, by which ordered rows are found again.
-    input_keys: Vec<usize>,
     /// Makes the input exact, where it is not.
     exact: Option<Table>,
     /// Rows never leave.
     grows: bool,
-    groups: Vec<Option<Group>>,
-    /// The slot in `out` of the row that each group put out last; [`NONE`] before the first.
-    slots: Vec<u32>,
-    free: Vec<u32>,
-    index: HashTable<(u64, u32)>,
-    next_group: u64,
-    /// The order of each held row, by key, where rows are ordered and can leave.
-    orders: HashMap<Box<[u8]>, u64, Xxh3DefaultBuilder>,
-    next_order: u64,
-    ordered: bool,
-    /// Rows behind the first that ordered functions look at where rows never leave; `None`: all.
-    depth: Option<usize>,
+    groups: Groups,
+    folds: Vec<Folds>,
+    ordered: Option<Ordered>,
+    last: Last,
     seed: String,
-    out: Rows,
     /// Variables of the arguments' programs, and of those around the functions.
     memories: [State; 2],
     errors: u64,
-}
-
-const NONE: u32 = u32::MAX;
-
-/// The run at hand: what every output event is made of.
-struct Changes {
-    arguments: Vec<Arc<Column>>,
-    hashes: Vec<u64>,
-    opcodes: Vec<Opcode>,
-    flags: Vec<Flags>,
-    rows: Vec<u32>,
-    groups: Vec<u32>,
-    values: Vec<ColumnBuilder>,
 }
 
 impl Aggregate {
@@ -82,226 +65,124 @@ impl Aggregate {
         grows: bool,
         seed: String,
     ) -> Aggregate {
-        let ordered = spec.calls.iter().any(|call| call.function.is_ordered());
-        let lag = |call: &mesh_model::AggregateCall| match call.function {
-            AggregateFunction::Cat(_) => None,
-            AggregateFunction::Lag(back) => Some(back),
-            _ => Some(0),
-        };
-        let depth =
-            if grows { spec.calls.iter().map(lag).try_fold(0, |deepest, lag| Some(lag?.max(deepest))) } else { None };
-        let types = spec.arguments.iter().map(|(_, ty)| *ty).collect();
+        let types: Vec<_> = spec.arguments.iter().map(|(_, ty)| *ty).collect();
         Aggregate {
             schema: Arc::clone(schema),
-            calls: Calls::new(&spec.calls, types, grows),
+            folds: Folds::of(&spec.calls, &types, grows),
+            ordered: Ordered::new(&spec.calls, (!grows).then_some(input_keys)),
             spec: spec.clone(),
-            input_keys,
             exact,
             grows,
-            groups: Vec::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            index: HashTable::new(),
-            next_group: 0,
-            orders: HashMap::default(),
-            next_order: 0,
-            ordered,
-            depth,
+            groups: Groups::default(),
+            last: Last::new(schema),
             memories: [State::new(seed_of(&format!("{seed}arguments"))), State::new(seed_of(&seed))],
             seed,
-            out: Rows::new(schema),
             errors: 0,
         }
     }
 
-    fn group_of(&mut self, hash: u64, columns: &[Arc<Column>], row: usize) -> usize {
-        let same = |&(other, group): &(u64, u32)| {
-            let group = self.groups[group as usize].as_ref().expect("the index names groups that exist");
-            let mut fields = self.spec.keys.iter().zip(&group.key);
-            other == hash && fields.all(|(&field, value)| keys::is_value(&columns[field], row, value))
-        };
-        if let Some(&(_, group)) = self.index.find(hash, same) {
-            return group as usize;
+    /// Which rows join and leave which groups, and what goes out; gives the ends of that by cause.
+    fn changes(&mut self, run: &Run, changes: &mut Changes<'_>, values: &mut [ColumnBuilder]) -> Vec<u32> {
+        let block = &run.block;
+        let hashes = keys::hashes(&block.columns, &self.spec.keys, block.len());
+        let mut ends = Vec::with_capacity(run.ends.len());
+        let mut row = 0;
+        for &end in run.ends.iter() {
+            while row < end {
+                let flags = Flags(block.flags[row as usize].0 & !Flags::PARTIAL.0);
+                if is_pair(block, row, end) {
+                    let old = self.step(row + 1, false, &hashes, changes);
+                    let new = self.step(row, true, &hashes, changes);
+                    self.put_out((row, new), flags, 2, changes, values);
+                    if old != new {
+                        self.put_out((row + 1, old), flags, 3, changes, values);
+                    }
+                    row += 2;
+                    continue;
+                }
+                let leaves = matches!(block.opcodes[row as usize], Opcode::Delete | Opcode::SafeDelete);
+                let group = self.step(row, !leaves, &hashes, changes);
+                self.put_out((row, group), flags, if leaves { 3 } else { 1 }, changes, values);
+                row += 1;
+            }
+            ends.push(changes.outputs.len() as u32);
         }
-        let key = self.spec.keys.iter().map(|&field| columns[field].value(row)).collect();
-        let group = Group::new(key, self.next_group, &self.calls);
-        self.next_group += 1;
-        self.put(hash, group)
+        ends
     }
 
-    fn put(&mut self, hash: u64, group: Group) -> usize {
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.groups[at as usize] = Some(group);
-                at
-            }
-            None => {
-                self.groups.push(Some(group));
-                self.slots.push(NONE);
-                self.groups.len() as u32 - 1
-            }
-        };
-        self.index.insert_unique(hash, (hash, at), |&(hash, _)| hash);
-        at as usize
+    /// A row joins its group or leaves it; the place of the group.
+    #[inline]
+    fn step(&mut self, row: u32, adds: bool, hashes: &[u64], changes: &mut Changes<'_>) -> u32 {
+        let group = self.groups.of(hashes[row as usize], &self.spec.keys, changes.columns, row as usize);
+        let rows = &mut self.groups.at(group).rows;
+        *rows = if adds { *rows + 1 } else { rows.saturating_sub(1) };
+        changes.moves.push(Move { row, group, adds });
+        group
     }
 
-    /// A row joins or leaves its group; which one that is.
-    fn change(
+    /// A group was changed.
+    #[inline]
+    fn put_out(
         &mut self,
-        changes: &Changes,
-        columns: &[Arc<Column>],
-        row: usize,
-        change: Change,
-        clock: Clock,
-    ) -> usize {
-        let at = self.group_of(changes.hashes[row], columns, row);
-        let group = self.groups[at].as_mut().expect("found or made just now");
-        group.change(&self.calls, change, (&changes.arguments, row), clock.get());
-        if !self.ordered {
-            return at;
-        }
-        let mut key = Vec::new();
-        if !self.grows {
-            keys::write(columns, &self.input_keys, row, &mut key);
-        }
-        let key: Box<[u8]> = key.into();
-        match change {
-            Change::Add => {
-                let order = self.next_order;
-                self.next_order += 1;
-                if !self.grows {
-                    self.orders.insert(key.clone(), order);
-                }
-                let values = changes.arguments.iter().map(|column| column.value(row)).collect();
-                group.ordered.insert(order, OrderedRow { key, values });
-                // The first, and those that a lag reaches.
-                if let Some(depth) = self.depth
-                    && group.ordered.len() > depth + 2
-                {
-                    let second = group.ordered.keys().nth(1).copied().expect("there are more than two");
-                    group.ordered.remove(&second);
-                }
-            }
-            Change::Take => {
-                if let Some(order) = self.orders.remove(&key) {
-                    group.ordered.remove(&order);
-                }
-            }
-        }
-        at
-    }
-
-    /// The event at a row changed a group: what goes out.
-    fn emit(&mut self, changes: &mut Changes, at: usize, row: usize, flags: Flags, opcode: i64) {
-        let group = self.groups[at].as_mut().expect("it was changed just now");
-        group.event(&self.calls, opcode);
+        (row, place): (u32, u32),
+        flags: Flags,
+        opcode: u8,
+        changes: &mut Changes<'_>,
+        values: &mut [ColumnBuilder],
+    ) {
+        let group = self.groups.at(place);
         group.outputs += 1;
-        changes.rows.push(row as u32);
-        changes.groups.push(at as u32);
-        changes.flags.push(flags);
-        if group.rows == 0 {
-            changes.opcodes.push(Opcode::Delete);
-            changes.values.iter_mut().for_each(ColumnBuilder::push_null);
-            let found = self.index.find_entry(changes.hashes[row], |&(_, group)| group as usize == at);
-            found.expect("every group is in the index").remove();
-            self.groups[at] = None;
-            self.free.push(at as u32);
-            return;
-        }
-        changes.opcodes.push(Opcode::Upsert);
-        for (call_at, (call, builder)) in self.spec.calls.iter().zip(&mut changes.values).enumerate() {
+        let gone = group.rows == 0;
+        let moves = changes.moves.len() as u32;
+        changes.outputs.push(Output { moves, row, group: place, flags, opcode, gone });
+        for (call, into) in self.spec.calls.iter().zip(values) {
             if call.function == AggregateFunction::Guid {
-                let name = format!("{}{}/{}", self.seed, group.number, group.outputs);
                 let mut text = String::new();
+                let name = format!("{}{}/{}", self.seed, group.number, group.outputs);
                 write_guid(xxh3_128(name.as_bytes()), &mut text);
-                if !builder.push_str(&text) {
-                    builder.push_null();
+                if gone || !into.push_str(&text) {
+                    into.push_null();
                 }
-            } else {
-                group.put(call_at, &self.calls, builder);
             }
+        }
+        if gone {
+            self.groups.remove(place);
         }
     }
 
-    /// The output fields of what changed.
-    fn computed(&mut self, changes: Changes, input: &Block, ends: Vec<u32>) -> Run {
-        let Changes { hashes, opcodes, flags, rows, groups, values, .. } = changes;
-        let gathered = |field: usize| Arc::new(input.columns[field].gather(&rows));
-        let mut columns: Vec<Arc<Column>> = self.spec.uses.iter().map(|&field| gathered(field)).collect();
-        columns.extend(values.into_iter().map(|builder| Arc::new(builder.finish())));
+    /// What goes out of a run.
+    fn computed(&mut self, changes: &Changes<'_>, values: Vec<ColumnBuilder>, mut ends: Vec<u32>) -> Run {
+        let rows: Vec<u32> = changes.outputs.iter().map(|output| output.row).collect();
+        let used = self.spec.uses.iter().map(|&field| Arc::new(changes.columns[field].gather(&rows)));
+        let opcode = |output: &Output| if output.gone { Opcode::Delete } else { Opcode::Upsert };
         let scope = Block {
             schema: Arc::clone(&self.spec.scope),
             kind: BlockKind::Normal,
-            opcodes: opcodes.clone(),
-            flags: flags.clone(),
-            columns,
+            opcodes: changes.outputs.iter().map(opcode).collect(),
+            flags: changes.outputs.iter().map(|output| output.flags).collect(),
+            columns: used.chain(values.into_iter().map(|builder| Arc::new(builder.finish()))).collect(),
         };
         let types = self.schema.fields().iter().filter(|field| !field.key).map(|field| field.ty);
         let programs: Vec<_> = self.spec.fields.iter().zip(types).collect();
-        let mut made = Program::eval_all(&programs, &scope, &mut self.memories[1]).into_iter();
-        let mut keys = self.spec.keys.iter();
+        let made = Program::eval_all(&programs, &scope, &mut self.memories[1]);
+        let out = self.last.beside(&changes.outputs, &mut ends, self.groups.places());
+        let (mut keys, mut made) = (self.spec.keys.iter(), made.into_iter().enumerate());
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {
             columns.push(if field.key {
-                gathered(*keys.next().expect("the model has an input field for each key"))
+                let key = *keys.next().expect("the model has an input field for each key");
+                Arc::new(changes.columns[key].gather(&out.keys))
             } else {
-                let evaluated = made.next().expect("the model has a program for each other field");
+                let (at, evaluated) = made.next().expect("the model has a program for each other field");
                 self.errors += evaluated.errors.count;
-                evaluated.column
+                self.last.column(at, evaluated.column, &out)
             });
         }
-        let changed = Changed { hashes: &hashes, rows: &rows, groups: &groups, opcodes: &opcodes, flags: &flags };
-        self.put_out(columns, &changed, &ends)
+        self.last.settle();
+        let schema = Arc::clone(&self.schema);
+        let block = Block { schema, kind: BlockKind::Normal, opcodes: out.opcodes, flags: out.flags, columns };
+        Run { block, ends: ends.into() }
     }
-
-    /// The new rows of groups beside those that they put out last.
-    fn put_out(&mut self, columns: Vec<Arc<Column>>, changed: &Changed<'_>, ends: &[u32]) -> Run {
-        let events = changed.opcodes.len();
-        let mut out = Emitter::with_capacity(events * 2);
-        let chunk = self.out.open(columns, events);
-        let whole = self.out.arrival(chunk, 0).source;
-        let mut row = 0;
-        for &end in ends {
-            for row in std::mem::replace(&mut row, end)..end {
-                let at = row as usize;
-                let (slot, flags) = (&mut self.slots[changed.groups[at] as usize], changed.flags[at]);
-                let old = (*slot != NONE).then(|| self.out.stored(*slot));
-                match (changed.opcodes[at], old) {
-                    (Opcode::Delete, Some(old)) => {
-                        out.push(Opcode::Delete, flags, old);
-                        self.out.remove(*slot);
-                        *slot = NONE;
-                    }
-                    // A group that came and went within one event.
-                    (Opcode::Delete, None) => {}
-                    (_, Some(old)) => {
-                        out.push(Opcode::UpdateBlock, flags, self.out.arrival(chunk, row));
-                        out.push(Opcode::Delete, flags, old);
-                        self.out.replace(*slot, chunk, row);
-                    }
-                    (_, None) => {
-                        out.push(Opcode::Insert, flags, self.out.arrival(chunk, row));
-                        *slot = self.out.insert(changed.hashes[changed.rows[at] as usize], chunk, row);
-                    }
-                }
-            }
-            out.end_cause();
-        }
-        let run = out.finish(&self.schema, &self.out.sources(), Some(whole));
-        self.out.settle();
-        run
-    }
-}
-
-/// What happened to groups: one entry for each new row.
-struct Changed<'a> {
-    /// By row of the input.
-    hashes: &'a [u64],
-    /// Row of the input.
-    rows: &'a [u32],
-    groups: &'a [u32],
-    opcodes: &'a [Opcode],
-    flags: &'a [Flags],
 }
 
 impl Operator for Aggregate {
@@ -315,53 +196,32 @@ impl Operator for Aggregate {
         let programs: Vec<_> = self.spec.arguments.iter().map(|(program, ty)| (program, *ty)).collect();
         let evaluated = Program::eval_all(&programs, block, &mut self.memories[0]);
         self.errors += evaluated.iter().map(|evaluated| evaluated.errors.count).sum::<u64>();
-        let arguments = evaluated.into_iter().map(|evaluated| evaluated.column).collect();
-        let calls = self.spec.calls.iter();
         let mut changes = Changes {
-            arguments,
-            hashes: keys::hashes(&block.columns, &self.spec.keys, block.len()),
-            opcodes: Vec::with_capacity(block.len()),
-            flags: Vec::with_capacity(block.len()),
-            rows: Vec::with_capacity(block.len()),
-            groups: Vec::with_capacity(block.len()),
-            values: calls.map(|call| ColumnBuilder::new(call.ty, block.len())).collect(),
+            columns: &block.columns,
+            arguments: evaluated.into_iter().map(|evaluated| evaluated.column).collect(),
+            moves: Vec::with_capacity(block.len()),
+            outputs: Vec::with_capacity(block.len()),
         };
-        let mut ends = Vec::with_capacity(run.ends.len());
-        let mut row = 0;
-        for &end in run.ends.iter() {
-            while row < end {
-                let at = row as usize;
-                let flags = Flags(block.flags[at].0 & !Flags::PARTIAL.0);
-                if is_pair(block, row, end) {
-                    let old = self.change(&changes, &block.columns, at + 1, Change::Take, clock);
-                    let new = self.change(&changes, &block.columns, at, Change::Add, clock);
-                    self.emit(&mut changes, new, at, flags, 2);
-                    if old != new {
-                        self.emit(&mut changes, old, at + 1, flags, 3);
-                    }
-                    row += 2;
-                    continue;
-                }
-                let (change, opcode) = match block.opcodes[at] {
-                    Opcode::Delete | Opcode::SafeDelete => (Change::Take, 3),
-                    _ => (Change::Add, 1),
-                };
-                let group = self.change(&changes, &block.columns, at, change, clock);
-                self.emit(&mut changes, group, at, flags, opcode);
-                row += 1;
-            }
-            ends.push(changes.opcodes.len() as u32);
+        let builder = |call: &mesh_model::AggregateCall| ColumnBuilder::new(call.ty, block.len());
+        let mut values: Vec<ColumnBuilder> = self.spec.calls.iter().map(builder).collect();
+        let ends = self.changes(&run, &mut changes, &mut values);
+        let (calls, places) = (&self.spec.calls, self.groups.places());
+        for folds in &mut self.folds {
+            folds.run(calls, &changes, places, clock.get(), &mut values);
         }
-        self.computed(changes, &run.block, ends)
+        if let Some(ordered) = &mut self.ordered {
+            ordered.run(calls, &changes, places, &mut values);
+        }
+        self.computed(&changes, values, ends)
     }
 
     fn held(&self) -> Held {
         let exact = self.exact.as_ref().map_or(Held::default(), Table::held);
-        let group = size_of::<Group>() + self.spec.calls.len() * size_of::<fold::Fold>();
-        let ordered = self.orders.len() * (size_of::<OrderedRow>() + size_of::<u64>());
+        let folds: usize = self.folds.iter().map(Folds::bytes).sum();
+        let ordered = self.ordered.as_ref().map_or(0, Ordered::bytes);
         Held {
-            rows: self.out.len() as u64,
-            bytes: exact.bytes + self.out.bytes() as u64 + (self.groups.len() * group + ordered) as u64,
+            rows: self.groups.len() as u64,
+            bytes: exact.bytes + (self.groups.bytes() + folds + ordered + self.last.bytes()) as u64,
             bad_events: exact.bad_events,
             expression_errors: self.errors,
         }
@@ -387,16 +247,22 @@ impl Operator for Aggregate {
         if let Some(table) = &self.exact {
             table.save(to);
         }
-        let mut groups: Vec<&Group> = self.groups.iter().flatten().collect();
-        groups.sort_unstable_by_key(|group| group.number);
+        let groups = self.groups.in_order();
         to.length(groups.len());
-        for group in groups {
+        for &(place, group) in &groups {
             to.put(&group.number);
-            group.save(to);
+            to.put(&group.key);
+            to.put(&(group.rows, group.outputs));
+            self.folds.iter().for_each(|folds| folds.save(place, to));
+            match &self.ordered {
+                Some(ordered) => to.put(ordered.of_group(place)),
+                None => to.put(&InOrder::new()),
+            }
         }
-        to.put(&(self.next_group, self.next_order, self.errors));
+        let next_order = self.ordered.as_ref().map_or(0, |ordered| ordered.next);
+        to.put(&(self.groups.next, next_order, self.errors));
         self.memories.iter().for_each(|memory| to.put(&memory.save()));
-        self.out.save(to);
+        self.last.save(&groups, to);
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
@@ -407,32 +273,30 @@ impl Operator for Aggregate {
         let types: Vec<_> = self.schema.keys().iter().map(|&key| self.schema.fields()[key].ty).collect();
         for _ in 0..groups {
             let number = from.get()?;
-            let group = Group::restore(from, number, &self.calls)?;
+            let mut group = Group::new(from.get()?, number);
             let fits = group.key.len() == types.len()
                 && group.key.iter().zip(&types).all(|(value, ty)| value.field_type().is_none_or(|found| found == *ty));
             if !fits {
                 return Err(Damage::Broken("a group has another key than the window's groups"));
             }
-            if !self.grows {
-                for (&order, row) in &group.ordered {
-                    self.orders.insert(row.key.clone(), order);
-                }
+            (group.rows, group.outputs) = from.get()?;
+            let place = self.groups.put(group);
+            self.folds.iter_mut().try_for_each(|folds| folds.restore(place, from))?;
+            let rows: InOrder = from.get()?;
+            match &mut self.ordered {
+                Some(ordered) => ordered.restore(place, rows, self.spec.arguments.len())?,
+                None if rows.is_empty() => {}
+                None => return Err(Damage::Broken("rows are in order where no function asks for them")),
             }
-            self.put(keys::hash_of_values(&group.key), group);
         }
-        (self.next_group, self.next_order, self.errors) = from.get()?;
+        let next_order;
+        (self.groups.next, next_order, self.errors) = from.get()?;
+        if let Some(ordered) = &mut self.ordered {
+            ordered.next = next_order;
+        }
         for memory in &mut self.memories {
             restore_memory(memory, &from.get::<Vec<u8>>()?)?;
         }
-        self.out.load(from)?;
-        for (slot, group) in self.slots.iter_mut().zip(&self.groups) {
-            let Some(group) = group else { continue };
-            let found = self.out.find_key(keys::hash_of_values(&group.key), &group.key);
-            *slot = found.ok_or(Damage::Broken("a group has no row that it put out"))?;
-        }
-        if self.out.len() != self.groups.len() {
-            return Err(Damage::Broken("there are more rows than groups"));
-        }
-        Ok(())
+        self.last.restore(&self.groups, from)
     }
 }

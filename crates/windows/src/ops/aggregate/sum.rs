@@ -28,6 +28,21 @@ impl Sum {
         }
     }
 
+    /// A value joins a sum of `n` values or leaves it; a sum of nothing is nothing, to the bit.
+    #[inline]
+    pub(crate) fn count(&mut self, n: &mut u64, value: f64, adds: bool) {
+        if adds {
+            self.add(value);
+            *n += 1;
+        } else {
+            self.take(value);
+            *n = n.saturating_sub(1);
+            if *n == 0 {
+                *self = Sum::default();
+            }
+        }
+    }
+
     /// Adds the square of a value, without rounding it first.
     pub(crate) fn add_square(&mut self, value: f64, sign: f64) {
         let square = value * value;
