@@ -5,10 +5,9 @@
 //! side by side. One step is a bijection of the lane for a given value and of the value for a given lane: two streams
 //! that differ in one row cannot end in the same state.
 
-use mesh_event::{Column, ColumnData, Flags, NullMask, Opcode};
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::state::{Damage, Reader, State, Writer};
+use crate::texts;
+use mesh_event::{Column, ColumnData, Flags, NullMask, Opcode};
 
 const LANES: usize = 4;
 const SEED: [u64; LANES] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x27d4_eb2f_1656_67c5];
@@ -80,7 +79,7 @@ impl Lanes {
             }
             ColumnData::Double(v) => self.each(v.len(), nulls, |row| v[row].to_bits()),
             ColumnData::String(v) | ColumnData::Blob(v) => {
-                self.each(v.ends.len(), nulls, |row| xxh3_64(v.row(row)));
+                self.each(v.ends.len(), nulls, |row| texts::hash(v.row(row)));
             }
             ColumnData::ArrayInt32(v) => {
                 self.each(v.len(), nulls, |row| array(v[row].iter().map(|&x| x as u32 as u64)))

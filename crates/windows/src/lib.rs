@@ -10,7 +10,7 @@
 //! - `ops`: one operator a file; `store`: rows held, by key or in order of arrival
 //! - `bad`: events that cannot be applied, counted and told
 //! - `cut`: output blocks that are too long for a bus, cut
-//! - `digest`: the running hash of every window's output; `columns`: column moves
+//! - `digest`: the running hash of every window's output; `columns`: column moves; `texts`: hash and compare
 //!
 //! - `snapshot`: [`Executor::save`] and [`Executor::restore`]; `state`: how values become bytes
 //!
@@ -37,6 +37,7 @@ mod slots;
 mod snapshot;
 mod state;
 mod store;
+mod texts;
 
 pub use cut::OUTPUT_BYTES_MAX;
 pub use executor::{Endpoint, Executor, OutputBlock, OutputPart, OutputRun, WindowStats};
