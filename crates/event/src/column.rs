@@ -86,6 +86,18 @@ impl NullMask {
         self.words[word] |= 1 << (row % 64);
     }
 
+    /// Calls `row` with every row that is null.
+    #[inline]
+    pub fn each(&self, mut row: impl FnMut(usize)) {
+        for (at, &word) in self.words.iter().enumerate() {
+            let mut left = word;
+            while left != 0 {
+                row(at * 64 + left.trailing_zeros() as usize);
+                left &= left - 1;
+            }
+        }
+    }
+
     /// Forgets all rows but the first ones.
     pub fn truncate(&mut self, rows: usize) {
         if self.words.len() * 64 > rows {

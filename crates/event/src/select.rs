@@ -45,15 +45,7 @@ impl Column {
             v => pick(v, rows),
             t => t.gather(rows)
         );
-        let mut nulls = NullMask::default();
-        if !self.nulls.is_empty() {
-            for (to, &from) in rows.iter().enumerate() {
-                if self.nulls.is_null(from as usize) {
-                    nulls.set(to);
-                }
-            }
-        }
-        Column { data, nulls }
+        Column { data, nulls: self.nulls.gather(rows) }
     }
 
     /// The rows of all columns, one column after the other.
@@ -117,7 +109,21 @@ impl Bytes2D {
     }
 
     fn gather(&self, rows: &[u32]) -> Bytes2D {
-        Bytes2D::collect(rows.iter().map(|&row| (self, row as usize)))
+        let (mut starts, mut ends, mut len) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()), 0);
+        for &row in rows {
+            let start = if row == 0 { 0 } else { self.ends[row as usize - 1] };
+            len += (self.ends[row as usize] - start) as usize;
+            starts.push(start);
+            ends.push(end_of(len));
+        }
+        let mut bytes = vec![0; len];
+        let mut at = 0;
+        for (&start, &end) in starts.iter().zip(&ends) {
+            let to = end as usize;
+            copy(&self.bytes, start as usize, &mut bytes, at..to);
+            at = to;
+        }
+        Bytes2D { ends, bytes: bytes.into() }
     }
 
     /// Rows of several columns, in this order.
@@ -135,12 +141,7 @@ impl Bytes2D {
         let mut at = 0;
         for ((texts, row), &end) in rows.zip(&ends) {
             let (start, end) = (if row == 0 { 0 } else { texts.ends[row - 1] as usize }, end as usize);
-            // Most texts are short. A copy of fixed length is two instructions; what is too much is overwritten next.
-            let short = if end - at <= SHORT { texts.bytes.get(start..start + SHORT) } else { None };
-            match (short, bytes.get_mut(at..at + SHORT)) {
-                (Some(from), Some(to)) => to.copy_from_slice(from),
-                _ => bytes[at..end].copy_from_slice(texts.row(row)),
-            }
+            copy(&texts.bytes, start, &mut bytes, at..end);
             at = end;
         }
         Bytes2D { ends, bytes: bytes.into() }
@@ -156,6 +157,17 @@ impl Bytes2D {
             ends.extend(part.ends.iter().map(|&end| end_of(before + end as usize)));
         }
         Bytes2D { ends, bytes: bytes.freeze() }
+    }
+}
+
+/// Copies a text to its place; what stands behind it may be overwritten.
+#[inline(always)]
+fn copy(from: &[u8], start: usize, to: &mut [u8], place: Range<usize>) {
+    // Most texts are short. A copy of fixed length is two instructions; what is too much is overwritten next.
+    let short = if place.len() <= SHORT { from.get(start..start + SHORT) } else { None };
+    match (short, to.get_mut(place.start..place.start + SHORT)) {
+        (Some(from), Some(to)) => to.copy_from_slice(from),
+        _ => to[place.clone()].copy_from_slice(&from[start..start + place.len()]),
     }
 }
 
@@ -191,15 +203,19 @@ impl NullMask {
         NullMask::from_words(words)
     }
 
+    /// The part of the mask that belongs to the rows at these positions, in this order.
+    fn gather(&self, rows: &[u32]) -> NullMask {
+        if self.is_empty() {
+            return NullMask::default();
+        }
+        let bit = |row: u32| self.words().get(row as usize / 64).map_or(0, |word| word >> (row % 64) & 1);
+        let word = |rows: &[u32]| rows.iter().enumerate().fold(0, |word, (at, &row)| word | bit(row) << at);
+        NullMask::from_words(rows.chunks(64).map(word).collect())
+    }
+
     /// Adds the nulls of further rows, the first of which is row `before`.
     pub fn append(&mut self, other: &NullMask, before: usize) {
-        for (i, &word) in other.words().iter().enumerate() {
-            let mut left = word;
-            while left != 0 {
-                self.set(before + i * 64 + left.trailing_zeros() as usize);
-                left &= left - 1;
-            }
-        }
+        other.each(|row| self.set(before + row));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::scalar::Scalar;
 use crate::scope::{Library, Scope};
 use crate::state::State;
 use crate::store::WHOLE;
+use crate::vector::Data;
 use crate::{ExprError, RowErrors, Type, parser, store};
 
 /// A checked, compiled expression program. Cheap to clone; what it remembers between events is in a [`State`].
@@ -70,6 +71,13 @@ impl Program {
     pub fn reads_clock(&self) -> bool {
         let shared = self.library.functions.iter().filter_map(|function| function.code.as_ref());
         self.code.clock || shared.chain(&self.library.initializer).any(|code| code.clock)
+    }
+
+    /// The fields that it may read, and those that the initializer and the functions that it shares may.
+    pub fn fields(&self) -> impl Iterator<Item = usize> {
+        let shared = self.library.functions.iter().filter_map(|function| function.code.as_ref());
+        let all = shared.chain(&self.library.initializer).chain([&self.code]);
+        all.flat_map(|code| code.fields.iter().copied())
     }
 
     /// The type of the result; `None` when it is always null or a copy of a blob or an array.
@@ -173,7 +181,13 @@ impl Program {
             Type::Boolean => value,
             other => crate::convert::cast(value, other, Type::Boolean, &mut context),
         };
-        keep.extend((0..block.len()).map(|row| holds(&value, row)));
+        match &value.data {
+            Data::Boolean(values) if !value.constant => {
+                keep.extend_from_slice(values.get());
+                value.nulls.get().each(|row| keep[row] = false);
+            }
+            _ => keep.resize(block.len(), holds(&value, 0)),
+        }
         errors
     }
 

@@ -5,15 +5,61 @@
 //! side by side. One step is a bijection of the lane for a given value and of the value for a given lane: two streams
 //! that differ in one row cannot end in the same state.
 
+use crate::columns::RowRef;
 use crate::state::{Damage, Reader, State, Writer};
 use crate::texts;
-use mesh_event::{Column, ColumnData, Flags, NullMask, Opcode};
+use std::sync::Arc;
+
+use mesh_event::{Block, Bytes2D, Column, ColumnData, NullMask};
 
 const LANES: usize = 4;
 const SEED: [u64; LANES] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9, 0x27d4_eb2f_1656_67c5];
 const MULTIPLIER: u64 = 0x9fb2_1c65_1e98_df25;
 /// Stands for null; a value with these bits would collide with null, one of 2^64.
 const NULL: u64 = 0xd6e8_feb8_6659_fd93;
+
+/// What the digest takes in for the rows that `refs` name, of columns of one type.
+pub(crate) fn words(sources: &[&Column], refs: &[RowRef]) -> Vec<u64> {
+    macro_rules! each {
+        ($($kind:ident)|+, $word:expr) => {{
+            let of = sources.iter().map(|source| match &source.data {
+                $(ColumnData::$kind(values))|+ => values,
+                _ => unreachable!("columns of one field share one type"),
+            });
+            let of: Vec<_> = of.collect();
+            let word = $word;
+            refs.iter().map(|from| word(&of[from.source as usize], from.row as usize)).collect()
+        }};
+    }
+    let Some(first) = sources.first() else { return Vec::new() };
+    let mut words: Vec<u64> = match &first.data {
+        ColumnData::Int32(_) => each!(Int32, |v: &Vec<i32>, row: usize| v[row] as u32 as u64),
+        ColumnData::Int64(_) | ColumnData::Date(_) | ColumnData::Stamp(_) | ColumnData::Money(_) => {
+            each!(Int64 | Date | Stamp | Money, |v: &Vec<i64>, row: usize| v[row] as u64)
+        }
+        ColumnData::Double(_) => each!(Double, |v: &Vec<f64>, row: usize| v[row].to_bits()),
+        ColumnData::String(_) | ColumnData::Blob(_) => {
+            each!(String | Blob, |v: &Bytes2D, row: usize| texts::hash(v.row(row)))
+        }
+        ColumnData::ArrayInt32(_) => {
+            each!(ArrayInt32, |v: &Vec<Arc<[i32]>>, row: usize| array(v[row].iter().map(|&x| x as u32 as u64)))
+        }
+        ColumnData::ArrayInt64(_) => {
+            each!(ArrayInt64, |v: &Vec<Arc<[i64]>>, row: usize| array(v[row].iter().map(|&x| x as u64)))
+        }
+        ColumnData::ArrayDouble(_) => {
+            each!(ArrayDouble, |v: &Vec<Arc<[f64]>>, row: usize| array(v[row].iter().map(|x| x.to_bits())))
+        }
+    };
+    if sources.iter().any(|source| !source.nulls.is_empty()) {
+        for (word, from) in words.iter_mut().zip(refs) {
+            if sources[from.source as usize].is_null(from.row as usize) {
+                *word = NULL;
+            }
+        }
+    }
+    words
+}
 
 /// Running hash over a sequence of 64-bit words.
 #[derive(Debug, Clone)]
@@ -136,14 +182,23 @@ impl Digest {
         }
     }
 
-    /// Adds the rows of a run.
-    pub(crate) fn update(&mut self, opcodes: &[Opcode], flags: &[Flags], columns: &[std::sync::Arc<Column>]) {
+    /// Positions of the columns that it covers.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().map(|(column, _)| *column)
+    }
+
+    /// Adds the rows of a run. `unread`: the [`words`] of covered columns that the block leaves out.
+    pub(crate) fn update(&mut self, block: &Block, unread: &[(usize, Vec<u64>)]) {
+        let Block { opcodes, flags, columns, .. } = block;
         self.rows += opcodes.len() as u64;
         if let Some(lanes) = &mut self.opcodes {
             lanes.many(opcodes.len(), |row| opcodes[row] as u64 | u64::from(flags[row].0) << 8);
         }
         for (column, lanes) in &mut self.columns {
-            lanes.column(&columns[*column]);
+            match unread.iter().find(|(unread, _)| unread == column) {
+                Some((_, words)) => lanes.many(words.len(), |row| words[row]),
+                None => lanes.column(&columns[*column]),
+            }
         }
     }
 
@@ -182,18 +237,17 @@ impl Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use mesh_event::{BlockKind, Flags, Opcode, Schema};
 
     fn digest_of(parts: &[usize], column: &Column) -> u64 {
         let mut digest = Digest::new(&Coverage { opcodes: true, columns: vec![0] });
         let mut from = 0;
         for part in parts {
             let rows = from..from + part;
-            digest.update(
-                &vec![Opcode::Insert; *part],
-                &vec![Flags::NORMAL; *part],
-                &[Arc::new(column.slice(rows.clone()))],
-            );
+            let schema = Arc::new(Schema::parse("x*:int64").unwrap());
+            let (opcodes, flags) = (vec![Opcode::Insert; *part], vec![Flags::NORMAL; *part]);
+            let columns = vec![Arc::new(column.slice(rows.clone()))];
+            digest.update(&Block { schema, kind: BlockKind::Normal, opcodes, flags, columns }, &[]);
             from = rows.end;
         }
         digest.value()

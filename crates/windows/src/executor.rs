@@ -230,9 +230,8 @@ impl Executor {
         sink[first..].sort_by_key(|output| output.output);
     }
 
-    /// Digests what a window put out, passes it on, and lists it when it goes out.
+    /// Passes on what a window put out, and lists it when it goes out.
     fn deliver(&mut self, node: usize, run: Run, causes: Causes<'_>, sink: &mut Vec<OutputRun>) {
-        self.nodes[node].digest(&run.block);
         if run.block.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@
 //! Code map:
 //! - [`executor`]: the public face; joins blocks into runs, carries runs through the windows, cuts outputs by cause
 //! - `plan`: which operator does a window's work, given what is known of its input; `node`: a window at work;
-//!   `outlet`, `slots`: what becomes of its output before it leaves, and along which edges it goes
+//!   `live`: which columns anybody reads; `outlet`, `slots`: what becomes of its output before it leaves, and along which edges it goes
 //! - `run`: the columnar unit of work, and how windows that answer one for many build it
 //! - `ops`: one operator a file; `store`: rows held, by key or in order of arrival
 //! - `bad`: events that cannot be applied, counted and told
@@ -28,6 +28,7 @@ mod columns;
 mod cut;
 mod digest;
 pub mod executor;
+mod live;
 mod node;
 mod ops;
 mod outlet;

@@ -1,6 +1,6 @@
 //! A node: a window at work. What waits for it, the operator, what becomes of its output.
 
-use mesh_event::{Block, JoinedBlocks};
+use mesh_event::JoinedBlocks;
 
 use crate::digest::Digest;
 use crate::executor::WindowStats;
@@ -20,6 +20,8 @@ pub(crate) struct Node {
     pub outlet: Option<Outlet>,
     pub splitter: Option<Splitter>,
     pub digest: Digest,
+    /// Which columns of the output anybody looks at, the digest included.
+    pub made: Vec<bool>,
     /// Input that waits. Paths that fork and meet again meet here, event by event: what an input event caused on one
     /// path, then what it caused on the next.
     pub pending: Sides,
@@ -50,22 +52,34 @@ impl Node {
         self.pending.add(side, run);
     }
 
-    /// Works off what waits.
+    /// Works off what waits; what leaves is digested.
     pub(crate) fn process(&mut self, clock: Clock) -> Option<Run> {
         let sides = self.pending.take()?;
         let run = self.operator.process_sides(sides, clock);
-        match &mut self.outlet {
+        let run = match &mut self.outlet {
             None => Some(run),
             Some(outlet) => outlet.pass(run, clock),
-        }
+        };
+        self.digested(run)
     }
 
+    /// What the clock puts out, digested.
     pub(crate) fn tick(&mut self, before: Clock, now: Clock) -> Option<Run> {
         let run = self.operator.tick(before, now);
-        match &mut self.outlet {
+        let run = match &mut self.outlet {
             None => run,
             Some(outlet) => outlet.tick(run, now),
+        };
+        self.digested(run)
+    }
+
+    /// Digests what leaves.
+    fn digested(&mut self, run: Option<Run>) -> Option<Run> {
+        let unread = self.operator.take_unread();
+        if let Some(run) = &run {
+            self.digest.update(&run.block, &unread);
         }
+        run
     }
 
     pub(crate) fn slots(&mut self, run: &Run, clock: Clock) -> Option<Slots> {
@@ -115,10 +129,6 @@ impl Node {
     pub(crate) fn deadline_us(&self) -> Option<i64> {
         let outlet = self.outlet.as_ref().and_then(Outlet::deadline_us);
         self.operator.deadline_us().into_iter().chain(outlet).min()
-    }
-
-    pub(crate) fn digest(&mut self, block: &Block) {
-        self.digest.update(&block.opcodes, &block.flags, &block.columns);
     }
 
     pub(crate) fn digest_value(&self) -> u64 {

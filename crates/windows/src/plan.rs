@@ -7,6 +7,7 @@ use mesh_model::{EdgeRole, Index, Project, Query, Window, WindowKind};
 
 use crate::digest::{Coverage, Digest};
 use crate::executor::Endpoint;
+use crate::live;
 use crate::node::{Node, Target};
 use crate::ops::aggregate::Aggregate;
 use crate::ops::calculate::Calculate;
@@ -97,6 +98,10 @@ impl Plan {
         for (index, output) in outputs.iter().enumerate() {
             nodes[node(output)].output = Some(index);
         }
+        for (query, &first) in project.queries.iter().zip(&first_of_query) {
+            let schemas: Vec<&Schema> = query.windows.iter().map(|window| &*window.schema).collect();
+            live::tell(&mut nodes[first..first + schemas.len()], &schemas, first);
+        }
         Plan {
             input_nodes: inputs.iter().map(node).collect(),
             inputs: inputs.iter().map(endpoint).collect(),
@@ -178,6 +183,7 @@ fn plan_query(project: &str, query: &Query, first: usize, nodes: &mut Vec<Node>)
             outlet,
             splitter: window.splitter.as_ref().map(|splitter| Splitter::new(splitter, &window.schema, &seed)),
             digest: Digest::new(&coverage),
+            made: Vec::new(),
             pending: Sides::default(),
             targets: targets.collect(),
             output: None,

@@ -10,6 +10,8 @@ use mesh_event::{Block, BlockKind, Column, Flags, Opcode, Schema};
 
 use crate::OutputPart;
 use crate::columns::{self, RowRef};
+use crate::digest::words;
+use crate::live::{Live, Use};
 
 /// Events of one window's output.
 #[derive(Debug, Clone)]
@@ -145,6 +147,9 @@ pub(crate) fn is_pair(block: &Block, row: u32, end: u32) -> bool {
     block.opcodes[at] == Opcode::UpdateBlock && row + 1 < end && block.opcodes[at + 1] == Opcode::Delete
 }
 
+/// By field, what the digest takes in for rows whose values nobody else reads.
+pub(crate) type Unread = Vec<(usize, Vec<u64>)>;
+
 /// Collects the events of a window that does not answer one for one, as references to rows of several sources.
 #[derive(Debug, Default)]
 pub(crate) struct Emitter {
@@ -184,6 +189,18 @@ impl Emitter {
     /// The collected events as a run. `whole`: the index of a source that is taken as it is, columns shared, when its
     /// rows are exactly what was emitted.
     pub(crate) fn finish(self, schema: &Arc<Schema>, sources: &[&[Arc<Column>]], whole: Option<u32>) -> Run {
+        self.finish_for(schema, sources, whole, &Live::all(schema)).0
+    }
+
+    /// The same, without the columns that nobody reads; and the words of those that are digested all the same.
+    pub(crate) fn finish_for(
+        self,
+        schema: &Arc<Schema>,
+        sources: &[&[Arc<Column>]],
+        whole: Option<u32>,
+        live: &Live,
+    ) -> (Run, Unread) {
+        let mut unread = Vec::new();
         let identity = whole.filter(|&source| {
             let rows = sources[source as usize].first().map_or(0, |column| column.len());
             let mut expected = (0..).map(|row| RowRef { source, row });
@@ -191,7 +208,7 @@ impl Emitter {
         });
         let columns = match identity {
             Some(source) => sources[source as usize].to_vec(),
-            None => self.gather(schema, sources),
+            None => self.gather(schema, sources, live, &mut unread),
         };
         let block = Block {
             schema: Arc::clone(schema),
@@ -200,15 +217,29 @@ impl Emitter {
             flags: self.flags,
             columns,
         };
-        Run { block, ends: self.ends.into() }
+        (Run { block, ends: self.ends.into() }, unread)
     }
 
-    fn gather(&self, schema: &Arc<Schema>, sources: &[&[Arc<Column>]]) -> Vec<Arc<Column>> {
-        (0..schema.fields().len())
-            .map(|field| {
-                let parts: Vec<&Column> = sources.iter().map(|columns| &*columns[field]).collect();
-                Arc::new(columns::gather(&parts, &self.refs))
-            })
-            .collect()
+    fn gather(
+        &self,
+        schema: &Arc<Schema>,
+        sources: &[&[Arc<Column>]],
+        live: &Live,
+        unread: &mut Unread,
+    ) -> Vec<Arc<Column>> {
+        let mut parts: Vec<&Column> = Vec::with_capacity(sources.len());
+        let column = |field: usize| {
+            if live.of(field) == Use::Unused {
+                return live.absent(field);
+            }
+            parts.clear();
+            parts.extend(sources.iter().map(|columns| &*columns[field]));
+            if live.of(field) == Use::Digested {
+                unread.push((field, words(&parts, &self.refs)));
+                return live.absent(field);
+            }
+            Arc::new(columns::gather(&parts, &self.refs))
+        };
+        (0..schema.fields().len()).map(column).collect()
     }
 }

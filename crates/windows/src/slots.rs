@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Block, Column, ColumnBuilder, ColumnData, FieldType, Opcode, Schema};
+use mesh_event::{Block, BlockKind, Column, ColumnBuilder, ColumnData, FieldType, Opcode, Schema};
 use mesh_expr::{Program, State};
 use mesh_model::Splitter as Spec;
 
 use crate::columns::RowRef;
+use crate::live::{Live, Use};
 use crate::ops::lua::Asked;
 use crate::ops::{Clock, restore_memory, seed_of};
 use crate::run::{Emitter, Run, is_pair};
@@ -97,18 +98,21 @@ impl Slots {
         let ColumnData::Int64(slots) = &self.0.data else { unreachable!("slots are evaluated as int64") };
         let goes = |row: usize| !self.0.is_null(row) && (slots[row] < 0 || slots[row] == i64::from(slot));
         let keep: Vec<bool> = (0..run.block.len()).map(goes).collect();
-        select(&run.block.schema, run, &keep)
+        select(&Live::all(&run.block.schema), run, &keep)
     }
 }
 
-/// The events that are kept. Of an update block both halves: itself; only the new one: an insert; only the old one: a
-/// delete.
-pub(crate) fn select(schema: &Arc<Schema>, run: &Run, keep: &[bool]) -> Run {
+/// The events that are kept, without the columns that nobody reads. Of an update block both halves: itself; only the new
+/// one: an insert; only the old one: a delete.
+pub(crate) fn select(live: &Live, run: &Run, keep: &[bool]) -> Run {
+    let block = &run.block;
     // All or nothing is common.
     if keep.iter().all(|&keep| keep) {
         return run.clone();
     }
-    let block = &run.block;
+    if !block.opcodes.contains(&Opcode::UpdateBlock) {
+        return select_single(live, run, keep);
+    }
     let mut out = Emitter::with_capacity(block.len());
     let mut row = 0;
     for &end in run.ends.iter() {
@@ -130,5 +134,34 @@ pub(crate) fn select(schema: &Arc<Schema>, run: &Run, keep: &[bool]) -> Run {
         }
         out.end_cause();
     }
-    out.finish(schema, &[&block.columns], Some(0))
+    out.finish_for(&block.schema, &[&block.columns], Some(0), live).0
+}
+
+/// Events none of which is an update block.
+fn select_single(live: &Live, run: &Run, keep: &[bool]) -> Run {
+    let block = &run.block;
+    // Written for every row, counted for those that are kept: no branch that depends on the data.
+    let mut rows = vec![0; keep.len()];
+    let (mut count, mut row) = (0, 0);
+    let mut ends = Vec::with_capacity(run.ends.len());
+    for &end in run.ends.iter() {
+        for row in std::mem::replace(&mut row, end)..end {
+            rows[count] = row;
+            count += usize::from(keep[row as usize]);
+        }
+        ends.push(count as u32);
+    }
+    rows.truncate(count);
+    let column = |(field, column): (usize, &Arc<Column>)| match live.of(field) {
+        Use::Read => Arc::new(column.gather(&rows)),
+        Use::Digested | Use::Unused => live.absent(field),
+    };
+    let block = Block {
+        schema: Arc::clone(&block.schema),
+        kind: BlockKind::Normal,
+        opcodes: rows.iter().map(|&row| block.opcodes[row as usize]).collect(),
+        flags: rows.iter().map(|&row| block.flags[row as usize]).collect(),
+        columns: block.columns.iter().enumerate().map(column).collect(),
+    };
+    Run { block, ends: ends.into() }
 }

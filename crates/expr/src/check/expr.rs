@@ -50,7 +50,10 @@ impl Checker<'_> {
         }
         if let Some((index, ty)) = self.scope.field(name) {
             return match Type::of_field(ty) {
-                Some(ty) => Ok((Node::Field(index), Some(ty))),
+                Some(ty) => {
+                    self.fields.insert(index);
+                    Ok((Node::Field(index), Some(ty)))
+                }
                 None => {
                     let message = format!("field `{name}` has type {ty}, which expressions can only copy");
                     let help = format!("make `{name}` the whole expression");

@@ -6,6 +6,7 @@ mod declare;
 mod expr;
 mod object;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::ast::{Expr, ExprKind, ObjectKind, Stmt};
@@ -34,6 +35,8 @@ pub(crate) struct Checked {
     pub pure: bool,
     /// It reads the recorded clock.
     pub clock: bool,
+    /// Fields that it names.
+    pub fields: BTreeSet<usize>,
 }
 
 /// What a program is for.
@@ -67,6 +70,7 @@ pub(crate) fn check(text: &str, stmts: &[Stmt], scope: &Scope, mode: Mode) -> Re
             copies: Some(index),
             pure: true,
             clock: false,
+            fields: [index].into(),
         };
         return Ok((code, Vec::new()));
     }
@@ -83,6 +87,7 @@ pub(crate) fn check(text: &str, stmts: &[Stmt], scope: &Scope, mode: Mode) -> Re
         next_label: 0,
         pure: true,
         clock: false,
+        fields: BTreeSet::new(),
         returns: returns(stmts),
     };
     let mut steps = Vec::new();
@@ -100,8 +105,8 @@ pub(crate) fn check(text: &str, stmts: &[Stmt], scope: &Scope, mode: Mode) -> Re
     }
     let mut types = checker.results.iter().copied();
     convert_results(&mut steps, result, &mut types);
-    let Checker { locals, objects, kept, pure, clock, .. } = checker;
-    Ok((Checked { steps, locals, objects, result, copies: None, pure, clock }, kept))
+    let Checker { locals, objects, kept, pure, clock, fields, .. } = checker;
+    Ok((Checked { steps, locals, objects, result, copies: None, pure, clock, fields }, kept))
 }
 
 /// The type that can hold the results of two ways through a program.
@@ -160,6 +165,7 @@ struct Checker<'a> {
     next_label: usize,
     pure: bool,
     clock: bool,
+    fields: BTreeSet<usize>,
     /// There is a `return` somewhere.
     returns: bool,
 }

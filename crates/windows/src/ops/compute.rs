@@ -96,6 +96,15 @@ impl Operator for Compute {
         run.with_columns(&self.schema, columns)
     }
 
+    fn reads(&self, _side: usize, out: &[bool], input: &mut [bool]) {
+        for (field, &read) in self.fields.iter().zip(out) {
+            match field {
+                Field::Copy(position) => input[*position] |= read,
+                Field::Program(program, _) => program.fields().for_each(|field| input[field] = true),
+            }
+        }
+    }
+
     fn held(&self) -> Held {
         Held { expression_errors: self.errors, ..Held::default() }
     }

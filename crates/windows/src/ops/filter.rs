@@ -8,6 +8,7 @@ use mesh_expr::{Program, State};
 use super::lua::Asked;
 use super::{Clock, Held, Operator, restore_memory, seed_of};
 use crate::columns::RowRef;
+use crate::live::Live;
 use crate::run::{Emitter, Run, is_pair};
 use crate::slots::select;
 use crate::state::{Damage, Reader, Writer};
@@ -24,6 +25,7 @@ pub(crate) struct Filter {
     condition: Condition,
     passed: Option<Table>,
     keep: Vec<bool>,
+    live: Live,
 }
 
 /// What says which rows pass.
@@ -55,7 +57,7 @@ impl Condition {
 impl Filter {
     /// A filter that holds no rows.
     pub(crate) fn stateless(schema: &Arc<Schema>, condition: Condition) -> Filter {
-        Filter { schema: Arc::clone(schema), condition, passed: None, keep: Vec::new() }
+        Filter { schema: Arc::clone(schema), condition, passed: None, keep: Vec::new(), live: Live::all(schema) }
     }
 
     /// A filter that holds the rows that passed.
@@ -72,7 +74,21 @@ impl Operator for Filter {
         if let Some(passed) = &mut self.passed {
             return passed.process(intents(&self.schema, &self.keep, &run), clock);
         }
-        select(&self.schema, &run, &self.keep)
+        select(&self.live, &run, &self.keep)
+    }
+
+    fn reads(&self, _side: usize, out: &[bool], input: &mut [bool]) {
+        match (&self.condition, &self.passed) {
+            (Condition::Program { program, .. }, None) => {
+                input.copy_from_slice(out);
+                program.fields().for_each(|field| input[field] = true);
+            }
+            _ => input.fill(true),
+        }
+    }
+
+    fn set_live(&mut self, live: Live) {
+        self.live = live.with_digested();
     }
 
     fn held(&self) -> Held {

@@ -2,7 +2,8 @@
 //! retention, and the opcode algebra is applied.
 
 use super::{Clock, Held, Operator};
-use crate::run::Run;
+use crate::live::Live;
+use crate::run::{Run, Unread};
 use crate::state::{Damage, Reader, Writer};
 use crate::store::{Queue, Table};
 
@@ -23,6 +24,14 @@ impl Operator for KeepQueue {
 
     fn deadline_us(&self) -> Option<i64> {
         self.0.deadline_us()
+    }
+
+    fn set_live(&mut self, live: Live) {
+        self.0.live = live;
+    }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.0.unread)
     }
 
     fn held(&self) -> Held {
@@ -53,6 +62,14 @@ impl Operator for KeepTable {
 
     fn deadline_us(&self) -> Option<i64> {
         self.0.deadline_us()
+    }
+
+    fn set_live(&mut self, live: Live) {
+        self.0.live = live;
+    }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.0.unread)
     }
 
     fn held(&self) -> Held {

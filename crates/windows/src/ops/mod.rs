@@ -20,7 +20,8 @@ pub(crate) mod train;
 pub(crate) mod transpose;
 pub(crate) mod union;
 
-use crate::run::Run;
+use crate::live::Live;
+use crate::run::{Run, Unread};
 use crate::state::{Damage, Reader, Writer};
 
 /// The clock of the last tick; it has not started before the first.
@@ -134,6 +135,23 @@ pub(crate) trait Operator: Send {
         None
     }
 
+    /// Marks the fields of a side's input that it reads when somebody looks at these fields of its output. What it may
+    /// save must be among them.
+    fn reads(&self, side: usize, out: &[bool], input: &mut [bool]) {
+        let _ = (side, out);
+        input.fill(true);
+    }
+
+    /// What is read of its output. A window that picks rows need not make the rest.
+    fn set_live(&mut self, live: Live) {
+        let _ = live;
+    }
+
+    /// What the digest needs of the last output beyond its block.
+    fn take_unread(&mut self) -> Unread {
+        Unread::new()
+    }
+
     fn held(&self) -> Held {
         Held::default()
     }
@@ -165,6 +183,10 @@ pub(crate) struct Pass;
 impl Operator for Pass {
     fn process(&mut self, run: Run, _clock: Clock) -> Run {
         run
+    }
+
+    fn reads(&self, _side: usize, out: &[bool], input: &mut [bool]) {
+        input.copy_from_slice(out);
     }
 
     fn kind(&self) -> &'static str {

@@ -8,8 +8,9 @@ use mesh_model::RetentionKind;
 
 use super::{Expiry, MERGE_COUNT, level};
 use crate::columns::{self, RowRef};
+use crate::live::Live;
 use crate::ops::{Clock, Held};
-use crate::run::{Emitter, Run};
+use crate::run::{Emitter, Run, Unread};
 use crate::state::{Damage, Reader, RowBatches, Writer, save_rows};
 
 /// Why this needs no index of keys: it is used only where the input consists of inserts and no key ever comes twice
@@ -28,6 +29,9 @@ pub(crate) struct Queue {
     now: Option<i64>,
     /// Chunks of each small level at the back.
     small: [usize; 2],
+    /// What is read of what comes out, and what the digest needs beyond it.
+    pub live: Live,
+    pub unread: Unread,
 }
 
 struct Chunk {
@@ -48,6 +52,8 @@ impl Queue {
             ages: VecDeque::new(),
             now: None,
             small: [0; 2],
+            live: Live::all(schema),
+            unread: Unread::new(),
         }
     }
 
@@ -103,7 +109,8 @@ impl Queue {
         }
         let mut sources = vec![run.block.columns.as_slice()];
         sources.extend(self.chunks.iter().take(chunk + 1).map(|chunk| chunk.columns.as_slice()));
-        let run = out.finish(&self.schema, &sources, Some(0));
+        let (run, unread) = out.finish_for(&self.schema, &sources, Some(0), &self.live);
+        self.unread = unread;
         self.drop_front(removed);
         run
     }
@@ -125,7 +132,8 @@ impl Queue {
         out.end_cause();
         let sources: Vec<_> = self.chunks.iter().take(source + 1).map(|chunk| chunk.columns.as_slice()).collect();
         let whole = (source == 0).then_some(0);
-        let run = out.finish(&self.schema, &sources, whole);
+        let (run, unread) = out.finish_for(&self.schema, &sources, whole, &self.live);
+        self.unread = unread;
         self.rows -= count;
         self.drop_front(count);
         Some(run)

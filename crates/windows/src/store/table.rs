@@ -10,8 +10,9 @@ use super::expiry::event_time_us;
 use super::{Expiry, Rows, keys};
 use crate::bad::{BadEvents, wrong_key};
 use crate::columns::{self, RowRef};
+use crate::live::Live;
 use crate::ops::{Clock, Held};
-use crate::run::{Emitter, Run};
+use crate::run::{Emitter, Run, Unread};
 use crate::state::{Damage, Reader, Writer};
 
 /// The clock had not started when the row came.
@@ -30,6 +31,9 @@ pub(crate) struct Table {
     by_time: ByTime,
     /// Slots that leave, while they are put in order.
     leaving: Vec<u32>,
+    /// What is read of what comes out, and what the digest needs beyond it.
+    pub live: Live,
+    pub unread: Unread,
 }
 
 /// The run at hand.
@@ -51,6 +55,8 @@ impl Table {
             period: 0,
             by_time: ByTime::default(),
             leaving: Vec::new(),
+            live: Live::all(schema),
+            unread: Unread::new(),
         }
     }
 
@@ -248,13 +254,16 @@ impl Table {
     }
 
     fn finish(&mut self, out: Emitter, whole: Option<u32>) -> Run {
-        let run = out.finish(self.rows.schema(), &self.rows.sources(), whole);
+        let (run, unread) = out.finish_for(self.rows.schema(), &self.rows.sources(), whole, &self.live);
+        self.unread = unread;
         self.rows.settle();
         run
     }
 
     /// A run with partial updates: each is completed from the stored row before it is applied, so one at a time.
     fn process_partial(&mut self, run: Run, clock: Clock) -> Run {
+        // Parts are joined column by column.
+        let live = std::mem::replace(&mut self.live, Live::all(self.rows.schema()));
         let mut parts = Vec::new();
         let mut start = 0;
         for row in 0..run.block.len() {
@@ -272,6 +281,7 @@ impl Table {
         if start < run.block.len() {
             parts.push(self.process(run.rows(start..run.block.len()), clock));
         }
+        self.live = live;
         Run::join(&parts)
     }
 

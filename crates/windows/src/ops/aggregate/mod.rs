@@ -215,6 +215,16 @@ impl Operator for Aggregate {
         self.computed(&changes, values, ends)
     }
 
+    fn reads(&self, _side: usize, _out: &[bool], input: &mut [bool]) {
+        let arguments = self.spec.arguments.iter().flat_map(|(program, _)| program.fields());
+        let ordered = self.ordered.iter().flat_map(Ordered::keys).copied();
+        let own = self.spec.keys.iter().chain(&self.spec.uses).copied();
+        match self.exact {
+            Some(_) => input.fill(true),
+            None => own.chain(arguments).chain(ordered).for_each(|field| input[field] = true),
+        }
+    }
+
     fn held(&self) -> Held {
         let exact = self.exact.as_ref().map_or(Held::default(), Table::held);
         let folds: usize = self.folds.iter().map(Folds::bytes).sum();

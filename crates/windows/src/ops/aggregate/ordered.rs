@@ -74,6 +74,11 @@ impl Ordered {
         Some(Ordered { keys, orders: HashMap::default(), next: 0, depth, groups: Vec::new() })
     }
 
+    /// Fields of the input by which rows are found again.
+    pub(crate) fn keys(&self) -> &[usize] {
+        self.keys.as_deref().unwrap_or_default()
+    }
+
     /// Does what a run does, and adds the values of the ordered functions to their columns.
     pub(crate) fn run(
         &mut self,

@@ -158,6 +158,15 @@ impl Operator for Summary {
         run.with_columns(&self.schema, columns)
     }
 
+    fn reads(&self, _side: usize, out: &[bool], input: &mut [bool]) {
+        input[self.input] = true;
+        for (field, &read) in self.fields.iter().zip(out) {
+            if let SummaryField::Copy(position) = field {
+                input[*position] |= read;
+            }
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self.moments {
             Moments::Window(_) => "summary-of-last",

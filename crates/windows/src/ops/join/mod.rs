@@ -283,6 +283,20 @@ impl Operator for Join {
         run
     }
 
+    fn reads(&self, side: usize, _out: &[bool], input: &mut [bool]) {
+        if self.sides[side].keeps() {
+            return input.fill(true);
+        }
+        for field in self.spec.fields.iter().chain(&self.spec.uses) {
+            match (field, side) {
+                (JoinField::Left(at) | JoinField::Either(at, _), LEFT) => input[*at] = true,
+                (JoinField::Right(at) | JoinField::Either(_, at), RIGHT) => input[*at] = true,
+                _ => {}
+            }
+        }
+        self.sides[side].on().iter().for_each(|&at| input[at] = true);
+    }
+
     fn held(&self) -> Held {
         let sum = |of: fn(&Side) -> u64| self.sides.iter().map(of).sum::<u64>();
         let tables = self.exact.iter().flatten().map(Table::held);

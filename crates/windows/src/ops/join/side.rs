@@ -97,6 +97,11 @@ impl Side {
         self.rows.is_some()
     }
 
+    /// The fields it is joined on.
+    pub(crate) fn on(&self) -> &[usize] {
+        &self.on
+    }
+
     /// Takes a run; its events are applied one by one.
     pub(crate) fn open<'a>(&mut self, run: &'a Run) -> Arrivals<'a> {
         let (columns, rows) = (&run.block.columns, run.block.len());

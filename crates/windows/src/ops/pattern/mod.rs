@@ -192,6 +192,10 @@ impl Operator for Pattern {
         self.rules.iter().filter_map(Rule::deadline_us).min()
     }
 
+    fn reads(&self, side: usize, _out: &[bool], input: &mut [bool]) {
+        self.rules.iter().for_each(|rule| rule.reads(side, input));
+    }
+
     fn held(&self) -> Held {
         let rows: usize = self.rules.iter().map(Rule::open).sum();
         let of_rule = |rule: &Rule| rule.open() * (rule.spec.events.len() + rule.spec.variables.len() + 4);

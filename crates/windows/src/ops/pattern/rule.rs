@@ -143,6 +143,28 @@ impl Rule {
         self.open.len()
     }
 
+    /// Marks the fields of an input that it looks at.
+    pub(crate) fn reads(&self, input: usize, fields: &mut [bool]) {
+        let events = || self.spec.events.iter().filter(|event| event.input == input);
+        // Tests and scripts get whole rows.
+        if self.script.is_some() || events().any(|event| !event.tests.is_empty()) {
+            return fields.fill(true);
+        }
+        let mut mark = |field: usize| fields[field] = true;
+        self.spec
+            .index
+            .get(input)
+            .into_iter()
+            .flatten()
+            .chain(self.spec.times.get(input).into_iter().flatten())
+            .for_each(|&at| mark(at));
+        for event in events() {
+            let binds = event.binds.iter().map(|(_, program, _)| program);
+            event.condition.iter().chain(binds).flat_map(|program| program.fields()).for_each(&mut mark);
+            event.keeps.iter().for_each(|&field| mark(field));
+        }
+    }
+
     pub(crate) fn look(&self, input: usize, run: &Run, errors: &mut u64) -> Looked {
         let block = &run.block;
         let mut keep = Vec::with_capacity(self.spec.events.len());
