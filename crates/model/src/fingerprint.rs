@@ -55,9 +55,15 @@ fn canonical_window(text: &mut String, window: &Window) {
         WindowKind::Filter { condition } => line(text, format_args!("condition {}", condition.canonical())),
         WindowKind::LuaFilter(call) => line(text, format_args!("script {}", call.canonical())),
         WindowKind::Lua(lua) => {
-            let LuaWindow { script, function, inputs, heartbeat, process_blocks } = &**lua;
-            for LuaInput { name, used, copies } in inputs {
+            let LuaWindow { script, function, inputs, heartbeat, process_blocks, expand, outputs } = &**lua;
+            for LuaInput { name, used, copies, variables } in inputs {
                 line(text, format_args!("input {name} {used:?} {copies:?}"));
+                if let Some(variables) = variables {
+                    line(text, format_args!("variables {variables:?}"));
+                }
+            }
+            if *expand || !outputs.is_empty() {
+                line(text, format_args!("expand {expand} outputs {outputs:?}"));
             }
             line(text, format_args!("script {function} {heartbeat:?} {process_blocks} {}", script.canonical()));
         }

@@ -128,10 +128,27 @@ pub(crate) const KINDS: &[Kind] = &[
             ("process-blocks", "both halves of an update block are handed over"),
         ],
         parts: &[
-            ("code", "Lua 5.4 in the project; a file or snippet is refused"),
+            (
+                "code",
+                "Lua 5.4 in the project, or with `file` in a file that travels in it (`<files>`); a snippet is refused",
+            ),
             ("copy", "the fields that are copied from the input: all, a list, or all but a list (exclude)"),
-            ("use", "the fields that the function gets; all without"),
+            (
+                "use",
+                "the fields that the function gets; all without; with expand=\"true\" as parameters of their own in this \
+                 order, the context behind them",
+            ),
         ],
+    },
+    Kind {
+        element: "window-custom",
+        about: "A Lua window whose script is a file, which travels in the project (`<files>`): `create(data, context)` makes \
+                events, `init(settings)` and `heartbeat(context)` are called where the script has them. `data` has the \
+                names of the input map (without one, those of the fields); a table that it gives back has those of the \
+                output map or of the fields. Keys that it does not set are copied. Of `_espconfig_` the settings \
+                expand_parms and process_blocks, the order of inputVariables and the defaults of initialization are heeded.",
+        attributes: &[("type", "metadata"), ("version", "metadata")],
+        parts: &[("plugin", "code (the file; Python is refused) with input-map, output-map, initialization")],
     },
     Kind {
         element: "window-calculate",
@@ -326,7 +343,6 @@ macro_rules! missing {
 /// The kinds that do not run.
 pub(crate) const MISSING: &[Missing] = missing! {
     "window-python": "Python does not run inside the engine", "write the step in a Lua window, or with EEL in a compute or filter window";
-    "window-custom": "its code is a file beside the project, which engines do not share", "put the code into a Lua window";
     "window-model-reader": "its models are files in formats of the original engine",
         "train in the project with window-train, or score outside and publish the result";
     "window-model-supervisor": "it hands on model files of the original engine",

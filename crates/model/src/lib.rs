@@ -10,7 +10,7 @@
 //! - [`algorithms`]: what the algorithms of calculate, train and score windows take and give, as tables
 //! - [`grammar`]: every window element, attribute and part, and what is done with it; [`start_order`]: connector groups
 //! - [`determinism`]: what each window depends on beside its events
-//! - `models`: docs/MODELS.md; `fingerprint`: what makes two projects the same; `preflight`: notes about correct projects
+//! - [`files`]: files that travel in the project; `models`: docs/MODELS.md; `fingerprint`: what makes two projects the same; `preflight`: notes about correct projects
 //!
 //! **Invariant:** a [`Project`] is valid: names are resolved, types agree, windows stand in topological order.
 //! **Invariant:** one mistake is one error: what follows from a reported mistake is not reported again.
@@ -22,6 +22,7 @@ pub mod connector;
 mod connectors;
 pub mod determinism;
 pub mod diag;
+pub mod files;
 mod fingerprint;
 pub mod geofence;
 pub mod grammar;
@@ -45,7 +46,7 @@ pub mod tracker;
 mod window;
 mod windows;
 
-pub use algorithms::{Algorithm, AlgorithmKind, Settings, algorithms_document};
+pub use algorithms::{Algorithm, AlgorithmKind, Settings, WordVectors, algorithms_document};
 pub use calculate::{AlgorithmRun, Calculate, ResultField, Score};
 pub use connector::{Connector, Direction, is_address};
 pub use determinism::{Dependence, Finding, Verdict, WindowFindings};
@@ -65,7 +66,7 @@ pub use project::{
     RetentionKind, SummaryField, SummaryStat, Window, WindowKind,
 };
 pub use role::EdgeRole;
-pub use script::{LuaInput, LuaWindow, ScriptCall, Splitter};
+pub use script::{LuaInput, LuaWindow, ScriptCall, Splitter, Variables};
 pub use start_order::{ConnectorEntry, ConnectorGroup, ConnectorState, StartOrder};
 pub use topics::Endpoint;
 pub use tracker::{BoxShape, DetectionField, Detections, TrackRule, TrackValue, Tracker, TrackerField};

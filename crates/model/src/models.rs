@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::grammar::{COMMON, KINDS, Known, MISSING, PARTS};
 
 /// Elements around windows, and what is done with them.
-const AROUND: [Known; 22] = [
+const AROUND: [Known; 23] = [
     ("engine", "root with one project; ports and http-servers are those of the mesh, not of the file"),
     ("project", "root; threads and use-tagged-token change nothing: every project runs as with tagged tokens on"),
     ("contqueries, contquery", "several queries run side by side; a bare contquery is a root too"),
@@ -21,7 +21,13 @@ const AROUND: [Known; 22] = [
         "project-connectors",
         "engines start a group when every connector of the groups before it is `running`, or `finished`: all that it sent is applied by a commit, whoever leads next; kafka connectors start at once; `espctl project run` reads one connector after the other: those in no group, then group by group",
     ),
-    ("lua-modules, lua-module", "`require` in every Lua script of the project"),
+    ("lua-modules, lua-module", "`require` in every Lua script of the project; code may be a `file`"),
+    (
+        "files, file",
+        "not in the original: files that the project names (`<code file=...>`, the `code` of a custom window, word vectors) \
+         travel in it, so that every engine reads the same; espctl takes those along that lie beside the project or where \
+         their names say (ESP_PROJECT_HOME is the project's folder)",
+    ),
     ("lua-snippets, lua-snippet", "refused: their threads run beside the events, in no recorded order"),
     ("python-modules, python-snippets", "refused: Python does not run inside the engine"),
     ("mas-modules, mas-module", "refused: Python and DS2 do not run inside the engine"),

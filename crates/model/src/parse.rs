@@ -139,6 +139,7 @@ fn read_project(root: Node<'_, '_>, reader: &mut Reader<'_>) -> Option<Project> 
             ],
         );
     }
+    reader.files = crate::files::held(root, reader);
     reader.modules = crate::windows::lua::modules(root, reader);
     let name = if template { reader.required(root, "tag") } else { reader.required(root, "name") };
     if let Some(name) = &name {
@@ -278,7 +279,7 @@ fn query_elements<'n, 'i>(root: Node<'n, 'i>, reader: &Reader<'_>) -> Vec<Node<'
                     }
                 }
             }
-            "properties" | "project-connectors" | "lua-modules" => {}
+            "properties" | "project-connectors" | "lua-modules" | crate::files::FILES => {}
             "mas-modules" | "python-modules" | "lua-snippets" | "python-snippets" | "mcp" | "ds-initialize" => {
                 if filled {
                     let what = format!("`{name}`");

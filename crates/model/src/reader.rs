@@ -18,6 +18,8 @@ pub(crate) struct Reader<'a> {
     pub properties: &'a BTreeMap<String, String>,
     /// Modules of the project's scripts.
     pub modules: Vec<mesh_script::Module>,
+    /// Files that travel in the project, by the names that it uses.
+    pub files: BTreeMap<String, Text>,
     /// Unknown `@NAME@` that were reported.
     unknown: RefCell<BTreeSet<String>>,
 }
@@ -34,11 +36,17 @@ impl<'a> Reader<'a> {
             project_properties: BTreeMap::new(),
             properties,
             modules: Vec::new(),
+            files: BTreeMap::new(),
             unknown: RefCell::default(),
         }
     }
 
     fn substituted(&self, node: Node<'_, '_>, text: &Text) -> Text {
+        self.replaced(node, text).trimmed()
+    }
+
+    /// A text with its `@NAME@` replaced.
+    pub fn replaced(&self, node: Node<'_, '_>, text: &Text) -> Text {
         let lookup = |name: &str| self.project_properties.get(name).or_else(|| self.properties.get(name)).cloned();
         let mut unknown = |name: &str, span: Range<usize>| {
             if self.unknown.borrow_mut().insert(name.to_owned()) {
@@ -50,7 +58,7 @@ impl<'a> Reader<'a> {
                 self.report.add(node, draft);
             }
         };
-        text.substituted(&lookup, &mut unknown).trimmed()
+        text.substituted(&lookup, &mut unknown)
     }
 
     /// An attribute, when present.
@@ -84,13 +92,18 @@ impl<'a> Reader<'a> {
 
     /// The text of an element.
     pub fn text(&self, node: Node<'_, '_>) -> Text {
+        self.substituted(node, &self.plain(node))
+    }
+
+    /// The text of an element as it stands, `@NAME@` and all.
+    pub fn plain(&self, node: Node<'_, '_>) -> Text {
         let whole = node.range();
         let source = &self.xml[whole.clone()];
         let content = match start_tag_end(source) {
             Some((end, false)) => whole.start + end..whole.end,
             _ => whole.end..whole.end,
         };
-        self.substituted(node, &Text::of_content(self.xml, content))
+        Text::of_content(self.xml, content)
     }
 
     /// The first child of this name.

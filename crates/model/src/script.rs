@@ -14,6 +14,9 @@ pub struct ScriptCall {
     pub used: Option<Vec<usize>>,
 }
 
+/// Names that a custom window's script has for fields, and the fields.
+pub type Variables = Vec<(String, usize)>;
+
 /// A window whose events a script makes.
 #[derive(Debug, Clone)]
 pub struct LuaWindow {
@@ -27,6 +30,10 @@ pub struct LuaWindow {
     pub heartbeat: Option<(String, i64)>,
     /// The old half of an update block is handed over too, as a delete.
     pub process_blocks: bool,
+    /// The function gets the fields as parameters of their own, and the context behind them.
+    pub expand: bool,
+    /// Of a custom window: names that fields of the schema also go by in the script.
+    pub outputs: Variables,
 }
 
 /// One of the windows before a Lua window.
@@ -38,6 +45,8 @@ pub struct LuaInput {
     pub used: Option<Vec<usize>>,
     /// For each field of the Lua window's schema the field that it takes where the script says nothing.
     pub copies: Vec<Option<usize>>,
+    /// Of a custom window: the names of what the script gets, and the fields.
+    pub variables: Option<Variables>,
 }
 
 /// What gives an event the number of its slot.

@@ -19,8 +19,8 @@ use crate::script::Splitter;
 use crate::text::Text;
 use crate::windows::initialize::initialize;
 use crate::windows::{
-    aggregate, calculate, compute, functional, geofence, join, learn, lua, notification, pattern, shape, source,
-    tracker, transpose,
+    aggregate, calculate, compute, custom, functional, geofence, join, learn, lua, notification, pattern, shape,
+    source, tracker, transpose,
 };
 
 /// A query while its windows are read.
@@ -89,8 +89,8 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
     let index = index.unwrap_or(place.index);
     let pubsub = reader.flag(node, "pubsub");
     let schema = place.schema_of(at);
-    const TELL_APART: [&str; 5] =
-        ["window-join", "window-pattern", "window-geofence", "window-functional", "window-lua"];
+    const TELL_APART: [&str; 6] =
+        ["window-join", "window-pattern", "window-geofence", "window-functional", "window-lua", "window-custom"];
     let input = if TELL_APART.contains(&tag) { None } else { place.input_of(at) };
     let schema = schema?;
     let reading = Reading { node, name, schema: &schema, input: input.as_ref(), place, at, reader };
@@ -130,6 +130,9 @@ fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> 
     }
     if tag == "window-lua" {
         return lua::kind(reading);
+    }
+    if tag == "window-custom" {
+        return custom::kind(reading);
     }
     // Without the input's schema nothing can be checked; why it is missing was reported.
     reading.input?;

@@ -66,7 +66,7 @@ fn mistakes_in_calculate_windows() {
     };
     expect![[r#"
         error[unknown-algorithm]: there is no algorithm `Corelation`
-          = help: did you mean `Correlation`? known: Correlation, MRR, FitStat, STFT, Cepstrum, SegmentedCorrelation, LagMonitor, Histogram, DistributionFitting, ChangeDetection, ROC, Tokenization, TFIDF, SST, Summary
+          = help: did you mean `Correlation`? known: Correlation, MRR, FitStat, STFT, Cepstrum, SegmentedCorrelation, LagMonitor, Histogram, DistributionFitting, ChangeDetection, ROC, Tokenization, TFIDF, TextVectorization, SST, Summary
 
         error[not-supported]: not supported yet: algorithm `TSNE`, because its figures depend on unpublished details of the original
           = help: project outside and publish the result

@@ -256,7 +256,7 @@ fn windows_that_are_not_there() {
             4 | <window-fliter name='w'/>
               |  ^^^^^^^^^^^^^ no such window type
               = in: project[p]/contquery[q]/window-fliter[w]
-              = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-lua, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose, window-notification, window-object-tracker
+              = help: did you mean `window-filter`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-lua, window-custom, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose, window-notification, window-object-tracker
 
             1 error, 0 warnings
         "#]],
@@ -284,7 +284,7 @@ fn windows_that_are_not_there() {
             4 | <windowcopy name='w'/>
               |  ^^^^^^^^^^ no such window type
               = in: project[p]/contquery[q]/windowcopy[w]
-              = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-lua, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose, window-notification, window-object-tracker
+              = help: did you mean `window-copy`? known: window-source, window-copy, window-filter, window-compute, window-functional, window-lua, window-custom, window-calculate, window-train, window-score, window-union, window-aggregate, window-join, window-pattern, window-geofence, window-remove-state, window-counter, window-transpose, window-notification, window-object-tracker
 
             1 error, 0 warnings
         "#]],

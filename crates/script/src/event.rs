@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_event::{Block, ColumnData, FieldType, Flags, MONEY_SCALE, Opcode, Schema, Value as FieldValue};
-use mlua::{Lua, LuaString, Table, Value};
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 use crate::{Machine, ScriptError};
 
 /// How rows of one schema are handed to a script.
 pub struct Rows {
+    /// The fields are parameters of their own.
+    expanded: bool,
     used: Vec<(LuaString, usize)>,
     all: Vec<(LuaString, usize)>,
     /// What `_opcode` and `_flags` say, by both.
@@ -18,7 +20,8 @@ pub struct Rows {
 
 /// How tables of a script become events of one schema.
 pub struct Output {
-    fields: Vec<(LuaString, FieldType)>,
+    /// Name and type of each field, and another name that it goes by.
+    fields: Vec<(LuaString, FieldType, Option<LuaString>)>,
     opcode: LuaString,
     flags: LuaString,
 }
@@ -59,19 +62,45 @@ impl Machine {
             None => all.clone(),
             Some(used) => used.iter().map(|&at| all[at].clone()).collect(),
         };
-        Ok(Rows { used, all, kinds: Mutex::default() })
+        Ok(Rows { expanded: false, used, all, kinds: Mutex::default() })
     }
 
-    /// How tables become events of a schema.
-    pub fn output(&self, schema: &Schema) -> Result<Output, ScriptError> {
+    /// How values of a schema are handed over to the script of a custom window: a name of its own for each.
+    pub fn named_rows(&self, schema: &Schema, names: &[(String, usize)]) -> Result<Rows, ScriptError> {
+        let named = |(name, at): &(String, usize)| {
+            let name = self.lua().create_string(name);
+            name.map(|name| (name, *at)).map_err(|error| ScriptError::of(&error))
+        };
+        let used = names.iter().map(named).collect::<Result<_, _>>()?;
+        Ok(Rows { used, ..self.rows(schema, None)? })
+    }
+
+    /// How tables become events of a schema. `names`: further names of fields, by position, which go before their own.
+    pub fn output(&self, schema: &Schema, names: &[(String, usize)]) -> Result<Output, ScriptError> {
         let text = |name: &str| self.lua().create_string(name).map_err(|error| ScriptError::of(&error));
-        let fields =
-            schema.fields().iter().map(|field| Ok((text(&field.name)?, field.ty))).collect::<Result<_, _>>()?;
+        let other = |at: usize| names.iter().find(|(_, field)| *field == at).map(|(name, _)| text(name)).transpose();
+        let field = |(at, field): (usize, &mesh_event::Field)| Ok((text(&field.name)?, field.ty, other(at)?));
+        let fields = schema.fields().iter().enumerate().map(field).collect::<Result<_, _>>()?;
         Ok(Output { fields, opcode: text("_opcode")?, flags: text("_flags")? })
     }
 }
 
 impl Rows {
+    /// The same, with each field as a parameter of its own.
+    #[must_use]
+    pub fn expand(self) -> Rows {
+        Rows { expanded: true, ..self }
+    }
+
+    pub(crate) fn expanded(&self) -> bool {
+        self.expanded
+    }
+
+    /// The values of a table that was made of a row, one for each field.
+    pub(crate) fn values(&self, table: &Table) -> mlua::Result<MultiValue> {
+        self.used.iter().map(|(name, _)| table.raw_get::<Value>(name)).collect()
+    }
+
     /// The fields of a row; `_opcode` and `_flags` can be read, but are no entries.
     pub(crate) fn table(&self, lua: &Lua, block: &Block, row: usize) -> mlua::Result<Table> {
         let table = filled(lua, &self.used, block, row)?;
@@ -169,8 +198,12 @@ impl Output {
         };
         let flags = text(&self.flags)?.and_then(|text| Flags::parse(text.as_bytes()));
         let mut values = Vec::with_capacity(self.fields.len());
-        for (name, ty) in &self.fields {
-            let value: Value = table.raw_get(name)?;
+        for (name, ty, other) in &self.fields {
+            let value: Value = match other {
+                Some(other) => table.raw_get(other)?,
+                None => Value::Nil,
+            };
+            let value = if value.is_nil() { table.raw_get(name)? } else { value };
             if value.is_nil() {
                 values.push(None);
                 continue;

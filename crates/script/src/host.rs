@@ -81,6 +81,8 @@ pub(crate) fn functions(lua: &Lua) -> mlua::Result<Table> {
         Ok(())
     };
     table.set("seed", lua.create_function(seed)?)?;
+    let line = |lua: &Lua, level: usize| Ok(lua.inspect_stack(level, |at| at.current_line()).flatten());
+    table.set("line", lua.create_function(line)?)?;
     let log = |lua: &Lua, text: mlua::LuaString| {
         host(lua).message(&text.to_string_lossy());
         Ok(())

@@ -19,6 +19,7 @@
 //! **Invariant:** a call ends: after [`INSTRUCTIONS_MAX`] instructions or [`MEMORY_MAX`] bytes with an error.
 //! **Invariant:** a restored machine answers as the saved one would (`tests/state.rs`).
 
+mod custom;
 pub mod error;
 mod event;
 mod hoist;
@@ -33,4 +34,4 @@ mod tokens;
 pub use error::ScriptError;
 pub use event::{Made, Output, Rows};
 pub use machine::{INSTRUCTIONS_MAX, MEMORY_MAX, Machine};
-pub use script::{Module, Script, ScriptText};
+pub use script::{CustomConfig, Module, Script, ScriptText};

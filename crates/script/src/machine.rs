@@ -55,7 +55,9 @@ impl Machine {
         }
         let code = machine.compiled("code", &script.code)?;
         machine.limited(|| code.call::<()>(()))?;
-        if let Some(init) = &script.text.init {
+        if let Some(settings) = &script.text.settings {
+            machine.begin_custom(settings)?;
+        } else if let Some(init) = &script.text.init {
             let context = machine.roots.context.clone();
             machine.call_global(init, context)?;
         }
@@ -96,7 +98,11 @@ impl Machine {
         }
     }
 
-    fn call_global(&self, name: &str, args: impl mlua::IntoLuaMulti) -> Result<Value, ScriptError> {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.function(name).is_ok()
+    }
+
+    pub(crate) fn call_global(&self, name: &str, args: impl mlua::IntoLuaMulti) -> Result<Value, ScriptError> {
         let function = self.function(name)?;
         self.limited(|| function.call::<Value>(args))
     }
@@ -241,6 +247,11 @@ impl Machine {
     /// Calls a function with an event and the context of the window.
     fn asked(&mut self, function: &str, (rows, block, row): (&Rows, &Block, usize)) -> Result<Value, ScriptError> {
         let data = self.data(rows, block, row)?;
+        if rows.expanded() {
+            let mut values = rows.values(&data).map_err(|error| ScriptError::of(&error))?;
+            values.push_back(Value::Table(self.roots.context.clone()));
+            return self.call_global(function, values);
+        }
         if !self.bare.contains(function) {
             let context = self.roots.context.clone();
             return self.call_global(function, (data, context));

@@ -146,6 +146,13 @@ function os.date(form, time)
   return { year = year, month = month, day = day, hour = hour, min = min, sec = sec, wday = wday, yday = yday, isdst = false }
 end
 
+-- Only what every replica sees alike: the line that runs.
+debug = {}
+function debug.getinfo(level)
+  local line = raw_type(level) == "number" and host.line(level + 1) or -1
+  return { currentline = line, short_src = "code", source = "=code", what = "Lua" }
+end
+
 function esp_logMessage(...) print(...) end
 function esp_toString(v) if raw_type(v) == "table" then return host.write(v) end return tostring(v) end
 function esp_parseJson(text) return host.json(text) end

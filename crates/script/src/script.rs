@@ -29,6 +29,22 @@ pub struct ScriptText {
     pub functions: Vec<String>,
     /// Properties of the project, for `esp_getProperty`.
     pub properties: BTreeMap<String, String>,
+    /// Of a custom window: what it says to the function `init`, which is called when it is there. The script may have
+    /// defaults for more in `_espconfig_`.
+    pub settings: Option<BTreeMap<String, String>>,
+}
+
+/// What the script of a custom window says of itself: its table `_espconfig_`, and which functions it has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CustomConfig {
+    /// It has a function `heartbeat`.
+    pub heartbeat: bool,
+    /// Values are handed over one by one and not as a table.
+    pub expand: bool,
+    /// Both halves of an update block are handed over.
+    pub process_blocks: bool,
+    /// Names of the values that it gets, in order; empty where it does not say.
+    pub inputs: Vec<String>,
 }
 
 /// A script that can be loaded.
@@ -40,6 +56,7 @@ pub struct Script {
     pub(crate) code: Arc<str>,
     reads_clock: bool,
     draws: bool,
+    custom: CustomConfig,
 }
 
 /// Functions of the original that reach out of the engine, or change other windows in no recorded order.
@@ -72,21 +89,31 @@ impl Script {
             let texts = text.modules.iter().map(|module| module.text.as_str()).chain([text.code.as_str()]);
             texts.flat_map(tokens).any(|token| !token.quoted && names.contains(&token.text))
         };
-        let script = Script {
+        let mut script = Script {
+            custom: CustomConfig::default(),
             reads_clock: mentions(&["os", "esp_getSystemMicro"]),
             draws: mentions(&["random", "esp_getGuids"]),
             modules: modules.into(),
             code: code.into(),
             text: Arc::new(text),
         };
-        Machine::load(&script, 0)?;
+        let machine = Machine::load(&script, 0)?;
+        if script.text.settings.is_some() {
+            script.custom = machine.custom_config()?;
+        }
         Ok(script)
+    }
+
+    /// What the script of a custom window says of itself.
+    pub fn custom(&self) -> &CustomConfig {
+        &self.custom
     }
 
     /// What decides what the script does: equal texts do the same.
     pub fn canonical(&self) -> String {
-        let ScriptText { code, modules, init, functions, properties } = &*self.text;
-        format!("{init:?} {functions:?} {modules:?} {code:?} {properties:?}")
+        let ScriptText { code, modules, init, functions, properties, settings } = &*self.text;
+        let settings = settings.as_ref().map(|settings| format!(" {settings:?}")).unwrap_or_default();
+        format!("{init:?} {functions:?} {modules:?} {code:?} {properties:?}{settings}")
     }
 
     /// True when the script may look at the clock.
@@ -110,7 +137,9 @@ fn refuse_outside(part: &str, text: &str) -> Result<(), ScriptError> {
         let library = matches!(tokens.get(at + 1), Some(next) if next.text == ".") && before != ".";
         let because = match token.text {
             "io" if library => Some("scripts cannot read or write files: engines of a group have different disks"),
-            "debug" if library => Some("it shows what differs between replicas"),
+            "debug" if library && tokens.get(at + 2).is_none_or(|name| name.text != "getinfo") => {
+                Some("it shows what differs between replicas")
+            }
             name => OUTSIDE.iter().find(|(outside, _)| *outside == name && before != ".").map(|(_, because)| *because),
         };
         if let Some(because) = because {

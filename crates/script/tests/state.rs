@@ -24,7 +24,7 @@ fn run(machine: &mut Machine, ids: &[i64]) -> Vec<String> {
     let block = block(ids);
     let rows = machine.rows(&block.schema, None).expect("room");
     let schema = Schema::parse("id*:int64,out:string").expect("a schema");
-    let output = machine.output(&schema).expect("room");
+    let output = machine.output(&schema, &[]).expect("room");
     let mut made = Vec::new();
     for row in 0..block.len() {
         match machine.event("f", (&rows, &block, row), &output) {

@@ -331,6 +331,33 @@ pub(crate) const CALCULATE: &[Algorithm] = &[
         ],
     },
     Algorithm {
+        name: "TextVectorization",
+        kind: AlgorithmKind::TextVectorization,
+        about: "The vector of each word, as it stands in the file: a line for each word, the word, then numbers. Null for a \
+                word that is not there. With `outputDocVec` 1 the mean of the vectors of the document so far, component \
+                by component; a document ends where docId changes. The file travels in the project (`<files>`): espctl \
+                takes it along.",
+        one_for_one: false,
+        parameters: &[
+            Parameter { name: "wordVec", domain: Domain::Vectors, about: "file of the word vectors" },
+            Parameter {
+                name: "wordVecDelimiter",
+                domain: Domain::Text { default: "" },
+                about: "COMMA, TAB, SPACE, SEMICOLON, COLON, PIPE or a character; without, the first of tab, comma and \
+                        blank that the first line has",
+            },
+            flag("outputDocVec", false, "1: vectors of documents; 0: of words"),
+        ],
+        orders: &[],
+        inputs: &[tag("docId"), tag("tokenId"), input("token", Text)],
+        outputs: &[
+            key("docIdOut", Same(0)),
+            key("tokenIdOut", Same(1)),
+            key("tokenOut", OutputType::Text),
+            list("vectorOut"),
+        ],
+    },
+    Algorithm {
         name: "SST",
         kind: AlgorithmKind::Sst,
         about: "Subspace tracking: mean and covariance of the inputs, earlier events fading; after each window their principal \

@@ -75,6 +75,7 @@ fn section(text: &mut String, algorithm: &Algorithm) {
             Domain::Flag { default } => ("0 or 1".to_owned(), u8::from(*default).to_string()),
             Domain::Choice { names, default } => (names.join(", "), (*default).to_owned()),
             Domain::Text { default } => ("text".to_owned(), (*default).to_owned()),
+            Domain::Vectors => ("name of a file".to_owned(), "must be given".to_owned()),
             Domain::Shares { default } => {
                 let default: Vec<String> = default.iter().map(f64::to_string).collect();
                 ("numbers from 0 to 1".to_owned(), default.join(","))

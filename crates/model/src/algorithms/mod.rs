@@ -5,9 +5,11 @@ mod calculate;
 mod document;
 mod learn;
 mod settings;
+mod vectors;
 
 pub use document::algorithms_document;
 pub use settings::{Setting, Settings};
+pub use vectors::WordVectors;
 
 pub(crate) use calculate::CALCULATE;
 pub(crate) use learn::LEARN;
@@ -29,6 +31,7 @@ pub enum AlgorithmKind {
     Roc,
     Tokenization,
     Tfidf,
+    TextVectorization,
     Sst,
     Kmeans,
     Dbscan,
@@ -107,6 +110,8 @@ pub enum Domain {
         /// Value when it is not given.
         default: &'static str,
     },
+    /// The name of a file of word vectors, which travels in the project; it must be given.
+    Vectors,
     /// Numbers from 0 to 1, with commas between them.
     Shares {
         /// Value when it is not given.

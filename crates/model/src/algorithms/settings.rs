@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Domain, Parameter};
+use std::sync::Arc;
+
+use super::{Domain, Parameter, WordVectors};
 
 /// The value of a parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +19,8 @@ pub enum Setting {
     Text(String),
     /// Numbers.
     Numbers(Vec<f64>),
+    /// The vectors of words.
+    Vectors(Arc<WordVectors>),
 }
 
 /// A value for each parameter of an algorithm.
@@ -32,6 +36,7 @@ impl Settings {
             Domain::Flag { default } => Setting::Flag(*default),
             Domain::Choice { default, .. } | Domain::Text { default } => Setting::Text((*default).to_owned()),
             Domain::Shares { default } => Setting::Numbers(default.to_vec()),
+            Domain::Vectors => Setting::Vectors(Arc::default()),
         };
         Settings(parameters.iter().map(|parameter| (parameter.name, setting(&parameter.domain))).collect())
     }
@@ -63,6 +68,8 @@ impl Settings {
                 None => return Err(format!("one of {}", names.join(", "))),
             },
             Domain::Text { .. } => Setting::Text(text.to_owned()),
+            // What the file holds is looked up when all parameters are known.
+            Domain::Vectors => return Ok(()),
             Domain::Shares { .. } => {
                 let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
                 let numbers: Option<Vec<f64>> =
@@ -75,6 +82,11 @@ impl Settings {
         };
         self.0.insert(parameter.name, value);
         Ok(())
+    }
+
+    /// Puts in what a file of word vectors holds.
+    pub(crate) fn put_vectors(&mut self, name: &'static str, vectors: WordVectors) {
+        self.0.insert(name, Setting::Vectors(Arc::new(vectors)));
     }
 
     fn get(&self, name: &str) -> &Setting {
@@ -122,6 +134,13 @@ impl Settings {
     pub fn numbers(&self, name: &str) -> &[f64] {
         match self.get(name) {
             Setting::Numbers(numbers) => numbers,
+            other => unreachable!("parameter `{name}` of the table is {other:?}"),
+        }
+    }
+    /// The vectors of words.
+    pub fn vectors(&self, name: &str) -> &Arc<WordVectors> {
+        match self.get(name) {
+            Setting::Vectors(vectors) => vectors,
             other => unreachable!("parameter `{name}` of the table is {other:?}"),
         }
     }

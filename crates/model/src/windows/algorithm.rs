@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mesh_event::{FieldType, Schema};
 use roxmltree::Node;
 
-use crate::algorithms::{Algorithm, Input, InputType, Order, Output, OutputType, Settings};
+use crate::algorithms::{Algorithm, Domain, Input, InputType, Order, Output, OutputType, Settings, WordVectors};
 use crate::reader::Reader;
 use crate::report::{Draft, bad_value, duplicate, tag_span, unknown_field};
 use crate::schemas::missing_property;
@@ -38,6 +38,25 @@ pub(crate) fn settings(node: Node<'_, '_>, algorithm: &'static Algorithm, reader
     }
     if !complete {
         return None;
+    }
+    for parameter in algorithm.parameters.iter().filter(|parameter| matches!(parameter.domain, Domain::Vectors)) {
+        let Some((name, element)) = given.get(parameter.name) else {
+            let headline =
+                format!("{} has no parameter `{}`, the file of the word vectors", algorithm.name, parameter.name);
+            let help = format!("add <property name=\"{}\">file.csv</property> to <parameters>", parameter.name);
+            reader.report.add(node, Draft::error("missing-property", tag_span(node), headline).help(help));
+            return None;
+        };
+        let content = reader.file(*element, reader.plain(*element).trimmed().as_str(), name)?;
+        match WordVectors::parse(content.as_str(), settings.text("wordVecDelimiter")) {
+            Ok(vectors) => settings.put_vectors(parameter.name, vectors),
+            Err(because) => {
+                let headline = format!("`{}` cannot be read: {because}", name.as_str());
+                let help = "expected a line for each word: the word, then numbers";
+                reader.report.add(*element, Draft::error("word-vectors", name.full_span(), headline).help(help));
+                return None;
+            }
+        }
     }
     for Order { low, high, strict, open } in algorithm.orders {
         let (a, b) = (settings.integer(low), settings.integer(high));

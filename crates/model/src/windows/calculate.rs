@@ -16,12 +16,7 @@ const TRAINED: (&str, &str) =
 const UNKNOWN: (&str, &str) = ("nothing public says what it computes", "compute it with EEL, or outside");
 
 /// Algorithms of the original that no calculate window runs here: name, why, way out.
-pub(crate) const REFUSED: [(&str, &str, &str); 12] = [
-    (
-        "TextVectorization",
-        "its word vectors are a file outside the project, which replicas could read differently",
-        "publish the vectors to a source window and join them with the tokens",
-    ),
+pub(crate) const REFUSED: [(&str, &str, &str); 11] = [
     ("TSNE", "its figures depend on unpublished details of the original", "project outside and publish the result"),
     ("MAS", "MAS modules are scripts", "write the step with EEL in a compute window"),
     ("KMEANS", TRAINED.0, TRAINED.1),

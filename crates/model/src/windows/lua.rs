@@ -28,14 +28,22 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let functions = std::iter::once(function.clone()).chain(heartbeat.as_ref().map(|(name, _)| name.clone()));
     let script = script(node, functions.collect(), reader);
     let schemas: Vec<&Schema> = before.iter().map(|(_, schema)| &**schema).collect();
-    let used = used(node, &schemas, reader);
+    let used = used(node, &schemas, reader, &["expand"]);
+    let expand = reader.child(node, "use").and_then(|element| reader.flag(element, "expand")).unwrap_or(false);
     let copies = copies(reading, &schemas);
     let process_blocks = reader.flag(node, "process-blocks").unwrap_or(false);
     debug_assert!(!schema.keys().is_empty(), "a schema without a key was reported");
     let fields = used?.into_iter().zip(copies?);
     let inputs = before.iter().zip(fields);
-    let inputs = inputs.map(|((name, _), (used, copies))| LuaInput { name: name.clone(), used, copies }).collect();
-    Some(WindowKind::Lua(Box::new(LuaWindow { script: script?, function, inputs, heartbeat, process_blocks })))
+    let input = |((name, _), (used, copies)): (&(String, _), (_, _))| LuaInput {
+        name: name.clone(),
+        used,
+        copies,
+        variables: None,
+    };
+    let inputs = inputs.map(input).collect();
+    let (script, outputs) = (script?, Vec::new());
+    Some(WindowKind::Lua(Box::new(LuaWindow { script, function, inputs, heartbeat, process_blocks, expand, outputs })))
 }
 
 /// Reads the script of a filter.
@@ -43,7 +51,7 @@ pub(crate) fn filter(node: Node<'_, '_>, input: &Schema, reader: &Reader<'_>) ->
     let function = reader.attribute(node, "func").filter(|text| !text.is_empty());
     let function = function.map_or(FILTER.to_owned(), |text| text.as_str().to_owned());
     let script = script(node, vec![function.clone()], reader);
-    let used = used(node, &[input], reader).and_then(|mut used| used.pop());
+    let used = used(node, &[input], reader, &[]).and_then(|mut used| used.pop());
     Some(WindowKind::LuaFilter(Box::new(ScriptCall { script: script?, function, used: used? })))
 }
 
@@ -52,7 +60,7 @@ pub(crate) fn splitter(element: Node<'_, '_>, output: &Schema, reader: &Reader<'
     reader.check_attributes(element, &[&["function", "name"]]);
     let function = reader.required(element, "function")?.as_str().to_owned();
     let script = script(element, vec![function.clone()], reader);
-    let used = used(element, &[output], reader).and_then(|mut used| used.pop());
+    let used = used(element, &[output], reader, &[]).and_then(|mut used| used.pop());
     Some(Splitter::Script(Box::new(ScriptCall { script: script?, function, used: used? })))
 }
 
@@ -65,17 +73,44 @@ pub(crate) fn script(node: Node<'_, '_>, functions: Vec<String>, reader: &Reader
         return None;
     };
     reader.check_attributes(element, &[&["file", "snippet", "output"]]);
-    for attribute in ["file", "snippet"] {
-        if let Some(value) = reader.attribute(element, attribute).filter(|value| !value.is_empty()) {
-            let because = "a script outside the project is not the same on every engine";
-            let what = format!("`code` with `{attribute}`");
-            let draft = not_supported(value.full_span(), &what, because, "put the text into <code>");
-            reader.report.add(element, draft);
-            return None;
+    if let Some(value) = reader.attribute(element, "snippet").filter(|value| !value.is_empty()) {
+        let because = "snippets run beside the events, in no recorded order";
+        let draft = not_supported(value.full_span(), "`code` with `snippet`", because, "put the text into <code>");
+        reader.report.add(element, draft);
+        return None;
+    }
+    let source = Source::of(element, reader)?;
+    let init = reader.attribute(node, "init").filter(|text| !text.is_empty()).map(|text| text.as_str().to_owned());
+    loaded(element, &source, ScriptText { init, functions, ..ScriptText::default() }, reader)
+}
+
+/// The text of a script and where it stands.
+pub(crate) struct Source {
+    text: Text,
+    /// It is a file of this name, which travels in the project, named there.
+    file: Option<(String, Text)>,
+}
+
+impl Source {
+    /// What stands in an element, or in the file that its attribute `file` names; `None` after a report.
+    fn of(element: Node<'_, '_>, reader: &Reader<'_>) -> Option<Source> {
+        let named = reader.attribute(element, "file").filter(|value| !value.is_empty());
+        match (named, element.attribute("file")) {
+            (Some(shown), Some(name)) => Source::of_file(element, name, shown, reader),
+            _ => Some(Source { text: reader.text(element), file: None }),
         }
     }
-    let code = reader.text(element);
-    if is_python(code.as_str()) {
+
+    /// What a file holds; `None` after a report.
+    pub(crate) fn of_file(element: Node<'_, '_>, name: &str, shown: Text, reader: &Reader<'_>) -> Option<Source> {
+        let text = reader.replaced(element, reader.file(element, name, &shown)?);
+        Some(Source { text, file: Some((name.trim().to_owned(), shown)) })
+    }
+}
+
+/// A script with the modules and properties of the project; `None` after a report.
+pub(crate) fn loaded(element: Node<'_, '_>, source: &Source, text: ScriptText, reader: &Reader<'_>) -> Option<Script> {
+    if is_python(source.text.as_str()) {
         let because = "it is Python, and only Lua scripts run in the engine";
         let draft =
             not_supported(tag_span(element), "`code`", because, "write the function in Lua, or the step with EEL");
@@ -83,21 +118,20 @@ pub(crate) fn script(node: Node<'_, '_>, functions: Vec<String>, reader: &Reader
         return None;
     }
     let text = ScriptText {
-        code: code.as_str().to_owned(),
+        code: source.text.as_str().to_owned(),
         modules: reader.modules.clone(),
-        init: reader.attribute(node, "init").filter(|text| !text.is_empty()).map(|text| text.as_str().to_owned()),
-        functions,
         properties: reader
             .properties
             .iter()
             .chain(&reader.project_properties)
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect(),
+        ..text
     };
     match Script::new(text) {
         Ok(script) => Some(script),
         Err(error) => {
-            report(element, &code, &error, reader);
+            report(element, source, &error, reader);
             None
         }
     }
@@ -109,7 +143,14 @@ fn is_python(code: &str) -> bool {
 }
 
 /// A problem of a script at its line.
-fn report(element: Node<'_, '_>, code: &Text, error: &ScriptError, reader: &Reader<'_>) {
+fn report(element: Node<'_, '_>, source: &Source, error: &ScriptError, reader: &Reader<'_>) {
+    if let Some((file, shown)) = &source.file {
+        let line = error.line.filter(|_| error.part == "code").map(|line| format!(", line {line}")).unwrap_or_default();
+        let headline = format!("`{file}`{line}: {}", error.message);
+        reader.report.add(element, Draft::error("script", shown.full_span(), headline));
+        return;
+    }
+    let code = &source.text;
     let line = error.line.filter(|_| error.part == "code").and_then(|line| {
         let before: usize = code.as_str().split_inclusive('\n').take(line as usize - 1).map(str::len).sum();
         let text = code.as_str().get(before..)?.lines().next()?;
@@ -143,16 +184,24 @@ pub(crate) fn modules(root: Node<'_, '_>, reader: &Reader<'_>) -> Vec<Module> {
     for element in lists.flat_map(|list| list.children()).filter(|child| child.has_tag_name("lua-module")) {
         reader.check_attributes(element, &[&["name"]]);
         if let (Some(name), Some(code)) = (reader.required(element, "name"), reader.child(element, "code")) {
-            found.push(Module { name: name.as_str().to_owned(), text: reader.text(code).as_str().to_owned() });
+            reader.check_attributes(code, &[&["file"]]);
+            if let Some(source) = Source::of(code, reader) {
+                found.push(Module { name: name.as_str().to_owned(), text: source.text.as_str().to_owned() });
+            }
         }
     }
     found
 }
 
 /// The fields in `use`, for each input: `None` for all. The outer `None` after a report.
-fn used(node: Node<'_, '_>, inputs: &[&Schema], reader: &Reader<'_>) -> Option<Vec<Option<Vec<usize>>>> {
+fn used(
+    node: Node<'_, '_>,
+    inputs: &[&Schema],
+    reader: &Reader<'_>,
+    attributes: &[&str],
+) -> Option<Vec<Option<Vec<usize>>>> {
     let Some(element) = reader.child(node, "use") else { return Some(vec![None; inputs.len()]) };
-    reader.check_attributes(element, &[&[]]);
+    reader.check_attributes(element, &[attributes]);
     let names = reader.text(element).list();
     let known = known_fields(element, &names, inputs, reader)?;
     Some(known.into_iter().map(|fields| (!names.is_empty()).then_some(fields)).collect())

@@ -5,6 +5,7 @@ pub(crate) mod algorithm;
 pub(crate) mod calculate;
 pub(crate) mod calls;
 pub(crate) mod compute;
+pub(crate) mod custom;
 pub(crate) mod functional;
 pub(crate) mod geofence;
 pub(crate) mod initialize;

@@ -76,7 +76,7 @@ impl Work {
     }
 
     pub(crate) fn output(&self, schema: &Schema) -> Output {
-        self.machine.output(schema).expect(ROOM)
+        self.machine.output(schema, &[]).expect(ROOM)
     }
 
     pub(crate) fn forget(&mut self, instance: u64) {
@@ -157,9 +157,15 @@ impl Lua {
     /// `inputs`: the schemas of what comes in, by side; `place`: where the window stands.
     pub(crate) fn new(schema: &Arc<Schema>, spec: &LuaWindow, inputs: &[&Schema], place: &str) -> Lua {
         let work = Work::new(&spec.script, place);
-        let rows = |(schema, input): (&&Schema, &LuaInput)| work.rows(schema, input.used.as_deref());
+        let rows = |(schema, input): (&&Schema, &LuaInput)| {
+            let rows = match &input.variables {
+                Some(variables) => work.machine.named_rows(schema, variables).expect(ROOM),
+                None => work.rows(schema, input.used.as_deref()),
+            };
+            if spec.expand { rows.expand() } else { rows }
+        };
         let rows = inputs.iter().zip(&spec.inputs).map(rows).collect();
-        let output = work.output(schema);
+        let output = work.machine.output(schema, &spec.outputs).expect(ROOM);
         let (schema, spec) = (Arc::clone(schema), spec.clone());
         Lua { schema, spec, work, rows, side: None, output, bad_events: 0, beat: None }
     }

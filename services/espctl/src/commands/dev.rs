@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::project::read;
+use super::files;
 use crate::cli::Dev;
 use crate::fail::Fail;
 use crate::local::services::Adapter;
@@ -30,7 +30,7 @@ const ADDRESSES: [&str; 2] = ["localhost:*", "127.0.0.1:*"];
 
 /// Runs the project.
 pub async fn run(arguments: Dev) -> Result<(), Fail> {
-    let xml = read(&arguments.file)?;
+    let xml = files::project(&arguments.file, &[])?;
     let file = arguments.file.display().to_string();
     let checked = parse_project(&xml, &file, &BTreeMap::new()).map_err(|found| {
         out::note(&found.to_string());

@@ -4,6 +4,7 @@ mod completions;
 mod decode;
 mod dev;
 mod doctor;
+mod files;
 mod history;
 mod maintenance;
 mod process;

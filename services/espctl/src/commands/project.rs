@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::files;
 use crate::cli::Project;
 use crate::fail::Fail;
 use crate::mesh::{ASK, CHANGE, Client, Mesh};
@@ -115,7 +116,7 @@ pub fn read(file: &Path) -> Result<String, Fail> {
 
 /// Checks a project file without any coordinator.
 pub fn check(file: &Path, json: bool) -> Result<(), Fail> {
-    let xml = read(file)?;
+    let xml = files::project(file, &[])?;
     let name = file.display().to_string();
     let checked = parse_project(&xml, &name, &BTreeMap::new());
     if json {
@@ -200,7 +201,7 @@ fn problem(found: &Diagnostic) -> Problem {
 }
 
 async fn deploy(mesh: &mut Mesh, file: &Path, message: DeployRequest, json: bool) -> Result<(), Fail> {
-    let xml = read(file)?;
+    let xml = files::project(file, &[])?;
     let shown = file.display().to_string();
     // checked here too: all problems are shown whole, and nothing travels that cannot work
     if let Err(found) = parse_project(&xml, &shown, &BTreeMap::new())

@@ -3,7 +3,7 @@
 //! `places`: files and sockets; `properties`: what `@NAME@` stands for; `sink`: where events go.
 
 mod places;
-mod properties;
+pub(super) mod properties;
 mod sink;
 
 use std::fs::File;
@@ -22,7 +22,7 @@ use mesh_windows::{Executor, OutputBlock};
 use serde_json::json;
 
 use crate::cli::RunProject;
-use crate::commands::project;
+use crate::commands::{files, project};
 use crate::fail::Fail;
 use crate::out;
 use properties::{located, properties};
@@ -45,7 +45,7 @@ struct Source {
 
 /// Runs the project.
 pub fn run(arguments: &RunProject) -> Result<(), Fail> {
-    let xml = project::read(&arguments.file)?;
+    let xml = files::project(&arguments.file, &arguments.property)?;
     let name = arguments.file.display().to_string();
     let properties = properties(&arguments.property, &xml, &arguments.file)?;
     let checked = parse_project(&xml, &name, &properties).map_err(|found| project::refused(&found))?;

@@ -1,6 +1,6 @@
 //! `project run`.
 
-use super::support::{file, run};
+use super::support::{file, run, run_in};
 
 const PROJECT: &str = r#"<project name="p" threads="1">
   <contqueries>
@@ -50,6 +50,31 @@ fn a_project_runs_over_the_file_of_its_connector_or_over_another() {
     assert_eq!((ran.code, ran.out.trim_end()), (0, expected), "{}", ran.err);
     let copied = std::fs::read_to_string(copy).unwrap();
     assert_eq!(copied.lines().count(), 2, "{copied}");
+}
+
+#[test]
+fn a_script_beside_the_project_travels_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let filter =
+        r#"<window-filter name="high" index="pi_EMPTY"><code file="@ESP_PROJECT_HOME@/high.lua"/></window-filter>"#;
+    let eel = r#"<window-filter name="high" index="pi_EMPTY"><expression>v > 10</expression></window-filter>"#;
+    let text = PROJECT.replace(eel, filter).replace("@FILE@", "events.csv");
+    let project = file(folder.path(), "project.xml", text.as_bytes());
+    let project = project.to_str().unwrap();
+    file(folder.path(), "events.csv", EVENTS.as_bytes());
+    let ran = run(&["project", "run", project]);
+    let said = "file `@ESP_PROJECT_HOME@/high.lua` does not travel with the project";
+    assert!(ran.code != 0 && ran.err.contains(said), "{}", ran.err);
+    file(folder.path(), "high.lua", b"function filter(data) return data.v > 10 end");
+    for command in [&["project", "run", project][..], &["dev", project]] {
+        let ran = run_in(folder.path(), command);
+        assert_eq!((ran.code, ran.out.as_str()), (0, HIGH), "{}", ran.err);
+    }
+    let ran = run(&["project", "check", project]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    file(folder.path(), "high.lua", b"function filter() return true end -- \x00");
+    let ran = run(&["project", "check", project]);
+    assert!(ran.code != 0 && ran.err.contains("byte 38 is a control character"), "{}", ran.err);
 }
 
 #[test]

@@ -29,6 +29,11 @@ pub fn run(arguments: &[&str]) -> Ran {
     ran(espctl(arguments).stdin(Stdio::null()).output().unwrap())
 }
 
+/// In a folder.
+pub fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
+    ran(espctl(arguments).current_dir(folder).stdin(Stdio::null()).output().unwrap())
+}
+
 pub fn run_with_input(arguments: &[&str], input: &[u8]) -> Ran {
     let mut command = espctl(arguments);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

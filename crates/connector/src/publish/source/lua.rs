@@ -70,7 +70,7 @@ impl LuaScript {
             reason: format!("property `code`: {reason}"),
         };
         let machine = Machine::new(&Script::new(self.text.clone()).map_err(fail)?, from.round);
-        let output = machine.output(schema).map_err(fail)?;
+        let output = machine.output(schema, &[]).map_err(fail)?;
         Ok(LuaSource {
             script: self.clone(),
             machine,

@@ -72,6 +72,7 @@ fn method(run: &AlgorithmRun, input: &Schema) -> Box<dyn Method> {
         AlgorithmKind::DistributionFitting => Box::new(distribution::Fitting::new(settings)),
         AlgorithmKind::Roc => Box::new(roc::Roc::new(settings)),
         AlgorithmKind::Tokenization => Box::new(text::Tokenization),
+        AlgorithmKind::TextVectorization => Box::new(text::Vectorization::new(settings)),
         AlgorithmKind::Tfidf => Box::new(text::Tfidf::default()),
         AlgorithmKind::Sst => Box::new(subspace::Subspace::new(settings, run.inputs[0].len())),
         AlgorithmKind::Kmeans

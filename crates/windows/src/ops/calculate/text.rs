@@ -1,10 +1,13 @@
-//! Tokenization and TFIDF: the words of texts, and how telling each is.
+//! Tokenization, TFIDF, TextVectorization: the words of texts, how telling each is, where each stands in a space.
 
 use std::collections::BTreeMap;
 
-use mesh_event::Value;
+use std::sync::Arc;
 
-use super::event::Event;
+use mesh_event::Value;
+use mesh_model::{Settings, WordVectors};
+
+use super::event::{Event, list};
 use super::{Method, Results};
 use crate::state::{Damage, Reader, Writer};
 
@@ -142,6 +145,77 @@ impl Method for Tfidf {
         let counts = self.of_token.values().chain(self.counts.values()).chain([&self.documents, &self.tokens]);
         if counts.copied().any(|count| count > u64::MAX / 2) {
             return Err(Damage::Broken("a count is beyond all documents"));
+        }
+        Ok(())
+    }
+}
+
+/// The vectors of words, or the mean of those of a document so far.
+pub(crate) struct Vectorization {
+    words: Arc<WordVectors>,
+    of_documents: bool,
+    /// The document under way, the sums of its components, and how many of its words have each.
+    document: Value,
+    sums: Vec<f64>,
+    counts: Vec<u64>,
+}
+
+impl Vectorization {
+    pub(crate) fn new(settings: &Settings) -> Vectorization {
+        Vectorization {
+            words: Arc::clone(settings.vectors("wordVec")),
+            of_documents: settings.flag("outputDocVec"),
+            document: Value::Null,
+            sums: Vec::new(),
+            counts: Vec::new(),
+        }
+    }
+
+    /// Adds a word of a document; the mean of its words so far, none before a known one.
+    fn mean(&mut self, document: Value, vector: Option<&[f64]>) -> Option<Vec<f64>> {
+        if document != self.document {
+            self.document = document;
+            self.sums.clear();
+            self.counts.clear();
+        }
+        let vector = vector.unwrap_or_default();
+        let length = self.sums.len().max(vector.len());
+        self.sums.resize(length, 0.0);
+        self.counts.resize(length, 0);
+        for ((sum, count), x) in self.sums.iter_mut().zip(&mut self.counts).zip(vector) {
+            *sum += x;
+            *count += 1;
+        }
+        let mean = self.sums.iter().zip(&self.counts).map(|(sum, count)| sum / *count as f64);
+        (length > 0).then(|| mean.collect())
+    }
+}
+
+impl Method for Vectorization {
+    fn event(&mut self, event: &Event<'_>, out: &mut Vec<Results>) {
+        let Value::String(token) = event.value(2) else { return };
+        let words = Arc::clone(&self.words);
+        let vector = words.of(&token);
+        let vector = if self.of_documents { self.mean(event.value(0), vector) } else { vector.map(<[f64]>::to_vec) };
+        out.push(vec![Value::Null, Value::Null, Value::String(token), vector.map_or(Value::Null, list)]);
+    }
+
+    fn bytes(&self) -> usize {
+        self.sums.len() * size_of::<(f64, u64)>()
+    }
+
+    fn save(&self, to: &mut Writer<'_>) {
+        to.put(&self.document);
+        to.put(&self.sums);
+        to.put(&self.counts);
+    }
+
+    fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
+        self.document = from.get()?;
+        self.sums = from.get()?;
+        self.counts = from.get()?;
+        if self.sums.len() != self.counts.len() || self.counts.iter().any(|count| *count > u64::MAX / 2) {
+            return Err(Damage::Broken("the sums of a document are not those of its words"));
         }
         Ok(())
     }

@@ -11,7 +11,11 @@ const HOME: &str = "ESP_PROJECT_HOME";
 const OUTPUT: &str = "ESP_PROJECT_OUTPUT";
 
 /// Values for the names that a project uses: those given as NAME=VALUE, then those of the environment, then the folders.
-pub(super) fn properties(given: &[String], xml: &str, file: &Path) -> Result<BTreeMap<String, String>, Fail> {
+pub(in crate::commands) fn properties(
+    given: &[String],
+    xml: &str,
+    file: &Path,
+) -> Result<BTreeMap<String, String>, Fail> {
     let mut found = BTreeMap::new();
     for name in names(xml) {
         let fallback = match name {
@@ -39,7 +43,7 @@ fn names(xml: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The folder of a project file.
-pub(super) fn folder(file: &Path) -> PathBuf {
+pub(in crate::commands) fn folder(file: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -47,7 +51,7 @@ pub(super) fn folder(file: &Path) -> PathBuf {
 }
 
 /// A file that a connector reads: where it says, or else beside the project.
-pub(super) fn located(name: &str, project: &Path) -> String {
+pub(in crate::commands) fn located(name: &str, project: &Path) -> String {
     let beside = folder(project).join(name);
     if Path::new(name).is_relative() && !Path::new(name).exists() && beside.exists() {
         return beside.display().to_string();
