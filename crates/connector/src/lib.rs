@@ -10,12 +10,14 @@
 //! - [`subscribe`]: topic to sink: `subscriber`, `sink` (the file with its position beside it; sockets), `shape`
 //! - [`group`]: several processes of which one works, by an election's word; publishers and subscribers alike
 //! - [`documents`]: JSON and XML as the lines of CSV that say the same; [`order`]: which connector starts when
+//! - [`bad_events`]: events that could not be applied, in a file
 //! - [`settings`]: what both adapters have on their command lines
 //!
 //! **Invariant:** a block's source position is in the block itself, so position and data cannot part.
 //! **Invariant:** a sink's file never holds a block twice or a gap: its position is written after the data that it covers.
 //! **Invariant:** memory is bounded: one queue, one transaction; the reader's buffer and `flushbytes` plus one block.
 
+pub mod bad_events;
 pub mod documents;
 pub mod group;
 pub mod order;

@@ -1,50 +1,80 @@
 //! Events that a window cannot apply: counted, told, and left out; what comes after them goes on.
 
+use std::fmt;
+
 use mesh_event::csv::{CsvOutOptions, encode_csv};
 use mesh_event::{Block, Opcode};
 
 use crate::state::{Damage, Reader, Writer};
 
-/// Events that are told between two calls of [`BadEvents::take`]; more are only counted.
-const MAX_TOLD: usize = 20;
+/// Events that are kept between two calls of [`BadEvents::take`]; more are only counted.
+const KEPT_MAX: usize = 1000;
 /// Longest such line in bytes.
-const MAX_LINE_BYTES: usize = 1024;
+const LINE_BYTES_MAX: usize = 1024;
 
-/// The bad events of a window. Their number is state; what is told of them is not.
+/// An event that a window could not apply, for logs and files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadEvent {
+    /// What is wrong with it.
+    pub reason: &'static str,
+    /// The event as a line of CSV without its end, at most 1024 bytes of it; empty where its columns are not the window's.
+    pub line: String,
+}
+
+impl fmt::Display for BadEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad event, {}: {}", self.reason, self.line)
+    }
+}
+
+/// The bad events of a window. Their number is state; what is kept of them is not.
 #[derive(Default)]
 pub(crate) struct BadEvents {
     count: u64,
-    told: Vec<String>,
+    kept: Vec<BadEvent>,
 }
 
 impl BadEvents {
+    /// None that is known, but so many were counted.
+    pub(crate) fn counted(count: u64) -> BadEvents {
+        BadEvents { count, kept: Vec::new() }
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Notes an event. `why`: what is wrong with it.
-    pub(crate) fn add(&mut self, why: &str, block: &Block, row: usize) {
+    /// Notes an event. `reason`: what is wrong with it.
+    pub(crate) fn add(&mut self, reason: &'static str, block: &Block, row: usize) {
         self.count += 1;
-        if self.told.len() >= MAX_TOLD {
+        if self.kept.len() >= KEPT_MAX {
             return;
         }
         let mut line = Vec::new();
         encode_csv(&block.slice(row..row + 1), &CsvOutOptions::default(), &mut line);
-        line.truncate(MAX_LINE_BYTES);
-        self.told.push(format!("bad event, {why}: {}", String::from_utf8_lossy(&line).trim_end()));
+        line.truncate(LINE_BYTES_MAX);
+        self.kept.push(BadEvent { reason, line: String::from_utf8_lossy(&line).trim_end().to_owned() });
+    }
+
+    /// Notes an event of which nothing can be shown.
+    pub(crate) fn add_made(&mut self, reason: &'static str) {
+        self.count += 1;
+        if self.kept.len() < KEPT_MAX {
+            self.kept.push(BadEvent { reason, line: String::new() });
+        }
     }
 
     /// Notes events of a block whose columns are not the window's.
     pub(crate) fn add_block(&mut self, rows: usize) {
         self.count += rows as u64;
-        if self.told.len() < MAX_TOLD {
-            self.told.push(format!("{rows} bad events: the columns of their block are not the window's"));
-        }
+        let room = KEPT_MAX.saturating_sub(self.kept.len()).min(rows);
+        let event = BadEvent { reason: "the columns of its block are not the window's", line: String::new() };
+        self.kept.extend(std::iter::repeat_n(event, room));
     }
 
-    /// What was told since the last call.
-    pub(crate) fn take(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.told)
+    /// Those since the last call, as far as they were kept.
+    pub(crate) fn take(&mut self) -> Vec<BadEvent> {
+        std::mem::take(&mut self.kept)
     }
 
     pub(crate) fn save(&self, to: &mut Writer<'_>) {

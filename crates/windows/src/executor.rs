@@ -7,6 +7,7 @@ use mesh_event::codec::JOINED_ROWS;
 use mesh_event::{Block, BlockKind, JoinedBlocks, Schema};
 use mesh_model::Project;
 
+use crate::bad::BadEvent;
 use crate::cut::cut;
 use crate::node::{Node, Target};
 use crate::ops::Clock;
@@ -279,6 +280,13 @@ impl Executor {
     /// are among it. It is no state: a replica that replays writes it again.
     pub fn take_messages(&mut self) -> Vec<(usize, String)> {
         let each = |(at, node): (usize, &mut Node)| node.take_messages().into_iter().map(move |text| (at, text));
+        self.nodes.iter_mut().enumerate().flat_map(each).collect()
+    }
+
+    /// Events that windows could not apply since the last call, with the window's position; at most 1000 of a window are
+    /// kept, the others are in [`Executor::stats`] only. It is no state: a replica that replays gives them again.
+    pub fn take_bad_events(&mut self) -> Vec<(usize, BadEvent)> {
+        let each = |(at, node): (usize, &mut Node)| node.take_bad_events().into_iter().map(move |event| (at, event));
         self.nodes.iter_mut().enumerate().flat_map(each).collect()
     }
 

@@ -40,6 +40,7 @@ mod state;
 mod store;
 mod texts;
 
+pub use bad::BadEvent;
 pub use cut::OUTPUT_BYTES_MAX;
 pub use executor::{Endpoint, Executor, OutputBlock, OutputPart, OutputRun, WindowStats};
 pub use state::RestoreError;

@@ -2,6 +2,7 @@
 
 use mesh_event::JoinedBlocks;
 
+use crate::bad::BadEvent;
 use crate::digest::Digest;
 use crate::executor::WindowStats;
 use crate::ops::source::Ingest;
@@ -87,10 +88,15 @@ impl Node {
     }
 
     pub(crate) fn take_messages(&mut self) -> Vec<String> {
-        let mut messages = self.ingest.as_mut().map(Ingest::take_messages).unwrap_or_default();
-        messages.extend(self.operator.take_messages());
+        let mut messages = self.operator.take_messages();
         messages.extend(self.splitter.as_mut().map(Splitter::take_messages).unwrap_or_default());
         messages
+    }
+
+    pub(crate) fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        let mut bad = self.ingest.as_mut().map(Ingest::take_bad_events).unwrap_or_default();
+        bad.extend(self.operator.take_bad_events());
+        bad
     }
 
     pub(crate) fn kind(&self) -> (&'static str, u16) {

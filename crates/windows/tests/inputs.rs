@@ -75,7 +75,7 @@ fn events_that_cannot_be_applied_are_told_and_the_rest_goes_on() {
     let mut executor = Executor::new(project("", "<window-copy name='w'/>", "<edge source='a' target='w'/>"));
     let made = outputs(&mut executor, &[(0, rows("I 1 a 0 2; I 1 b 0 2; U 2 c 0 1; D 3 . . .; I . d 0 1; I 4 e 0 1"))]);
     assert_eq!(made, ["I 1 a 0 2; I 4 e 0 1"]);
-    let told: Vec<String> = executor.take_messages().into_iter().map(|(_, text)| text).collect();
+    let told: Vec<String> = executor.take_bad_events().into_iter().map(|(_, event)| event.to_string()).collect();
     assert_eq!(
         told,
         [

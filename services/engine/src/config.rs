@@ -7,6 +7,7 @@ use mesh_service::{Base, Config, Problems, Size, Span};
 use mesh_snapshot::{Location, SnapshotError};
 use serde::{Deserialize, Serialize};
 
+use crate::project::bad_events::BadEventOptions;
 use crate::project::connectors::Permit;
 use crate::project::snapshots::SnapshotOptions;
 
@@ -66,6 +67,11 @@ pub struct EngineConfig {
     pub connectors_dir: String,
     /// Addresses that the connectors of projects may use: `host:port` or `host:*` to connect to, `:port` to listen at.
     pub connectors_addresses: Vec<String>,
+    /// Folder of the files of events that windows could not apply, one for each engine and project; empty: such events are
+    /// only logged and counted.
+    pub bad_events_dir: String,
+    /// Bytes of such a file at most; a full one is kept beside the next.
+    pub bad_events_bytes: Size,
 }
 
 impl Default for EngineConfig {
@@ -92,6 +98,8 @@ impl Default for EngineConfig {
             snapshot_keep: 3,
             connectors_dir: String::new(),
             connectors_addresses: Vec::new(),
+            bad_events_dir: String::new(),
+            bad_events_bytes: Size(16 << 20),
         }
     }
 }
@@ -155,6 +163,18 @@ impl Config for EngineConfig {
             "a folder that is there, or nothing",
             &self.connectors_dir,
         );
+        problems.check(
+            self.bad_events_dir.is_empty() || std::path::Path::new(&self.bad_events_dir).is_dir(),
+            "bad_events_dir",
+            "a folder that is there, or nothing",
+            &self.bad_events_dir,
+        );
+        problems.check(
+            self.bad_events_bytes.0 >= 1 << 16,
+            "bad_events_bytes",
+            "at least 64KiB",
+            self.bad_events_bytes.0,
+        );
         for address in &self.connectors_addresses {
             let port = address.rsplit_once(':').map(|(_, port)| port);
             problems.check(
@@ -173,6 +193,12 @@ impl EngineConfig {
     pub fn permit(&self) -> Permit {
         let folder = (!self.connectors_dir.is_empty()).then(|| self.connectors_dir.clone().into());
         Permit { folder, addresses: self.connectors_addresses.clone() }
+    }
+
+    /// Where bad events are kept; `None`: nowhere.
+    pub fn bad_events(&self) -> Option<BadEventOptions> {
+        let (folder, bytes_max) = (self.bad_events_dir.clone().into(), self.bad_events_bytes.0);
+        (!self.bad_events_dir.is_empty()).then_some(BadEventOptions { folder, bytes_max })
     }
 
     /// What the settings say of snapshots; `None`: there are none.

@@ -2,6 +2,7 @@
 //! retention, and the opcode algebra is applied.
 
 use super::{Clock, Held, Operator};
+use crate::bad::BadEvent;
 use crate::live::Live;
 use crate::run::{Run, Unread};
 use crate::state::{Damage, Reader, Writer};
@@ -76,8 +77,8 @@ impl Operator for KeepTable {
         self.0.held()
     }
 
-    fn take_messages(&mut self) -> Vec<String> {
-        self.0.take_messages()
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.0.take_bad_events()
     }
 
     fn kind(&self) -> &'static str {

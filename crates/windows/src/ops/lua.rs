@@ -8,6 +8,7 @@ use mesh_model::{LuaInput, LuaWindow, ScriptCall};
 use mesh_script::{Machine, Made, Output, Rows, Script, ScriptError};
 
 use super::{Clock, Held, Operator, Sides, seed_of};
+use crate::bad::{BadEvent, BadEvents};
 use crate::run::{Run, alone, is_pair};
 use crate::state::{Damage, Reader, Writer};
 
@@ -141,7 +142,7 @@ pub(crate) struct Lua {
     /// The side whose name the script was told last.
     side: Option<usize>,
     output: Output,
-    bad_events: u64,
+    bad: BadEvents,
     /// Clock of the last heartbeat.
     beat: Option<i64>,
 }
@@ -167,7 +168,7 @@ impl Lua {
         let rows = inputs.iter().zip(&spec.inputs).map(rows).collect();
         let output = work.machine.output(schema, &spec.outputs).expect(ROOM);
         let (schema, spec) = (Arc::clone(schema), spec.clone());
-        Lua { schema, spec, work, rows, side: None, output, bad_events: 0, beat: None }
+        Lua { schema, spec, work, rows, side: None, output, bad: BadEvents::default(), beat: None }
     }
 
     fn making(&self, rows: usize) -> Making {
@@ -194,7 +195,10 @@ impl Lua {
         }
         let keyless = self.schema.keys().iter().any(|&key| values[key].as_ref().is_none_or(Value::is_null));
         if keyless {
-            self.bad_events += 1;
+            match from {
+                Some((block, row, _)) => self.bad.add("the script made an event without a key of it", block, row),
+                None => self.bad.add_made("the script made an event without a key at a heartbeat"),
+            }
             return;
         }
         for (value, column) in values.into_iter().zip(&mut into.columns) {
@@ -287,11 +291,15 @@ impl Operator for Lua {
     }
 
     fn held(&self) -> Held {
-        Held { bad_events: self.bad_events, expression_errors: self.work.errors, ..Held::default() }
+        Held { bad_events: self.bad.count(), expression_errors: self.work.errors, ..Held::default() }
     }
 
     fn take_messages(&mut self) -> Vec<String> {
         self.work.take_messages()
+    }
+
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.bad.take()
     }
 
     fn kind(&self) -> &'static str {
@@ -299,12 +307,14 @@ impl Operator for Lua {
     }
 
     fn save(&self, to: &mut Writer<'_>) {
-        to.put(&(self.bad_events, self.beat));
+        to.put(&(self.bad.count(), self.beat));
         self.work.save(to);
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
-        (self.bad_events, self.beat) = from.get()?;
+        let count: u64;
+        (count, self.beat) = from.get()?;
+        self.bad = BadEvents::counted(count);
         self.work.restore(from)
     }
 }

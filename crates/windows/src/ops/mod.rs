@@ -20,6 +20,7 @@ pub(crate) mod train;
 pub(crate) mod transpose;
 pub(crate) mod union;
 
+use crate::bad::BadEvent;
 use crate::live::Live;
 use crate::run::{Run, Unread};
 use crate::state::{Damage, Reader, Writer};
@@ -158,6 +159,11 @@ pub(crate) trait Operator: Send {
 
     /// What its expressions and scripts wrote for the log since the last call.
     fn take_messages(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The events that it could not apply since the last call, as far as they were kept.
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
         Vec::new()
     }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Block, Column, Schema, Value};
+use mesh_event::{Block, Schema, Value};
 use mesh_model::{AlgorithmRun, ResultField, Score as Spec};
 
 use super::calculate::Results;
 use super::calculate::event::{Event, Rows};
 use super::train::{Model, fits, score};
 use super::{Clock, Held, Operator, Sides};
+use crate::bad::{BadEvent, BadEvents};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 
@@ -25,7 +26,7 @@ pub(crate) struct Score {
     fields: Vec<ResultField>,
     /// The newest model of each algorithm, with its number.
     models: Vec<Option<(i64, Model)>>,
-    bad_events: u64,
+    bad: BadEvents,
 }
 
 impl Score {
@@ -42,13 +43,14 @@ impl Score {
             fields: spec.fields.iter().map(field).collect(),
             models: vec![None; spec.runs.len()],
             runs: spec.runs.clone(),
-            bad_events: 0,
+            bad: BadEvents::default(),
         }
     }
 
     /// Takes the model of a row. Which algorithm it is of, its number and its content stand where the model's schema has
     /// them.
-    fn learn(&mut self, columns: &[Arc<Column>], row: usize) {
+    fn learn(&mut self, block: &Block, row: usize) {
+        let columns = &block.columns;
         let found = match [0, 1, 3, 4].map(|at| columns[at].value(row)) {
             [Value::Int64(id), Value::String(name), Value::ArrayInt64(shape), Value::ArrayDouble(numbers)] => {
                 let model = Model { shape: shape.to_vec(), numbers: numbers.to_vec() };
@@ -60,7 +62,7 @@ impl Score {
         };
         match found {
             Some((run, id, model)) => self.models[run] = Some((id, model)),
-            None => self.bad_events += 1,
+            None => self.bad.add("it is no model that the window can use", block, row),
         }
     }
 
@@ -102,7 +104,7 @@ impl Operator for Score {
                 let block = &models.expect("a row of it is looked at").block;
                 // Old halves and deletes take nothing away: the newest model stands.
                 if !matches!(block.opcodes[row], mesh_event::Opcode::Delete | mesh_event::Opcode::SafeDelete) {
-                    self.learn(&block.columns, row);
+                    self.learn(block, row);
                 }
             }
             for row in range(data, cause) {
@@ -120,7 +122,11 @@ impl Operator for Score {
     fn held(&self) -> Held {
         let numbers: usize = self.models.iter().flatten().map(|(_, model)| model.numbers.len()).sum();
         let rows = self.models.iter().flatten().count() as u64;
-        Held { rows, bytes: (numbers * size_of::<f64>()) as u64, bad_events: self.bad_events, ..Held::default() }
+        Held { rows, bytes: (numbers * size_of::<f64>()) as u64, bad_events: self.bad.count(), ..Held::default() }
+    }
+
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.bad.take()
     }
 
     fn kind(&self) -> &'static str {
@@ -136,7 +142,7 @@ impl Operator for Score {
                 to.put(&model.numbers);
             }
         }
-        to.put(&self.bad_events);
+        self.bad.save(to);
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
@@ -151,7 +157,7 @@ impl Operator for Score {
             }
             *model = Some((id, held));
         }
-        self.bad_events = from.get()?;
+        self.bad.restore(from)?;
         Ok(())
     }
 }

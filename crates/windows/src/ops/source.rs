@@ -6,7 +6,7 @@ use mesh_event::{Block, BlockKind, Bytes2D, Column, ColumnData, FieldType, Flags
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::functional::nulls;
-use crate::bad::BadEvents;
+use crate::bad::{BadEvent, BadEvents};
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run};
 use crate::state::{Damage, Reader, Writer};
@@ -44,7 +44,7 @@ impl Ingest {
         self.bad.count()
     }
 
-    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+    pub(crate) fn take_bad_events(&mut self) -> Vec<BadEvent> {
         self.bad.take()
     }
 

@@ -3,6 +3,7 @@
 use mesh_event::Opcode;
 
 use super::{Clock, Held, Operator};
+use crate::bad::BadEvent;
 use crate::columns::RowRef;
 use crate::run::{Emitter, Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
@@ -31,8 +32,8 @@ impl Operator for Union {
         self.rows.held()
     }
 
-    fn take_messages(&mut self) -> Vec<String> {
-        self.rows.take_messages()
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.rows.take_bad_events()
     }
 
     fn kind(&self) -> &'static str {

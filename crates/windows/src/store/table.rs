@@ -8,7 +8,7 @@ use mesh_model::RetentionKind;
 use super::by_time::ByTime;
 use super::expiry::event_time_us;
 use super::{Expiry, Rows, keys};
-use crate::bad::{BadEvents, wrong_key};
+use crate::bad::{BadEvent, BadEvents, wrong_key};
 use crate::columns::{self, RowRef};
 use crate::live::Live;
 use crate::ops::{Clock, Held};
@@ -308,8 +308,8 @@ impl Table {
         }
     }
 
-    /// What is told of events that could not be applied.
-    pub(crate) fn take_messages(&mut self) -> Vec<String> {
+    /// Events that could not be applied, since the last call.
+    pub(crate) fn take_bad_events(&mut self) -> Vec<BadEvent> {
         self.bad.take()
     }
 

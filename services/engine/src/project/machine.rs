@@ -12,6 +12,7 @@ use mesh_replication::engine::{KeptOutputs, MachineState, Sequenced};
 use mesh_service::telemetry::{Attribute, BlockSpan, block_span};
 use mesh_windows::{Executor, OutputBlock, OutputPart, OutputRun};
 
+use crate::project::bad_events::BadEventLog;
 use crate::project::message::{InputGauge, ReadyBlocks, ReadyRecord};
 use crate::project::waiting::Waiting;
 
@@ -71,6 +72,7 @@ pub type BeforeApply = Arc<dyn Fn(&Block) + Send + Sync>;
 pub struct Machine {
     project: Arc<Project>,
     before_apply: Option<BeforeApply>,
+    bad_events: BadEventLog,
     executor: Executor,
     waiting: Vec<Waiting>,
     gauges: Vec<Arc<InputGauge>>,
@@ -96,12 +98,19 @@ impl Machine {
         Machine::over(project, executor, gauges)
     }
 
+    /// Bad events go there too.
+    pub fn with_bad_events(mut self, bad_events: BadEventLog) -> Machine {
+        self.bad_events = bad_events;
+        self
+    }
+
     fn over(project: Arc<Project>, executor: Executor, gauges: Vec<Arc<InputGauge>>) -> Machine {
         let (inputs, outputs) = (executor.inputs().len(), executor.outputs().len());
         assert_eq!(gauges.len(), inputs, "one gauge per input");
         Machine {
             project,
             before_apply: None,
+            bad_events: BadEventLog::default(),
             executor,
             waiting: (0..inputs).map(|_| Waiting::default()).collect(),
             gauges,
@@ -135,6 +144,7 @@ impl Machine {
     fn reset_to(&mut self, executor: Executor) {
         let mut fresh = Machine::over(self.project.clone(), executor, self.gauges.clone());
         fresh.before_apply = self.before_apply.take();
+        fresh.bad_events = std::mem::take(&mut self.bad_events);
         fresh.events_in = self.events_in;
         fresh.events_out = self.events_out;
         *self = fresh; // the old one takes what waited out of the gauges
@@ -282,6 +292,8 @@ impl Machine {
 
     /// The state as the protocol compares it.
     pub fn state(&mut self) -> MachineState {
+        let bad = self.executor.take_bad_events();
+        self.bad_events.take(bad, self.executor.window_names());
         for (window, text) in self.executor.take_messages() {
             tracing::info!(window = self.executor.window_names()[window], "{text}");
         }

@@ -11,6 +11,7 @@
 //!  driver --> connectors (sources and sinks of the project's own, run while it leads) <--> .I .O
 //! ```
 
+pub mod bad_events;
 mod behind;
 pub mod connectors;
 pub mod driver;
@@ -44,6 +45,7 @@ use mesh_replication::{EngineId, EngineRole, Limits};
 use mesh_service::Metrics;
 use mesh_windows::Executor;
 
+use bad_events::{BadEventLog, BadEventOptions};
 use connectors::{Host, Permit};
 use driver::{Channels, Driver};
 use election::ElectionLink;
@@ -90,6 +92,8 @@ pub struct ProjectOptions {
     pub snapshots: Option<SnapshotOptions>,
     /// What the project's own connectors may touch.
     pub permit: Permit,
+    /// File of the events that windows cannot apply; `None`: they are only logged and counted.
+    pub bad_events: Option<BadEventOptions>,
     /// Share (0 to 1) of the blocks of its own sources that get a trace.
     pub trace_ratio: f64,
 }
@@ -235,12 +239,20 @@ impl RunningProject {
             snapshots: snapshot_channels,
             connectors,
         };
+        let (bad_events, bad_event_thread) = match options.bad_events {
+            None => (BadEventLog::default(), None),
+            Some(BadEventOptions { folder, bytes_max }) => {
+                let path = folder.join(format!("{}.{}.bad.csv", options.engine, project.name));
+                let (log, thread) = BadEventLog::with_file(path, bytes_max, stop.clone());
+                (log, Some(thread))
+            }
+        };
         let engine = EngineId(Arc::from(options.engine.as_str()));
         let driver = Driver::new(
             identity,
             &project,
             EngineRole::new(engine, limits),
-            Machine::new(project.clone(), gauges),
+            Machine::new(project.clone(), gauges).with_bad_events(bad_events),
             channels,
             election(control_to.clone()),
             reports.clone(),
@@ -251,6 +263,9 @@ impl RunningProject {
         running.spawn("log", move || log_reader.run())?;
         running.spawn("input", move || input_reader.run())?;
         running.spawn("writer", move || writer.run())?;
+        if let Some(thread) = bad_event_thread {
+            running.spawn("bad-events", move || thread.run())?;
+        }
         if let Some(thread) = snapshot_thread {
             running.spawn("snapshot", move || thread.run())?;
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use mesh_bus::memory::MemoryBus;
 use mesh_bus::{Bus, EndOf, OutRecord, Polled, ReaderOptions, StartAt, TopicSpec, Writer, WriterOptions};
+use mesh_engine::project::bad_events::BadEventOptions;
 use mesh_engine::project::connectors::Permit;
 use mesh_engine::project::election::ElectionLink;
 use mesh_engine::project::message::Control;
@@ -87,6 +88,7 @@ pub struct Mesh {
     pub publisher: Box<dyn Writer>,
     pub published: Vec<Block>,
     pub permit: Permit,
+    pub bad_events: Option<BadEventOptions>,
 }
 
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
@@ -122,7 +124,7 @@ impl Mesh {
         };
         let mut publisher = bus.writer(options, DEADLINE).unwrap();
         publisher.fence(DEADLINE).unwrap();
-        Mesh { bus, project, topics, publisher, published: Vec::new(), permit: Permit::default() }
+        Mesh { bus, project, topics, publisher, published: Vec::new(), permit: Permit::default(), bad_events: None }
     }
 
     pub fn engine(&self, name: &str) -> Replica {
@@ -146,6 +148,7 @@ impl Mesh {
             caught_up_commits: 4,
             snapshots,
             permit: self.permit.clone(),
+            bad_events: self.bad_events.clone(),
             trace_ratio: 0.0,
         };
         let seen = Arc::new(Mutex::new(Seen::default()));

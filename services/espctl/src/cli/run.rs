@@ -22,6 +22,10 @@ pub struct RunProject {
     /// ESP_PROJECT_HOME the folder of the project file, for ESP_PROJECT_OUTPUT the present one
     #[arg(long, value_name = "NAME=VALUE")]
     pub property: Vec<String>,
+    /// A file for events that windows could not apply and lines that could not be read; it is gone on with, and a full
+    /// one (16 MiB) is kept as FILE.1. Without: the first of each block are told on standard error
+    #[arg(long, value_name = "FILE")]
+    pub bad_events: Option<PathBuf>,
     /// Events per block, where the settings of an input do not say `blocksize`
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub block: u32,

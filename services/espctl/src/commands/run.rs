@@ -1,7 +1,8 @@
 //! `espctl project run`: a project over files, in this process, without any service.
 //!
-//! `places`: files and sockets; `properties`: what `@NAME@` stands for; `sink`: where events go.
+//! `bad`: the file of bad events; `places`: files and sockets; `properties`: what `@NAME@` stands for; `sink`: where events go.
 
+mod bad;
 mod places;
 pub(super) mod properties;
 mod sink;
@@ -25,6 +26,7 @@ use crate::cli::RunProject;
 use crate::commands::{files, project};
 use crate::fail::Fail;
 use crate::out;
+use bad::BadEvents;
 use properties::{located, properties};
 use sink::{Sink, connector_sinks};
 
@@ -34,6 +36,8 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 /// Blocks applied at a time.
 const BLOCKS_MAX: usize = 64;
+/// Bad events of one step that are told.
+const BAD_EVENTS_TOLD: usize = 20;
 /// The clock goes on at least this often while files are read.
 const TICK_EVERY: Duration = Duration::from_millis(100);
 
@@ -59,7 +63,8 @@ pub fn run(arguments: &RunProject) -> Result<(), Fail> {
     let inputs = project.sources();
     let sources = sources(arguments, &project, &inputs)?;
     let (outputs, mut sinks) = sinks(arguments, &project)?;
-    let mut runner = Runner::new(Executor::between(&project, &inputs, &outputs), arguments.clock);
+    let bad_events = arguments.bad_events.as_deref().map(BadEvents::open).transpose()?;
+    let mut runner = Runner::new(Executor::between(&project, &inputs, &outputs), arguments.clock, bad_events);
     let bar = progress_bar(&sources);
     let began = Instant::now();
     let mut events = 0;
@@ -102,11 +107,12 @@ struct Runner {
     ticked: Option<Instant>,
     outputs: Vec<OutputBlock>,
     events_out: u64,
+    bad_events: Option<BadEvents>,
 }
 
 impl Runner {
-    fn new(executor: Executor, fixed_clock: Option<i64>) -> Runner {
-        Runner { executor, fixed_clock, ticked: None, outputs: Vec::new(), events_out: 0 }
+    fn new(executor: Executor, fixed_clock: Option<i64>, bad_events: Option<BadEvents>) -> Runner {
+        Runner { executor, fixed_clock, ticked: None, outputs: Vec::new(), events_out: 0, bad_events }
     }
 
     /// Moves the clock on, where it matters.
@@ -125,10 +131,22 @@ impl Runner {
     }
 
     /// What expressions and scripts print goes to standard error: standard output holds events alone.
-    fn tell(&mut self) {
+    fn tell(&mut self) -> Result<(), Fail> {
+        let bad = self.executor.take_bad_events();
+        let names = self.executor.window_names();
+        match &mut self.bad_events {
+            Some(file) => {
+                bad.iter().try_for_each(|(window, event)| file.write(&names[*window], event.reason, &event.line))?;
+            }
+            None => {
+                let told = bad.iter().take(BAD_EVENTS_TOLD);
+                told.for_each(|(window, event)| out::note(&format!("{}: {event}", names[*window])));
+            }
+        }
         for (window, text) in self.executor.take_messages() {
             out::note(&format!("{}: {text}", self.executor.window_names()[window]));
         }
+        Ok(())
     }
 
     fn read(
@@ -187,7 +205,7 @@ impl Runner {
                 }
                 self.executor.apply(source.input, &blocks, &mut self.outputs);
                 blocks.clear();
-                self.tell();
+                self.tell()?;
                 self.write(sinks)?;
                 if let Some(bad) = bad {
                     return Err(Fail::input(bad));
@@ -200,6 +218,9 @@ impl Runner {
             }
             for error in decoder.take_errors() {
                 out::warning(&error.to_string());
+                if let Some(file) = &mut self.bad_events {
+                    file.write(&format!("{}/{}", input.query, input.window), &error.to_string(), "")?;
+                }
             }
             if read == 0 || left == 0 {
                 return Ok(events);

@@ -78,6 +78,30 @@ fn a_script_beside_the_project_travels_with_it() {
 }
 
 #[test]
+fn bad_events_are_in_a_file_and_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = PROJECT.replace(r#"index="pi_EMPTY" insert-only="true""#, "");
+    let project = file(folder.path(), "project.xml", project.as_bytes());
+    let events = file(folder.path(), "events.csv", b"I,N,1,50\nI,N,1,60\nI,N,two,60\nD,N,7,\nI,N,2,70\n");
+    let input = format!("in={},ignorecsvparseerrors=true", events.display());
+    let bad = folder.path().join("bad.csv");
+    let arguments = ["project", "run", project.to_str().unwrap(), "--input", &input, "--output", "in"];
+    let ran = run(&[&arguments[..], &["--bad-events", bad.to_str().unwrap()]].concat());
+    assert_eq!((ran.code, ran.out.as_str()), (0, "I,N, 1,50.000000\nI,N, 2,70.000000\n"), "{}", ran.err);
+    assert!(!ran.err.contains("bad event, "), "{}", ran.err);
+    let text = std::fs::read_to_string(&bad).unwrap();
+    let mut lines: Vec<&str> = text.lines().map(|line| line.split_once(',').unwrap().1).collect();
+    lines.sort_unstable();
+    assert_eq!(lines[2], "cq/in,\"an insert of a key that is there\",I,N, 1,60.000000");
+    assert_eq!(lines[1], "cq/in,\"a delete of a key that is not there\",D,N, 7,");
+    assert!(lines.len() == 3 && lines[0].contains("events.csv:3:5: field `id`: expected int64, found `two`"), "{text}");
+    let ran = run(&arguments);
+    assert!(ran.err.contains("cq/in: bad event, an insert of a key that is there: I,N, 1,60.000000"), "{}", ran.err);
+    let ran = run(&[&arguments[..], &["--bad-events", "/nowhere/bad.csv"]].concat());
+    assert!(ran.code != 0 && ran.err.contains("--bad-events `/nowhere/bad.csv`"), "{}", ran.err);
+}
+
+#[test]
 fn what_is_wrong_is_named_and_what_came_before_is_put_out() {
     let folder = tempfile::tempdir().unwrap();
     let events = file(folder.path(), "events.csv", b"I,N,1,50\nI,N,two,60\n");

@@ -18,6 +18,7 @@ use mesh_expr::{Program, State};
 use mesh_model::{Join as Spec, JoinField, JoinKey, JoinKind};
 
 use super::{Clock, Held, Operator, Sides, restore_memory, seed_of};
+use crate::bad::BadEvent;
 use crate::columns::{self, RowRef};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
@@ -319,6 +320,12 @@ impl Operator for Join {
 
     fn take_messages(&mut self) -> Vec<String> {
         self.memory.take_messages()
+    }
+
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        let mut bad: Vec<BadEvent> = self.sides.iter_mut().flat_map(Side::take_bad_events).collect();
+        bad.extend(self.exact.iter_mut().flatten().flat_map(Table::take_bad_events));
+        bad
     }
 
     fn version(&self) -> u16 {

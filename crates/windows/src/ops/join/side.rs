@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use mesh_event::{Block, Column, Flags, Opcode, Schema};
 
+use crate::bad::{BadEvent, BadEvents, wrong_key};
 use crate::columns::RowRef;
 use crate::run::{Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
@@ -42,7 +43,7 @@ pub(crate) struct Side {
     index: HashTable<u32>,
     /// By slot of the row.
     links: Vec<Link>,
-    bad_events: u64,
+    bad: BadEvents,
 }
 
 /// The run of a side at hand.
@@ -84,7 +85,7 @@ impl Side {
             free: Vec::new(),
             index: HashTable::new(),
             links: Vec::new(),
-            bad_events: 0,
+            bad: BadEvents::default(),
         }
     }
 
@@ -192,7 +193,7 @@ impl Side {
             Opcode::Upsert | Opcode::SafeDelete => false,
         };
         if bad {
-            self.bad_events += 1;
+            self.bad.add(wrong_key(opcode), arrivals.block, at);
         }
         if bad || deletes && held.is_none() {
             return None;
@@ -322,18 +323,22 @@ impl Side {
     }
 
     pub(crate) fn bad_events(&self) -> u64 {
-        self.bad_events
+        self.bad.count()
+    }
+
+    pub(crate) fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.bad.take()
     }
 
     pub(crate) fn save(&self, to: &mut Writer<'_>) {
-        to.put(&self.bad_events);
+        self.bad.save(to);
         if let Some(rows) = &self.rows {
             rows.save(to);
         }
     }
 
     pub(crate) fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
-        self.bad_events = from.get()?;
+        self.bad.restore(from)?;
         let Some(rows) = &mut self.rows else { return Ok(()) };
         rows.load(from)?;
         let mut next = rows.oldest();

@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::source::write_guid;
 use super::{Clock, Held, Operator, Sides};
+use crate::bad::{BadEvent, BadEvents};
 use crate::run::{Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
 use rule::{Captures, Looked, Rule};
@@ -28,7 +29,7 @@ pub(crate) struct Pattern {
     /// Number of the next event that goes out, from 0.
     next: i64,
     seed: String,
-    bad_events: u64,
+    bad: BadEvents,
     errors: u64,
 }
 
@@ -41,7 +42,7 @@ impl Pattern {
             inputs: inputs.len(),
             next: 0,
             seed,
-            bad_events: 0,
+            bad: BadEvents::default(),
             errors: 0,
         }
     }
@@ -163,7 +164,7 @@ impl Operator for Pattern {
                     row += if pair { 2 } else { 1 };
                     if !matches!(run.block.opcodes[at], Opcode::Insert | Opcode::Upsert) {
                         // Patterns are about what happens, not about rows that change or go.
-                        self.bad_events += 1;
+                        self.bad.add("a pattern takes inserts only", &run.block, at);
                         continue;
                     }
                     for (number, (rule, looked)) in self.rules.iter_mut().zip(looked).enumerate() {
@@ -203,7 +204,7 @@ impl Operator for Pattern {
         Held {
             rows: rows as u64,
             bytes: (words * size_of::<mesh_event::Value>()) as u64,
-            bad_events: self.bad_events,
+            bad_events: self.bad.count(),
             expression_errors: self.errors + self.rules.iter().map(Rule::script_errors).sum::<u64>(),
         }
     }
@@ -212,17 +213,23 @@ impl Operator for Pattern {
         self.rules.iter_mut().flat_map(Rule::take_messages).collect()
     }
 
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.bad.take()
+    }
+
     fn kind(&self) -> &'static str {
         "pattern"
     }
 
     fn save(&self, to: &mut Writer<'_>) {
-        to.put(&(self.next, self.bad_events, self.errors));
+        to.put(&(self.next, self.bad.count(), self.errors));
         self.rules.iter().for_each(|rule| rule.save(to));
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
-        (self.next, self.bad_events, self.errors) = from.get()?;
+        let count: u64;
+        (self.next, count, self.errors) = from.get()?;
+        self.bad = BadEvents::counted(count);
         self.rules.iter_mut().try_for_each(|rule| rule.restore(from))
     }
 }

@@ -11,6 +11,7 @@ use mesh_event::{Block, Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCAL
 use mesh_model::{BoxShape, DetectionField, TrackValue, Tracker as Spec, TrackerField};
 
 use super::{Clock, Held, Operator};
+use crate::bad::{BadEvent, BadEvents};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 use tracks::{Detection, Track, Tracks};
@@ -20,7 +21,7 @@ pub(crate) struct Tracker {
     schema: Arc<Schema>,
     spec: Spec,
     tracks: Tracks,
-    bad_events: u64,
+    bad: BadEvents,
 }
 
 /// What is told of an object that goes out.
@@ -34,7 +35,7 @@ struct Told<'a> {
 impl Tracker {
     pub(crate) fn new(schema: &Arc<Schema>, spec: &Spec) -> Tracker {
         let tracks = Tracks::new(&spec.rule);
-        Tracker { schema: Arc::clone(schema), spec: spec.clone(), tracks, bad_events: 0 }
+        Tracker { schema: Arc::clone(schema), spec: spec.clone(), tracks, bad: BadEvents::default() }
     }
 
     /// The detections of a frame; `None` when their number is negative.
@@ -206,7 +207,7 @@ impl Operator for Tracker {
                 match self.detections(block, at) {
                     Some(detections) => self.tracks.frame(detections),
                     None => {
-                        self.bad_events += 1;
+                        self.bad.add("its detections are not what the window reads", block, at);
                         continue;
                     }
                 }
@@ -220,7 +221,11 @@ impl Operator for Tracker {
 
     fn held(&self) -> Held {
         let (rows, bytes) = self.tracks.held();
-        Held { rows, bytes, bad_events: self.bad_events, ..Held::default() }
+        Held { rows, bytes, bad_events: self.bad.count(), ..Held::default() }
+    }
+
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.bad.take()
     }
 
     fn kind(&self) -> &'static str {
@@ -228,12 +233,12 @@ impl Operator for Tracker {
     }
 
     fn save(&self, to: &mut Writer<'_>) {
-        to.put(&self.bad_events);
+        self.bad.save(to);
         self.tracks.save(to);
     }
 
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
-        self.bad_events = from.get()?;
+        self.bad.restore(from)?;
         self.tracks.restore(from)
     }
 }

@@ -20,6 +20,7 @@ use mesh_model::{AlgorithmKind, AlgorithmRun};
 
 use super::calculate::event::Event;
 use super::{Clock, Held, Operator};
+use crate::bad::{BadEvent, BadEvents};
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
 
@@ -142,7 +143,7 @@ struct State {
     events: i64,
     models: i64,
     /// Events that were no sample: a value was missing or infinite.
-    bad_events: u64,
+    bad: BadEvents,
 }
 
 impl Train {
@@ -205,7 +206,7 @@ impl Operator for Train {
                     continue;
                 }
                 let Some(sample) = self.sample(&event) else {
-                    self.state.bad_events += 1;
+                    self.state.bad.add("a value is missing or infinite", block, row - 1);
                     continue;
                 };
                 if let Some(model) = self.add(sample) {
@@ -239,7 +240,11 @@ impl Operator for Train {
     fn held(&self) -> Held {
         let numbers: usize = self.state.waiting.iter().map(Vec::len).sum();
         let bytes = (numbers + self.learner.numbers()) * size_of::<f64>();
-        Held { bytes: bytes as u64, bad_events: self.state.bad_events, ..Held::default() }
+        Held { bytes: bytes as u64, bad_events: self.state.bad.count(), ..Held::default() }
+    }
+
+    fn take_bad_events(&mut self) -> Vec<BadEvent> {
+        self.state.bad.take()
     }
 
     fn kind(&self) -> &'static str {
@@ -247,10 +252,10 @@ impl Operator for Train {
     }
 
     fn save(&self, to: &mut Writer<'_>) {
-        let State { waiting, started, batches, events, models, bad_events } = &self.state;
+        let State { waiting, started, batches, events, models, bad } = &self.state;
         to.put(waiting);
         to.put(&(*started, *batches, *events));
-        to.put(&(*models, *bad_events));
+        to.put(&(*models, bad.count()));
         if *started {
             self.learner.save(to);
         }
@@ -259,14 +264,15 @@ impl Operator for Train {
     fn restore(&mut self, from: &mut Reader<'_>) -> Result<(), Damage> {
         let waiting: Vec<Sample> = from.get()?;
         let (started, batches, events): (bool, usize, i64) = from.get()?;
-        let (models, bad_events): (i64, u64) = from.get()?;
+        let (models, bad): (i64, u64) = from.get()?;
+        let bad = BadEvents::counted(bad);
         let values = self.run.inputs[0].len() + self.run.algorithm.inputs.len() - 1;
         let most = if started { self.batch } else { self.first };
         let counts = [events, models].iter().all(|count| (0..i64::MAX / 2).contains(count));
         if waiting.len() >= most || waiting.iter().any(|x| x.len() != values) || batches >= self.commit || !counts {
             return Err(Damage::Broken("what waits to be learned is not what the window takes"));
         }
-        self.state = State { waiting, started, batches, events, models, bad_events };
+        self.state = State { waiting, started, batches, events, models, bad };
         if started { self.learner.restore(from) } else { Ok(()) }
     }
 }
