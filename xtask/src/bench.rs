@@ -84,7 +84,7 @@ pub fn run(args: &BenchArgs) -> Result<bool> {
     let stack = Stack::open_for_tests()?;
     let ours = !stack.is_started()?;
     timed("stack up", || stack.up())?;
-    timed("release build", || run_tests::build_services(&graph))?;
+    let binaries = timed("release build", || run_tests::build_services(&graph))?;
     let what = match args.what {
         What::Takeover => vec!["takeover"],
         What::Switchover => vec!["switchover"],
@@ -96,7 +96,6 @@ pub fn run(args: &BenchArgs) -> Result<bool> {
         What::Csv | What::Windows => vec![],
         What::All => vec!["takeover", "switchover", "recovery", "latency", "throughput", "telemetry", "memory"],
     };
-    let binaries = graph.target_dir.join("release");
     for what in what {
         let numbers = [args.runs, args.minutes, args.events].map(|number| number.to_string());
         let status = Command::new(binaries.join("mesh-bench"))

@@ -1,6 +1,7 @@
 //! `cargo xtask chaos`: builds the mesh and `mesh-chaos` (in `tests`), and becomes it.
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -44,13 +45,11 @@ pub struct ChaosArgs {
 pub fn run(args: &ChaosArgs) -> Result<bool> {
     let root = workspace::root()?;
     let graph = Graph::read(&root)?;
-    let profile = if args.debug { "debug" } else { "release" };
-    timed("build", || if args.debug { build_debug() } else { run_tests::build_services(&graph) })?;
+    let binaries = timed("build", || if args.debug { build_debug(&graph) } else { run_tests::build_services(&graph) })?;
     let mut args = args.clone();
     if args.seed == 0 {
         args.seed = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock after 1970")?.as_secs();
     }
-    let binaries = graph.target_dir.join(profile);
     let stack = Stack::open_for_tests()?;
     let error = Command::new(binaries.join("mesh-chaos"))
         .arg(serde_json::to_string(&args)?)
@@ -61,9 +60,9 @@ pub fn run(args: &ChaosArgs) -> Result<bool> {
     Err(error).context("starting mesh-chaos")
 }
 
-fn build_debug() -> Result<()> {
+fn build_debug(graph: &Graph) -> Result<PathBuf> {
     let arguments = ["build", "--workspace", "--exclude", "xtask", "--bins"];
     let status = cargo().current_dir(workspace::root()?).args(arguments).status().context("starting cargo build")?;
     ensure!(status.success(), "cargo build --workspace --bins ended with {status}; its messages are above");
-    Ok(())
+    Ok(graph.target_dir.join("debug"))
 }

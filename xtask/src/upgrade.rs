@@ -2,10 +2,10 @@
 //! part after part, in a mesh under load (`tests/tests/e2e/upgrade.rs`).
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::layers::graph::{Graph, cargo};
@@ -23,6 +23,9 @@ pub struct UpgradeArgs {
     /// The commit that is upgraded from
     #[arg(long, default_value = "HEAD~1")]
     from: String,
+    /// A folder with the older programs, in place of building `--from`
+    #[arg(long, conflicts_with = "from")]
+    older: Option<PathBuf>,
     /// Leave the stack running even if this command started it
     #[arg(long)]
     keep: bool,
@@ -30,17 +33,34 @@ pub struct UpgradeArgs {
 
 /// Builds and runs the test; true if it passed.
 pub fn run(args: &UpgradeArgs) -> Result<bool> {
-    let root = workspace::root()?;
-    let graph = Graph::read(&root)?;
-    let commit = commit(&root, &args.from)?;
-    let bin = root.join("target/upgrade").join(&commit);
-    if !PROGRAMS.iter().all(|(_, program)| bin.join(program).is_file()) {
-        timed(&format!("programs of {commit}"), || build(&root, &commit, &graph, &bin))?;
-    }
-    say(format_args!("upgrading from {commit} ({})", bin.display()));
+    let bin = match &args.older {
+        Some(given) => {
+            let given = path::absolute(given).with_context(|| format!("--older {}", given.display()))?;
+            ensure!(is_complete(&given), "--older {}: not all of {PROGRAMS:?} are there", given.display());
+            say(format_args!("upgrading from the programs in {}", given.display()));
+            given
+        }
+        None => built(&args.from)?,
+    };
     let name = "upgrade::a_rolling_upgrade_under_load_loses_nothing";
     let test = TestArgs::one_end_to_end(name, args.keep);
     run_tests::run_with(&test, vec![("ESP_MESH_OLDER_BIN", bin)])
+}
+
+fn is_complete(bin: &Path) -> bool {
+    PROGRAMS.iter().all(|(_, program)| bin.join(program).is_file())
+}
+
+/// The folder of the programs of a commit, built if they are not there.
+fn built(from: &str) -> Result<PathBuf> {
+    let root = workspace::root()?;
+    let commit = commit(&root, from)?;
+    let bin = root.join("target/upgrade").join(&commit);
+    if !is_complete(&bin) {
+        timed(&format!("programs of {commit}"), || build(&root, &commit, &Graph::read(&root)?, &bin))?;
+    }
+    say(format_args!("upgrading from {commit} ({})", bin.display()));
+    Ok(bin)
 }
 
 /// The commit's full name.

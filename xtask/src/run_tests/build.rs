@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::layers::graph::{Graph, cargo};
-use crate::shell::show;
+use crate::shell::{say, show};
 
 /// One compiled test binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,19 @@ struct Profile {
     test: bool,
 }
 
-/// Builds every service and tool in release.
-pub fn services(graph: &Graph) -> Result<()> {
+/// Folder of programs that are to be used as they are.
+const PROGRAMS: &str = "ESP_MESH_BIN";
+
+/// The folder of every service and tool: the one that `ESP_MESH_BIN` names, else built in release.
+pub fn services(graph: &Graph) -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os(PROGRAMS).map(PathBuf::from) {
+        let given = std::path::absolute(&given).with_context(|| format!("{PROGRAMS}={}", given.display()))?;
+        if !given.join("esp-engine").is_file() {
+            bail!("{PROGRAMS}={}: there is no `esp-engine` in it; unset it to have everything built", given.display());
+        }
+        say(format_args!("programs of {PROGRAMS}={}", given.display()));
+        return Ok(given);
+    }
     let status = cargo()
         .current_dir(crate::workspace::root()?)
         .args(["build", "--release", "--workspace", "--exclude", "xtask", "--bins"])
@@ -56,7 +67,7 @@ pub fn services(graph: &Graph) -> Result<()> {
             graph.target_dir.display()
         );
     }
-    Ok(())
+    Ok(graph.target_dir.join("release"))
 }
 
 /// Builds the test binaries of these packages in one go, so that all share one set of features.

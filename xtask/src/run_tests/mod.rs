@@ -52,8 +52,8 @@ pub struct TestArgs {
     args: Vec<String>,
 }
 
-/// Builds every program of the workspace in release.
-pub fn build_services(graph: &Graph) -> Result<()> {
+/// The folder of every program of the workspace, built in release unless `ESP_MESH_BIN` names one.
+pub fn build_services(graph: &Graph) -> Result<PathBuf> {
     build::services(graph)
 }
 
@@ -136,8 +136,8 @@ fn run_on_stack(
     environment.extend(stack.environment().into_iter().map(|(name, value)| (name, PathBuf::from(value))));
     // Only the end-to-end tests start services.
     if packages.iter().any(|name| name == E2E_PACKAGE) {
-        timed("release build of the services", || build::services(graph))?;
-        environment.push(("ESP_MESH_BIN", graph.target_dir.join("release")));
+        let programs = timed("release build of the services", || build::services(graph))?;
+        environment.push(("ESP_MESH_BIN", programs));
     }
     run_binaries(args, graph, packages, &environment, report)
 }
