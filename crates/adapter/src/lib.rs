@@ -8,16 +8,19 @@
 //! - [`cfg`]: the transport file (`kafka { } sas { }`) into settings
 //! - [`table`]: every known key with side, kind, default and meaning
 //! - [`settings`]: settings into typed values, all problems at once
-//! - [`transport`]: what the transport file says; [`options`]: the checked options of either adapter
+//! - [`transport`]: what the transport file says; [`options`]: the checked options of either adapter;
+//!   `csv_in`, `rotation`: parts of them
 //! - [`target`]: the window by its url; [`schema`]: its announcement on the metadata topic
 //!
 //! **Invariant:** an unknown key warns and never fails; a known key with a bad value fails and never warns.
 //! **Invariant:** parsing does no I/O but reading the transport file that the line names.
 
 pub mod cfg;
+mod csv_in;
 pub mod legacy;
 pub mod line;
 pub mod options;
+mod rotation;
 pub mod schema;
 pub mod settings;
 pub mod suggest;
@@ -25,7 +28,9 @@ pub mod table;
 pub mod target;
 pub mod transport;
 
-pub use options::{Checked, Common, CsvIn, FsType, HeaderRow, PublisherOptions, SubscriberOptions};
+pub use csv_in::CsvIn;
+pub use options::{Checked, Common, FsType, HeaderRow, PublisherOptions, SubscriberOptions};
+pub use rotation::Rotation;
 pub use schema::{Announced, SchemaLookupError, lookup};
 pub use settings::{Place, Problem, Refused, Setting};
 pub use target::Target;

@@ -7,7 +7,9 @@ use mesh_event::Flags;
 use mesh_event::csv::CsvOptions;
 use mesh_model::is_address;
 
+use crate::csv_in::{self, CsvIn};
 use crate::line;
+use crate::rotation::{self, Rotation};
 use crate::settings::{Place, Problem, Refused, Setting, Values};
 use crate::table::{self, Side};
 use crate::transport::{self, Transport};
@@ -40,29 +42,6 @@ impl fmt::Display for FsType {
             FsType::Xml => "xml",
         })
     }
-}
-
-/// How the lines of a source are to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CsvIn {
-    /// Lines to skip at the start of each round.
-    pub header_lines: u64,
-    /// Byte between fields.
-    pub delimiter: u8,
-    /// strftime format; `None`: integers since 1970.
-    pub dateformat: Option<String>,
-    /// The lines have no opcode.
-    pub add_opcode: bool,
-    /// The lines have no flags: `Some(true)` marks each event a partial update.
-    pub add_flags: Option<bool>,
-    /// The lines lack the key that the window makes.
-    pub no_autogen_field: bool,
-    /// Upsert where an opcode is added.
-    pub upsert: bool,
-    /// The text `NA` is null.
-    pub na_is_null: bool,
-    /// Drop what cannot be read.
-    pub ignore_errors: bool,
 }
 
 /// The header of an output file.
@@ -147,6 +126,8 @@ pub struct SubscriberOptions {
     pub continue_on_gap: bool,
     /// Stop after so many events.
     pub events_max: Option<u64>,
+    /// Write one file after the other; `None`: one file.
+    pub rotation: Option<Rotation>,
 }
 
 impl PublisherOptions {
@@ -178,19 +159,8 @@ impl PublisherOptions {
         let keys = table::line_keys(Side::Publisher);
         let mut line = Values::new(given, &keys, &mut reading.warnings);
         let (common, dateformat) = reading.common(&mut line, Side::Publisher);
-        let add_flags = line.choice("addcsvflags", None, &[("normal", Some(false)), ("partialupdate", Some(true))]);
         let options = PublisherOptions {
-            csv: CsvIn {
-                header_lines: header_lines(&mut line),
-                delimiter: delimiter(&mut line),
-                dateformat: line.text("dateformat").or(dateformat),
-                add_opcode: line.flag("addcsvopcode", false),
-                add_flags,
-                no_autogen_field: line.flag("noautogenfield", false),
-                upsert: line.flag("publishwithupsert", false),
-                na_is_null: line.flag("naisnull", false),
-                ignore_errors: line.flag("ignorecsvparseerrors", false),
-            },
+            csv: csv_in::read(&mut line, dateformat),
             growing: line.flag("growinginputfile", false),
             block_events: line.number("blocksize", 1, 1..=1_000_000) as usize,
             transactional: transactional(&mut line),
@@ -207,6 +177,13 @@ impl PublisherOptions {
             let message = format!(
                 "`growinginputfile` with `fstype={}`: a document is read when it is whole; leave one out",
                 options.common.fstype
+            );
+            line.refuse(&Place::Line, message);
+        }
+        if options.common.fstype != FsType::Csv && options.common.fsname.contains(['*', '?', '|']) {
+            let message = format!(
+                "`fstype={}` with the several files of `{}`: a document is a file of its own; give one name, or csv",
+                options.common.fstype, options.common.fsname
             );
             line.refuse(&Place::Line, message);
         }
@@ -250,6 +227,7 @@ impl SubscriberOptions {
             fsync: line.flag("fsync", true),
             continue_on_gap: line.choice("ongap", false, &[("stop", false), ("continue", true)]),
             events_max: line.setting("maxevents").is_some().then(|| line.number("maxevents", 1, 0..=u64::MAX)),
+            rotation: rotation::read(&mut line, &common.fsname),
             common,
         };
         refuse_fresh_in_a_group(&options.common, &mut line);
@@ -275,30 +253,6 @@ fn refuse_fresh_in_a_group(common: &Common, line: &mut Values<'_>) {
 fn settings_of(text: &str) -> Result<Vec<Setting>, Refused> {
     line::parse(text)
         .map_err(|error| Refused { problems: vec![Problem { place: Place::Line, message: error.to_string() }] })
-}
-
-fn delimiter(line: &mut Values<'_>) -> u8 {
-    let Some(setting) = line.setting("csvfielddelimiter").cloned() else {
-        return b',';
-    };
-    match setting.value.as_bytes() {
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => *byte,
-        b"\\t" => b'\t',
-        _ => {
-            let message = format!("`csvfielddelimiter` is `{}`, expected one character such as `;`", setting.value);
-            line.refuse(&setting.place, message);
-            b','
-        }
-    }
-}
-
-/// A number of lines; `true` is one.
-fn header_lines(line: &mut Values<'_>) -> u64 {
-    match line.setting("header").map(|setting| setting.value.to_ascii_lowercase()).as_deref() {
-        Some("true") => 1,
-        Some("false") => 0,
-        _ => line.number("header", 0, 0..=1_000_000),
-    }
 }
 
 /// `transactional=true`, or the block type's name.
@@ -490,7 +444,12 @@ mod tests {
         let options = checked.options;
         assert_eq!(options.header, HeaderRow::Full);
         assert!(options.drop_retention_deletes && options.continue_on_gap && options.fsync && !options.collapse);
-        let error = SubscriberOptions::from_line(&format!("{line},maxfilesize=10")).unwrap_err().to_string();
-        assert!(error.contains("maxfilesize"), "{error}");
+        assert_eq!(options.rotation, None);
+        let rotated = SubscriberOptions::from_line(&format!("{line},maxfilesize=10,periodicity=60")).unwrap().options;
+        let period = Some(Duration::from_secs(60));
+        assert_eq!(rotated.rotation, Some(Rotation { bytes_max: Some(10), period }));
+        let socket = line.replace("out.csv", "host:5000");
+        let error = SubscriberOptions::from_line(&format!("{socket},maxfilesize=10")).unwrap_err().to_string();
+        assert!(error.contains("only files are rotated"), "{error}");
     }
 }

@@ -65,7 +65,11 @@ const fn refused(key: &'static str, why: &'static str) -> Known {
 const BOTH: &[Known] = &[
     yes("type", "", "pub or sub"),
     yes("url", "", "dfESP://host:port/project/query/window; names the topic, is not contacted"),
-    yes("fsname", "", "file name; publisher: `:port` listens, `host:port` connects; subscriber: `host:port` connects"),
+    yes(
+        "fsname",
+        "",
+        "file name; publisher: also `in-*.csv` (by name) and `a.csv|b.csv` (as listed), `:port` listens, `host:port` connects; subscriber: `host:port` connects",
+    ),
     yes("fstype", "csv", "csv or json; publisher: or xml, which like json is read whole"),
     yes("transport", "kafka", "kafka"),
     yes("transportconfigfile", "kafka.cfg", "path of the transport file"),
@@ -83,7 +87,11 @@ const BOTH: &[Known] = &[
 
 const PUBLISHER: &[Known] = &[
     yes("header", "0", "lines to skip at the start of the file; true: one"),
-    yes("growinginputfile", "false", "keep reading while the file grows"),
+    yes(
+        "growinginputfile",
+        "false",
+        "keep reading while the file grows, and follow it when it is rotated; of several files the last grows",
+    ),
     yes("blocksize", "1", "events per block"),
     yes("transactional", "false", "true: blocks stay whole downstream"),
     yes("rate", "", "events per second, at most"),
@@ -119,8 +127,8 @@ const SUBSCRIBER: &[Known] = &[
     yes("maxevents", "", "stop after so many events"),
     ignored("rate", "latency is measured by the mesh's metrics"),
     ignored("unbufferedoutputstreams", "use flushms"),
-    refused("maxfilesize", "output files are not rotated yet; leave it out"),
-    refused("periodicity", "output files are not rotated yet; leave it out"),
+    yes("maxfilesize", "", "bytes of an output file, at most; then the next one, each named after its first block"),
+    yes("periodicity", "", "seconds of an output file, by the time at which blocks were committed; then the next one"),
     refused("hdat*", "only csv files and sockets are written"),
     refused("hdfs*", "only local files and sockets are written"),
 ];

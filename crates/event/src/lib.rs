@@ -28,7 +28,9 @@ pub mod topic;
 pub mod value;
 
 pub use block::{Block, BlockKind, JoinedBlocks};
-pub use codec::{BlockError, BlockHeader, Cause, SourcePosition, decode_block, decode_header, encode_block};
+pub use codec::{
+    BlockError, BlockHeader, Cause, SourceFile, SourcePosition, decode_block, decode_header, encode_block,
+};
 pub use column::{Bytes2D, Column, ColumnBuilder, ColumnData, NullMask};
 pub use field_type::FieldType;
 pub use opcode::{Flags, Opcode};

@@ -15,7 +15,7 @@ const AROUND: [Known; 23] = [
     ("schema, fields, field, schema-string", "all types; copy, copy-keys; inherited where the original does"),
     (
         "connectors, connector",
-        "engines run kafka, fs (publish: files of csv, json, xml, plain or .gz, growing ones and sockets of csv; subscribe: files and sockets of csv, json) timer and lua (publish) connectors: those that are no topics on the active only, exactly once across takeovers (PROTOCOL.md); `espctl project run` reads and writes fs files, and sockets named host:port, of csv, json and xml; other classes and formats are reported with the reason",
+        "engines run kafka, fs (publish: files of csv, json, xml, plain or .gz, growing, rotated and several ones and sockets of csv; subscribe: files, one or by size and time, and sockets of csv, json) timer and lua (publish) connectors: those that are no topics on the active only, exactly once across takeovers (PROTOCOL.md); `espctl project run` reads and writes fs files, and sockets named host:port, of csv, json and xml; other classes and formats are reported with the reason",
     ),
     (
         "project-connectors",

@@ -61,6 +61,24 @@ pub struct SourcePosition {
     /// How many times the source has been read from its start before (repeatcount).
     #[prost(uint64, tag = "5")]
     pub round: u64,
+    /// The file in which the position is, if the source is several files or a file that is rotated; bytes and lines are those
+    /// of this file.
+    #[prost(message, optional, tag = "6")]
+    pub file: ::core::option::Option<SourceFile>,
+}
+/// One file of a source that is several, so that it is known again under another name.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SourceFile {
+    /// Path that it had when it was read.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// Number of its inode; 0 if unknown.
+    #[prost(uint64, tag = "2")]
+    pub inode: u64,
+    /// Digest of its first bytes: of at most 4096, and of none behind the position.
+    #[prost(uint64, tag = "3")]
+    pub head: u64,
 }
 /// The values of one field. Null rows hold a default value in the vector and a set bit in `nulls`.
 #[allow(clippy::all)]

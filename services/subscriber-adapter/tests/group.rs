@@ -1,109 +1,37 @@
-//! A failover group: the election in memory, real streams, subscribers that lose their process or are asked to hand over.
+//! A failover group: subscribers that lose their process or are asked to hand over, of one file and of one after the other.
 #![allow(clippy::unwrap_used)] // a test stops at its first surprise
 
 mod common;
+#[path = "../../publisher-adapter/tests/common/group.rs"]
+mod group;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::*;
-use mesh_bus::{Bus, MemoryBus};
-use mesh_coordination::MemoryElections;
-use mesh_election::ElectionConfig;
-use mesh_proto::adapter::adapter_client::AdapterClient;
-use mesh_proto::adapter::{StatusRequest, StatusResponse};
-use mesh_proto::election::PromoteRequest;
-use mesh_proto::election::election_client::ElectionClient;
-use mesh_service::adapter::Place;
-use mesh_service::{Failure, Scope};
+use group::{Group, Member, wait_until};
+use mesh_bus::MemoryBus;
 use mesh_subscriber_adapter::config::SubscriberConfig;
 use mesh_subscriber_adapter::service::run;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 
 const BLOCKS: u64 = 2400;
-const PATIENCE: Duration = Duration::from_secs(30);
 
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+fn member(group: &Group, name: &str, bus: &MemoryBus, path: &Path, more: &str) -> Member {
+    let line = format!(
+        "type=sub,url=dfESP://h:1/p/q/w?snapshot=false,fsname={},flushms=1,fsync=false,transportconfigfile={}{more}",
+        path.display(),
+        group.cfg.display()
+    );
+    let config = SubscriberConfig { line, elections: vec![group.election.clone()], ..SubscriberConfig::default() };
+    Member::start(name, |place, scope| run(config, Arc::new(bus.clone()), place, scope))
 }
 
-async fn bind() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    (listener, address)
-}
-
-/// A member of the group, with a runtime of its own.
-struct Member {
-    runtime: Runtime,
-    address: String,
-    scope: Scope,
-    work: JoinHandle<Result<(), Failure>>,
-}
-
-impl Member {
-    fn start(name: &str, bus: &MemoryBus, path: &Path, cfg: &Path, election: &str) -> Member {
-        let runtime = runtime();
-        let line = format!(
-            "type=sub,url=dfESP://h:1/p/q/w?snapshot=false,fsname={},flushms=1,fsync=false,transportconfigfile={}",
-            path.display(),
-            cfg.display()
-        );
-        let config = SubscriberConfig { line, elections: vec![election.to_owned()], ..SubscriberConfig::default() };
-        let (listener, address) = runtime.block_on(bind());
-        let place = Place { name: name.into(), listener, address: address.clone(), admin_address: String::new() };
-        let (bus, scope): (Arc<dyn Bus>, Scope) = (Arc::new(bus.clone()), Scope::new());
-        let work = runtime.spawn(run(config, bus, place, scope.clone()));
-        Member { runtime, address, scope, work }
-    }
-
-    fn status(&self) -> StatusResponse {
-        self.runtime.block_on(async {
-            let mut client = AdapterClient::connect(format!("http://{}", self.address)).await.unwrap();
-            client.status(StatusRequest {}).await.unwrap().into_inner()
-        })
-    }
-
-    fn is(&self, state: &str) -> bool {
-        self.status().state == state
-    }
-
-    /// As by kill -9, but for the writing thread, which goes on as a zombie that nobody controls.
-    fn kill(self) {
-        self.runtime.shutdown_background();
-    }
-
-    fn finish(self) {
-        self.scope.drain.start("test");
-        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.work).await.unwrap().unwrap() }).unwrap();
-    }
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < PATIENCE, "waited too long: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[test]
-fn a_group_survives_the_loss_of_its_writer_beside_its_zombie_and_hands_over_when_asked() {
-    let (bus, dir, elections) = (mesh(), tempfile::tempdir().unwrap(), runtime());
-    let path = dir.path().join("out.csv");
-    let cfg = dir.path().join("kafka.cfg");
-    std::fs::write(&cfg, "kafka { }\nsas {\n hotfailover=true\n failovergroup=g\n zookeeperhostport=\"zk:2181\"\n}\n")
-        .unwrap();
-    let election = elections.block_on(async {
-        let (listener, address) = bind().await;
-        let config = ElectionConfig::default();
-        tokio::spawn(mesh_election::run(config, "e1".into(), Arc::new(MemoryElections::new()), listener, Scope::new()));
-        address
-    });
-    let member = |name: &str| Member::start(name, &bus, &path, &cfg, &election);
+/// Writes while members come and go: one dies and goes on as a zombie, one hands over.
+fn survives(path: &Path, more: &str) {
+    let (bus, dir) = (mesh(), path.parent().unwrap());
+    let group = Group::start(dir);
+    let member = |name: &str| member(&group, name, &bus, path, more);
     let first = member("a");
     wait_until("a writes", || first.is("running"));
     let second = member("b");
@@ -126,25 +54,36 @@ fn a_group_survives_the_loss_of_its_writer_beside_its_zombie_and_hands_over_when
 
     let third = member("c");
     wait_until("c stands by", || third.is("standby"));
-    let began = Instant::now();
-    loop {
-        // the group may still hold off another switch, or not yet count c as caught up
-        let asked = elections.block_on(async {
-            let mut client = ElectionClient::connect(format!("http://{election}")).await.unwrap();
-            let (group, candidate, reason) = ("subscribers.g".to_owned(), "c".to_owned(), "test".to_owned());
-            client.promote(PromoteRequest { group, candidate, reason }).await
-        });
-        match asked {
-            Ok(_) => break,
-            Err(status) => assert!(began.elapsed() < PATIENCE, "{status}"),
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    group.promote("subscribers", "c");
     wait_until("c writes", || third.is("running"));
     wait_until("b stands by", || second.is("standby"));
     feed.join().unwrap();
     wait_until("c has written all", || third.status().sequence == BLOCKS);
-    second.finish();
-    third.finish();
+    second.stop();
+    third.stop();
+}
+
+#[test]
+fn a_group_survives_the_loss_of_its_writer_beside_its_zombie_and_hands_over_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.csv");
+    survives(&path, "");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), lines(1..=BLOCKS));
+}
+
+#[test]
+fn a_group_that_writes_one_file_after_the_other_makes_the_files_of_one_that_never_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    survives(&dir.path().join("out.csv"), ",maxfilesize=3000,periodicity=5");
+    let mut files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|item| item.unwrap().path()).collect();
+    files.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with("out-"));
+    files.sort();
+    assert!(files.len() > 10, "{files:?}");
+    let mut all = String::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.len() <= 3000, "{} has {} bytes", file.display(), text.len());
+        all += &text;
+    }
+    assert_eq!(all, lines(1..=BLOCKS));
 }

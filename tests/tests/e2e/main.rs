@@ -7,6 +7,7 @@ mod connectors;
 mod maintenance;
 mod outages;
 mod reference_run;
+mod rotation;
 mod secure;
 mod snapshots;
 mod takeover;

@@ -65,6 +65,32 @@ pub enum PublishError {
         /// Bytes read before.
         expected: u64,
     },
+    /// The file in which the position is cannot be found.
+    #[error(
+        "reading source `{name}` behind byte {bytes} of `{file}`, where the topic says that it was read to: no file there \
+         begins as that one did and is as long; bring it back, under any name that rotation gives, or give fresh=true to \
+         publish the source from its start"
+    )]
+    FileLost {
+        /// Source.
+        name: String,
+        /// The file as the position names it.
+        file: String,
+        /// Bytes of it read before.
+        bytes: u64,
+    },
+    /// It cannot be told in which of several files the position is.
+    #[error(
+        "reading source `{name}` where `{file}` was read to: {names} begin alike, expected one; move the copies away"
+    )]
+    FileTwice {
+        /// Source.
+        name: String,
+        /// The file as the position names it.
+        file: String,
+        /// The files that it may be.
+        names: String,
+    },
     /// A packed file cannot grow.
     #[error("reading source `{name}`: growinginputfile is for plain files, found a packed one; unpack it")]
     GrowingPacked {
@@ -143,6 +169,8 @@ impl PublishError {
             | PublishError::Csv(_)
             | PublishError::Document { .. }
             | PublishError::SourceShorter { .. }
+            | PublishError::FileLost { .. }
+            | PublishError::FileTwice { .. }
             | PublishError::Corrupt { .. } => Kind::Conflict,
             PublishError::Source { .. } => Kind::NotFound,
             PublishError::Topic(AdminError::Unavailable { .. }) => Kind::Unavailable,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mesh_adapter::PublisherOptions;
 use mesh_event::csv::{CsvBlock, CsvDecoder, CsvPosition};
-use mesh_event::{BlockHeader, BlockKind, Schema, SourcePosition, encode_block};
+use mesh_event::{BlockHeader, BlockKind, Schema, SourceFile, SourcePosition, encode_block};
 use mesh_service::telemetry::{Attribute, BlockSpan, root_span};
 
 use crate::publish::error::PublishError;
@@ -79,7 +79,7 @@ impl Feed<'_> {
             if from.round >= self.options.repeats || self.left(events) == Some(0) || !self.name.rewinds() {
                 return Ok(());
             }
-            from = SourcePosition { bytes: 0, lines: 0, events, round: from.round + 1, ..from };
+            from = SourcePosition { bytes: 0, lines: 0, events, round: from.round + 1, file: None, ..from };
         }
     }
 
@@ -90,26 +90,25 @@ impl Feed<'_> {
 
     /// Reads the source once from a position to its end; returns the events published then.
     fn round(&self, from: &SourcePosition, pace: &mut Pace) -> Result<u64, Halt> {
-        let mut source = self.name.open(from, &self.schema, self.options).map_err(Halt::Failed)?;
+        let source = self.name.open(from, &self.schema, self.options).map_err(Halt::Failed)?;
         // a socket starts anew, only its counting goes on
         let position = match self.name.rewinds() {
             true => CsvPosition { bytes: from.bytes, lines: from.lines, events: from.events },
             false => CsvPosition { events: from.events, ..CsvPosition::default() },
         };
-        let setup = |reason| PublishError::Setup { name: self.options.common.fsname.clone(), reason };
-        let decoder = CsvDecoder::resume(Arc::clone(&self.schema), self.name.csv_options(self.options), position)
-            .map_err(|reason| Halt::Failed(setup(reason)))?;
-        let mut round =
-            Round { feed: self, decoder, number: from.round, published: from.events, bad_told: 0, bad_counted: 0 };
+        let decoder = self.decoder(source.as_ref(), position)?;
+        let (number, published) = (from.round, from.events);
+        let mut round = Round { feed: self, source, decoder, number, published, bad_told: 0, bad_counted: 0 };
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Halt::Stopped);
             }
-            let chunk = self.read(source.as_mut(), &mut buffer)?;
+            let chunk = self.read(round.source.as_mut(), &mut buffer)?;
             let done = match chunk {
                 Chunk::Bytes(read) => round.decode(&buffer[..read], false, pace)?,
                 Chunk::End => round.decode(&[], true, pace)?,
+                Chunk::NextFile => round.next_file(pace)?,
                 // what came is passed on, even if it is less than a block
                 Chunk::Idle => round.flush(pace)?,
             };
@@ -117,6 +116,15 @@ impl Feed<'_> {
                 return Ok(round.published);
             }
         }
+    }
+
+    fn decoder(&self, source: &dyn Source, position: CsvPosition) -> Result<CsvDecoder, Halt> {
+        let mut options = self.name.csv_options(self.options);
+        if let Some(file) = source.file_at(0) {
+            options.file = file.path;
+        }
+        CsvDecoder::resume(Arc::clone(&self.schema), options, position)
+            .map_err(|reason| Halt::Failed(PublishError::Setup { name: self.options.common.fsname.clone(), reason }))
     }
 
     fn read(&self, source: &mut dyn Source, buffer: &mut [u8]) -> Result<Chunk, Halt> {
@@ -132,7 +140,7 @@ impl Feed<'_> {
         }
     }
 
-    fn push(&self, csv: CsvBlock, round: u64, pace: &mut Pace) -> Result<(), Halt> {
+    fn push(&self, csv: CsvBlock, file: Option<SourceFile>, round: u64, pace: &mut Pace) -> Result<(), Halt> {
         let CsvBlock { mut block, position } = csv;
         if self.options.transactional {
             block.kind = BlockKind::Transactional;
@@ -147,6 +155,7 @@ impl Feed<'_> {
             lines: position.lines,
             events: position.events,
             round,
+            file,
         };
         let mut span = root_span("publisher.read", self.trace_ratio, &[]);
         if span.is_recording() {
@@ -166,6 +175,7 @@ impl Feed<'_> {
 /// One reading of the source.
 struct Round<'a, 'b> {
     feed: &'a Feed<'b>,
+    source: Box<dyn Source>,
     decoder: CsvDecoder,
     number: u64,
     /// Events passed on, of this and earlier rounds.
@@ -210,9 +220,22 @@ impl Round<'_, '_> {
         Ok(self.feed.left(self.published) == Some(0))
     }
 
+    /// Ends a file of several and begins the next; true when the limit of events is reached.
+    fn next_file(&mut self, pace: &mut Pace) -> Result<bool, Halt> {
+        if self.decode(&[], true, pace)? {
+            return Ok(true);
+        }
+        self.source.next_file();
+        let position = CsvPosition { events: self.published, ..CsvPosition::default() };
+        self.decoder = self.feed.decoder(self.source.as_ref(), position)?;
+        self.bad_counted = 0;
+        Ok(false)
+    }
+
     fn push(&mut self, block: CsvBlock, pace: &mut Pace) -> Result<(), Halt> {
         self.published += block.block.len() as u64;
-        self.feed.push(block, self.number, pace)
+        let file = self.source.file_at(block.position.bytes);
+        self.feed.push(block, file, self.number, pace)
     }
 
     fn tell_errors(&mut self) {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mesh_bus::{Bus, EndOf, Polled, ReadError, ReaderOptions, Record, StartAt};
-use mesh_event::{SourcePosition, decode_header};
-use mesh_proto::event::SourcePosition as WirePosition;
+use mesh_event::{SourceFile, SourcePosition, decode_header};
+use mesh_proto::event::{SourceFile as WireFile, SourcePosition as WirePosition};
 use mesh_replication::adapter::Found;
 use prost::Message;
 
@@ -68,6 +68,7 @@ pub(crate) fn locate(bus: &dyn Bus, search: &Search<'_>) -> Result<Found, Publis
             lines: wire.lines,
             events: wire.events,
             round: wire.round,
+            file: wire.file.map(|file| SourceFile { path: file.path, inode: file.inode, head: file.head }),
         })),
         Err(error) => {
             Err(PublishError::Corrupt { topic: meta.to_string(), offset: record.offset, reason: error.to_string() })
@@ -83,6 +84,11 @@ pub(crate) fn meta_payload(position: &SourcePosition) -> Bytes {
         lines: position.lines,
         events: position.events,
         round: position.round,
+        file: position.file.as_ref().map(|file| WireFile {
+            path: file.path.clone(),
+            inode: file.inode,
+            head: file.head,
+        }),
     };
     wire.encode_to_vec().into()
 }

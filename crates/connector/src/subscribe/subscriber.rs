@@ -16,7 +16,7 @@ use crate::documents::to_json;
 use crate::subscribe::error::SubscribeError;
 use crate::subscribe::progress::Progress;
 use crate::subscribe::shape::shape;
-use crate::subscribe::sink::{FileSink, Mark, Name, Sharing, Sink, StreamSink};
+use crate::subscribe::sink::{FileOptions, FileSink, Mark, Name, NextBlock, Sharing, Sink, StreamSink};
 
 /// How long one poll waits while nothing is to be flushed.
 const POLL: Duration = Duration::from_millis(50);
@@ -166,7 +166,10 @@ impl Subscriber {
 
 fn open_sink(options: &SubscriberOptions, topic: &str, sharing: Sharing) -> Result<Box<dyn Sink>, SubscribeError> {
     Ok(match Name::parse(&options.common.fsname) {
-        Name::File(path) => Box::new(FileSink::open(&path, topic, options.common.fresh, options.fsync, sharing)?),
+        Name::File(path) => {
+            let (fresh, fsync, rotation) = (options.common.fresh, options.fsync, options.rotation);
+            Box::new(FileSink::open(&path, FileOptions { topic, fresh, fsync, sharing, rotation })?)
+        }
         Name::Connect(address) => Box::new(StreamSink::connect(&address)?),
         Name::Stdout => Box::new(StreamSink::stdout()),
     })
@@ -246,6 +249,7 @@ struct Buffered {
     blocks: u64,
     events: u64,
     next_offset: u64,
+    sequence: u64,
 }
 
 struct Trouble {
@@ -358,14 +362,28 @@ impl Work<'_> {
             });
         }
         let mut span = block_span("subscriber.write", traceparent.as_deref(), &[]);
+        let block = shape(block, self.collapse, self.drop_retention_deletes);
+        let waiting = self.buffer.len();
+        self.encoder.encode(&block, &mut self.buffer);
+        let next = NextBlock {
+            sequence: header.sequence,
+            timestamp_ms: record.timestamp_ms,
+            bytes: (self.buffer.len() - waiting) as u64,
+            waiting: waiting as u64,
+        };
+        if self.sink.is_due(&next) {
+            self.buffer.truncate(waiting);
+            self.flush()?;
+            self.sink.begin_file(&next)?;
+            self.encoder = encoder(&self.subscriber.options, false)?;
+            self.encoder.encode(&block, &mut self.buffer);
+        }
         if span.is_recording() {
             span.set(Attribute::text("sink", self.subscriber.options.common.fsname.clone()));
             span.set(Attribute::number("sequence", header.sequence));
             span.set(Attribute::number("events", events));
             self.spans.push(span);
         }
-        let block = shape(block, self.collapse, self.drop_retention_deletes);
-        self.encoder.encode(&block, &mut self.buffer);
         self.taken += events;
         self.start = StartAt::Offset(record.offset + 1);
         let buffered = self.buffered.get_or_insert_with(|| Buffered {
@@ -373,16 +391,18 @@ impl Work<'_> {
             blocks: 0,
             events: 0,
             next_offset: 0,
+            sequence: 0,
         });
         buffered.blocks += 1;
         buffered.events += block.len() as u64;
         buffered.next_offset = record.offset + 1;
+        buffered.sequence = self.check.last();
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SubscribeError> {
         let Some(buffered) = self.buffered.take() else { return Ok(()) };
-        let mark = Mark { next_offset: buffered.next_offset, sequence: self.check.last(), events: buffered.events };
+        let mark = Mark { next_offset: buffered.next_offset, sequence: buffered.sequence, events: buffered.events };
         self.sink.write(&self.buffer, mark)?;
         let bytes = self.buffer.len() as u64;
         self.buffer.clear();

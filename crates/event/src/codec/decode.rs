@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::decode_column::decode_column;
 use super::wire::{BYTES, FIXED64, Fields, RawField, VARINT};
 use super::{BlockError, BlockHeader, Cause, JOINED_BYTES, JOINED_ROWS, LAYOUT_VERSION, MAX_PAYLOAD_BYTES};
-use super::{SourcePosition, fields};
+use super::{SourceFile, SourcePosition, fields};
 use crate::{Block, BlockKind, ColumnBuilder, Flags, JoinedBlocks, Opcode, Schema};
 
 /// Decodes a block of the given schema.
@@ -250,20 +250,39 @@ fn source(payload: &[u8], field: &RawField) -> Result<SourcePosition, BlockError
     let mut walk = Fields::new(payload, field.start, field.end, WHAT);
     while let Some(field) = walk.next()? {
         match field.number {
-            1 => {
-                expect(&field, BYTES, WHAT)?;
-                let text = std::str::from_utf8(&payload[field.start..field.end])
-                    .map_err(|e| BlockError::Utf8 { field: "source".to_owned(), offset: e.valid_up_to() })?;
-                position.source = text.to_owned();
-            }
+            1 => position.source = name(payload, &field, WHAT)?,
             2 => position.bytes = number(&field, WHAT)?,
             3 => position.lines = number(&field, WHAT)?,
             4 => position.events = number(&field, WHAT)?,
             5 => position.round = number(&field, WHAT)?,
+            6 => position.file = Some(source_file(payload, &field)?),
             _ => {}
         }
     }
     Ok(position)
+}
+
+fn source_file(payload: &[u8], field: &RawField) -> Result<SourceFile, BlockError> {
+    const WHAT: &str = "file of a source position";
+    expect(field, BYTES, "source position")?;
+    let mut file = SourceFile::default();
+    let mut walk = Fields::new(payload, field.start, field.end, WHAT);
+    while let Some(field) = walk.next()? {
+        match field.number {
+            1 => file.path = name(payload, &field, WHAT)?,
+            2 => file.inode = number(&field, WHAT)?,
+            3 => file.head = number(&field, WHAT)?,
+            _ => {}
+        }
+    }
+    Ok(file)
+}
+
+fn name(payload: &[u8], field: &RawField, what: &'static str) -> Result<String, BlockError> {
+    expect(field, BYTES, what)?;
+    let text = std::str::from_utf8(&payload[field.start..field.end])
+        .map_err(|e| BlockError::Utf8 { field: "source".to_owned(), offset: e.valid_up_to() })?;
+    Ok(text.to_owned())
 }
 
 fn decode_opcodes(bytes: &[u8], events: usize, into: &mut Vec<Opcode>) -> Result<(), BlockError> {

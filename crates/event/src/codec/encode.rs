@@ -13,7 +13,7 @@ use crate::{Block, BlockKind, Bytes2D, Column, ColumnData, Flags, NullMask, Opco
 
 /// Encodes a block; the fingerprint comes from the block's schema, not from the header.
 pub fn encode_block(block: &Block, header: &BlockHeader) -> Bytes {
-    let source = header.source.as_ref().map_or(0, |source| source.source.len() + 48);
+    let source = header.source.as_ref().map_or(0, source_len_max);
     let mut out = Vec::with_capacity(encoded_len_max(block, 0..block.len()) + source);
     put_block(&mut out, block, 0..block.len(), block.kind, header, &mut Scratch::default());
     out.into()
@@ -130,13 +130,28 @@ pub fn encoded_len_max(block: &Block, rows: Range<usize>) -> usize {
     64 + count * 2 + columns
 }
 
+/// A bound of the bytes that a source position takes.
+fn source_len_max(source: &SourcePosition) -> usize {
+    source.source.len() + 48 + source.file.as_ref().map_or(0, |file| file.path.len() + 48)
+}
+
 fn put_source(out: &mut Vec<u8>, source: &SourcePosition) {
-    let mut message = Vec::with_capacity(source.source.len() + 48);
+    let mut message = Vec::with_capacity(source_len_max(source));
     put_bytes_field(&mut message, 1, source.source.as_bytes());
     put_varint_field(&mut message, 2, source.bytes);
     put_varint_field(&mut message, 3, source.lines);
     put_varint_field(&mut message, 4, source.events);
     put_varint_field(&mut message, 5, source.round);
+    if let Some(file) = &source.file {
+        let mut nested = Vec::with_capacity(file.path.len() + 32);
+        put_bytes_field(&mut nested, 1, file.path.as_bytes());
+        put_varint_field(&mut nested, 2, file.inode);
+        put_varint_field(&mut nested, 3, file.head);
+        // a message that is there is not nothing, even if it is empty
+        put_tag(&mut message, 6, BYTES);
+        put_varint(&mut message, nested.len() as u64);
+        message.extend_from_slice(&nested);
+    }
     put_tag(out, fields::SOURCE, BYTES);
     put_varint(out, message.len() as u64);
     out.extend_from_slice(&message);

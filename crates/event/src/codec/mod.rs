@@ -59,6 +59,20 @@ pub struct SourcePosition {
     pub events: u64,
     /// How often the source was read from its start before (repeatcount).
     pub round: u64,
+    /// The file in which the position is, if the source is several files or one that is rotated; bytes and lines are
+    /// those of this file.
+    pub file: Option<SourceFile>,
+}
+
+/// One file of a source that is several, so that it is known again under another name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct SourceFile {
+    /// Path that it had when it was read.
+    pub path: String,
+    /// Number of its inode; 0 if unknown.
+    pub inode: u64,
+    /// Digest of its first bytes; none of them behind the position.
+    pub head: u64,
 }
 
 /// What travels with a block besides its events.

@@ -12,8 +12,10 @@ use crate::{Block, BlockKind, ColumnBuilder, ColumnData, FieldType, JoinedBlocks
 
 fn any_header() -> impl Strategy<Value = BlockHeader> {
     let cause = prop_oneof![Just(Cause::None), Just(Cause::Input), Just(Cause::Tick)];
-    let source = (any::<String>(), any::<[u64; 4]>())
-        .prop_map(|(source, [bytes, lines, events, round])| SourcePosition { source, bytes, lines, events, round });
+    let file = (any::<String>(), any::<[u64; 2]>()).prop_map(|(path, [inode, head])| SourceFile { path, inode, head });
+    let source = (any::<String>(), any::<[u64; 4]>(), prop::option::of(file)).prop_map(
+        |(source, [bytes, lines, events, round], file)| SourcePosition { source, bytes, lines, events, round, file },
+    );
     (any::<u64>(), cause, any::<u64>(), prop::option::of(source), any::<u32>()).prop_map(
         |(message_id, cause, sequence, source, input_index)| BlockHeader {
             message_id,
@@ -50,6 +52,7 @@ fn to_prost(block: &Block, header: &BlockHeader) -> wire::Block {
             lines: s.lines,
             events: s.events,
             round: s.round,
+            file: s.file.map(|f| wire::SourceFile { path: f.path, inode: f.inode, head: f.head }),
         }),
         event_count: block.len() as u32,
         opcodes: opcodes.into(),

@@ -17,4 +17,4 @@ pub mod sink;
 
 pub use publisher::{Effect, Found, Input, PublisherRole, PublisherState, Stop};
 pub use sequence::{Breach, BreachKind, SequenceCheck};
-pub use sink::{Conflict, FileSeen, PositionError, SinkPosition, SinkStart, reconcile};
+pub use sink::{Conflict, CurrentFile, FileSeen, PositionError, SinkPosition, SinkStart, reconcile};

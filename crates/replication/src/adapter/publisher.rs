@@ -307,7 +307,13 @@ mod tests {
     use super::*;
 
     fn at(events: u64) -> SourcePosition {
-        SourcePosition { source: "a.csv".into(), bytes: events * 10, lines: events, events, round: 0 }
+        SourcePosition {
+            source: "a.csv".into(),
+            bytes: events * 10,
+            lines: events,
+            events,
+            ..SourcePosition::default()
+        }
     }
 
     fn topic(offset: u64, events: u64) -> Found {

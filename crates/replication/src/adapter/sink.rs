@@ -7,6 +7,8 @@ use std::fmt;
 
 /// First line of a position's text form.
 const TITLE: &str = "esp-mesh subscriber position 1";
+/// The same where one file after the other is written.
+const ROTATED_TITLE: &str = "esp-mesh subscriber position 2";
 /// Bytes before the covered end that the digest is taken of, at most.
 pub const TAIL_BYTES: u64 = 4096;
 
@@ -25,17 +27,31 @@ pub struct SinkPosition {
     pub events: u64,
     /// Digest of its last [`TAIL_BYTES`] covered bytes, to know it again.
     pub tail: u64,
+    /// The file that is written, if it is one after the other; length and tail are those of this one.
+    pub current: Option<CurrentFile>,
+}
+
+/// One of the files that are written one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CurrentFile {
+    /// Its name, without the folder; empty: none has been begun.
+    pub name: String,
+    /// Time of its first block, milliseconds since 1970.
+    pub opened_ms: i64,
 }
 
 impl fmt::Display for SinkPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{TITLE}")?;
+        writeln!(f, "{}", if self.current.is_some() { ROTATED_TITLE } else { TITLE })?;
         writeln!(f, "topic {}", self.topic)?;
         writeln!(f, "next_offset {}", self.next_offset)?;
         writeln!(f, "sequence {}", self.sequence)?;
         writeln!(f, "length {}", self.length)?;
         writeln!(f, "events {}", self.events)?;
-        writeln!(f, "tail {}", self.tail)
+        writeln!(f, "tail {}", self.tail)?;
+        let Some(current) = &self.current else { return Ok(()) };
+        writeln!(f, "opened_ms {}", current.opened_ms)?;
+        writeln!(f, "file {}", current.name)
     }
 }
 
@@ -61,7 +77,8 @@ impl SinkPosition {
             (line.to_owned(), wrong)
         };
         let (title, wrong) = next(TITLE);
-        if title != TITLE {
+        let rotated = title == ROTATED_TITLE;
+        if !rotated && title != TITLE {
             return Err(wrong);
         }
         let mut value = |name: &str, what: &str| {
@@ -74,14 +91,21 @@ impl SinkPosition {
         };
         let (topic, _) = value("topic", "<name>")?;
         let mut number = |name: &str| value(name, "<number>").and_then(|(text, wrong)| text.parse().map_err(|_| wrong));
-        Ok(SinkPosition {
+        let mut position = SinkPosition {
             topic,
             next_offset: number("next_offset")?,
             sequence: number("sequence")?,
             length: number("length")?,
             events: number("events")?,
             tail: number("tail")?,
-        })
+            current: None,
+        };
+        if rotated {
+            let (text, wrong) = value("opened_ms", "<number>")?;
+            let opened_ms = text.parse().map_err(|_| wrong)?;
+            position.current = Some(CurrentFile { name: value("file", "<name>")?.0, opened_ms });
+        }
+        Ok(position)
     }
 }
 
@@ -121,6 +145,14 @@ pub enum Conflict {
         found: String,
         /// Own topic.
         expected: String,
+    },
+    /// It was one file and shall be several, or the reverse.
+    #[error("{found} was written until now, expected {expected}: `maxfilesize` and `periodicity` were changed")]
+    OtherRotation {
+        /// What was written.
+        found: &'static str,
+        /// What shall be.
+        expected: &'static str,
     },
     /// The file is older than its position.
     #[error("the file has {found} bytes, expected at least {expected} as its position says")]
@@ -162,12 +194,23 @@ mod tests {
     use super::*;
 
     fn position() -> SinkPosition {
-        SinkPosition { topic: "h_1.p.q.w.O".into(), next_offset: 12, sequence: 9, length: 100, events: 33, tail: 7 }
+        SinkPosition {
+            topic: "h_1.p.q.w.O".into(),
+            next_offset: 12,
+            sequence: 9,
+            length: 100,
+            events: 33,
+            tail: 7,
+            current: None,
+        }
     }
 
     #[test]
     fn the_text_form_is_read_back_and_a_broken_one_is_named() {
         assert_eq!(SinkPosition::parse(&position().to_string()), Ok(position()));
+        let current = Some(CurrentFile { name: "out 1.csv".into(), opened_ms: -5 });
+        let rotated = SinkPosition { current, ..position() };
+        assert_eq!(SinkPosition::parse(&rotated.to_string()), Ok(rotated));
         let broken = position().to_string().replace("sequence 9", "sequence nine");
         let error = SinkPosition::parse(&broken).unwrap_err().to_string();
         assert_eq!(error, "line 4 is `sequence nine`, expected `sequence <number>`");

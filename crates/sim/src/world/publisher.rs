@@ -36,7 +36,13 @@ pub(crate) struct Publisher {
 }
 
 fn position(blocks: u64) -> SourcePosition {
-    SourcePosition { source: SOURCE.to_owned(), bytes: blocks * 10, lines: blocks, events: blocks, round: 0 }
+    SourcePosition {
+        source: SOURCE.to_owned(),
+        bytes: blocks * 10,
+        lines: blocks,
+        events: blocks,
+        ..SourcePosition::default()
+    }
 }
 
 impl World {

@@ -17,7 +17,8 @@ fn block(lines: &str, header: BlockHeader) -> Bytes {
 }
 
 fn header() -> BlockHeader {
-    let source = SourcePosition { source: "a.csv".to_owned(), bytes: 9, lines: 1, events: 1, round: 0 };
+    let source =
+        SourcePosition { source: "a.csv".to_owned(), bytes: 9, lines: 1, events: 1, ..SourcePosition::default() };
     BlockHeader { message_id: 41, cause: Cause::Input, sequence: 7, source: Some(source), ..BlockHeader::default() }
 }
 

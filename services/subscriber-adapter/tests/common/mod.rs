@@ -24,12 +24,17 @@ pub fn schema() -> Arc<Schema> {
 
 pub fn mesh() -> MemoryBus {
     let bus = MemoryBus::new();
+    make(&bus);
+    bus
+}
+
+/// Makes and announces the topics.
+pub fn make(bus: &MemoryBus) {
     for name in ["h_1.M", OUTPUT] {
         let spec = TopicSpec { name: name.into(), replication_factor: 1, settings: Default::default() };
         bus.create_topic(&spec, WAIT).unwrap();
     }
-    announce(&bus, 1);
-    bus
+    announce(bus, 1);
 }
 
 pub fn announce(bus: &MemoryBus, version: u32) {

@@ -23,14 +23,14 @@ impl DocumentSource {
     /// Reads the file (plain, or packed with gzip) and goes behind the first `skip` bytes of its lines.
     pub fn open(path: &str, format: FsType, shape: &Shape<'_>, skip: u64) -> Result<DocumentSource, PublishError> {
         let wrong = |reason| PublishError::Document { name: path.to_owned(), reason };
-        let mut file = FileSource::open(path, false, 0)?;
+        let mut file = FileSource::open(path, 0)?;
         let (mut text, mut chunk) = (Vec::new(), vec![0; CHUNK_BYTES]);
         loop {
             match file.read(&mut chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(reason) => return Err(PublishError::Source { name: path.to_owned(), reason }),
                 Ok(Chunk::Bytes(read)) => text.extend_from_slice(&chunk[..read]),
-                Ok(Chunk::Idle | Chunk::End) => break,
+                Ok(Chunk::Idle | Chunk::NextFile | Chunk::End) => break,
             }
             if text.len() > DOCUMENT_BYTES_MAX {
                 return Err(wrong(format!(

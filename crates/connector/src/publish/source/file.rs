@@ -1,17 +1,17 @@
-//! Files: plain, packed with gzip (by extension), growing.
+//! Files: plain, or packed with gzip (by extension).
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Chunk, IDLE_WAIT, Source};
+use super::{Chunk, Source};
 use crate::publish::error::PublishError;
 
 /// A file that is read from a position on.
 pub struct FileSource {
     reader: Reader,
-    growing: bool,
 }
 
 enum Reader {
@@ -21,13 +21,15 @@ enum Reader {
 
 impl FileSource {
     /// Opens the file behind its first `skip` bytes (unpacked ones).
-    pub fn open(path: &str, growing: bool, skip: u64) -> Result<FileSource, PublishError> {
+    pub fn open(path: &str, skip: u64) -> Result<FileSource, PublishError> {
+        let file = File::open(path).map_err(|reason| PublishError::Source { name: path.to_owned(), reason })?;
+        FileSource::of(file, path, skip)
+    }
+
+    /// The same for a file that is open.
+    pub fn of(mut file: File, path: &str, skip: u64) -> Result<FileSource, PublishError> {
         let failed = |reason: io::Error| PublishError::Source { name: path.to_owned(), reason };
-        let packed = path.to_ascii_lowercase().ends_with(".gz");
-        if packed && growing {
-            return Err(PublishError::GrowingPacked { name: path.to_owned() });
-        }
-        let mut file = File::open(path).map_err(failed)?;
+        let packed = is_packed(Path::new(path));
         if file.metadata().map_err(failed)?.is_dir() {
             return Err(failed(io::Error::other("is a folder, expected a file")));
         }
@@ -51,8 +53,21 @@ impl FileSource {
             }
             Reader::Plain(file)
         };
-        Ok(FileSource { reader, growing })
+        Ok(FileSource { reader })
     }
+
+    /// What the system says of the file now, whatever it is called.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        match &self.reader {
+            Reader::Plain(file) => file.metadata(),
+            Reader::Packed(unpacked) => unpacked.get_ref().metadata(),
+        }
+    }
+}
+
+/// Whether a file is packed with gzip, by its name.
+pub(super) fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
 impl Source for FileSource {
@@ -61,13 +76,6 @@ impl Source for FileSource {
             Reader::Plain(file) => file.read(buffer)?,
             Reader::Packed(unpacked) => unpacked.read(buffer)?,
         };
-        if read > 0 {
-            return Ok(Chunk::Bytes(read));
-        }
-        if !self.growing {
-            return Ok(Chunk::End);
-        }
-        std::thread::sleep(IDLE_WAIT);
-        Ok(Chunk::Idle)
+        Ok(if read > 0 { Chunk::Bytes(read) } else { Chunk::End })
     }
 }

@@ -197,7 +197,7 @@ mod tests {
             match source.read(&mut buffer).unwrap() {
                 Chunk::Bytes(read) => text.extend_from_slice(&buffer[..read]),
                 Chunk::Idle => {}
-                Chunk::End => break,
+                Chunk::End | Chunk::NextFile => break,
             }
         }
         String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()

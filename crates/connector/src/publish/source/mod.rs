@@ -1,7 +1,8 @@
-//! Sources of bytes: a file, a packed file, a growing file, a document, a socket, a timer, a script.
+//! Sources of bytes: a file, packed or not, several files, a growing one, a document, a socket, a timer, a script.
 
 mod document;
 mod file;
+mod files;
 mod lua;
 mod socket;
 mod timer;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use mesh_adapter::{FsType, PublisherOptions};
 use mesh_event::csv::CsvOptions;
-use mesh_event::{Schema, SourcePosition};
+use mesh_event::{Schema, SourceFile, SourcePosition};
 use mesh_model::is_address;
 
 pub use document::DocumentSource;
 pub use file::FileSource;
+pub use files::{FileSet, FilesSource};
 pub use lua::LuaScript;
 pub use socket::SocketSource;
 pub use timer::Timer;
@@ -33,6 +35,8 @@ pub enum Chunk {
     Bytes(usize),
     /// None now; there may be more later.
     Idle,
+    /// One of several files has ended; [`Source::next_file`] begins the next.
+    NextFile,
     /// The source has ended.
     End,
 }
@@ -41,6 +45,14 @@ pub enum Chunk {
 pub trait Source: Send {
     /// Reads bytes; waits about [`IDLE_WAIT`] for them.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<Chunk>;
+
+    /// Begins the next of several files, after a read that said [`Chunk::NextFile`].
+    fn next_file(&mut self) {}
+
+    /// The file that is read, if it is one of several, as a position behind so many bytes of it names it.
+    fn file_at(&self, _bytes: u64) -> Option<SourceFile> {
+        None
+    }
 }
 
 /// What is read. Mostly it is what the option `fsname` names.
@@ -50,9 +62,9 @@ pub enum Name {
     File {
         /// Its path.
         path: String,
-        /// It grows: its end is not the end.
-        growing: bool,
     },
+    /// Several files, or one that grows.
+    Files(FileSet),
     /// A file of JSON or XML, read whole as the lines of CSV that say the same.
     Document {
         /// Its path.
@@ -77,19 +89,22 @@ pub enum Name {
 }
 
 impl Name {
-    /// `:port` listens, `host:port` connects, all else is a file.
+    /// `:port` listens, `host:port` connects, all else is a file or, as [`FileSet::parse`] has it, several.
     pub fn parse(fsname: &str, growing: bool, format: FsType) -> Name {
         match fsname.strip_prefix(':') {
             Some(port) if is_address(fsname) => Name::Listen { address: format!("0.0.0.0:{port}") },
             None if is_address(fsname) => Name::Connect { address: fsname.to_owned() },
             _ if format != FsType::Csv => Name::Document { path: fsname.to_owned(), format },
-            _ => Name::File { path: fsname.to_owned(), growing },
+            _ => match FileSet::parse(fsname, growing) {
+                Some(files) => Name::Files(files),
+                None => Name::File { path: fsname.to_owned() },
+            },
         }
     }
 
     /// True when the source can be read again from a position.
     pub fn rewinds(&self) -> bool {
-        matches!(self, Name::File { .. } | Name::Document { .. } | Name::Timer(_) | Name::Lua(_))
+        !matches!(self, Name::Listen { .. } | Name::Connect { .. })
     }
 
     /// Where a source begins that was never read.
@@ -105,7 +120,7 @@ impl Name {
     pub fn csv_options(&self, options: &PublisherOptions) -> CsvOptions {
         match self {
             Name::Document { .. } | Name::Timer(_) | Name::Lua(_) => documents::csv_options(options),
-            Name::File { .. } | Name::Listen { .. } | Name::Connect { .. } => options.csv_options(),
+            Name::File { .. } | Name::Files(_) | Name::Listen { .. } | Name::Connect { .. } => options.csv_options(),
         }
     }
 
@@ -117,7 +132,8 @@ impl Name {
         options: &PublisherOptions,
     ) -> Result<Box<dyn Source>, PublishError> {
         match self {
-            Name::File { path, growing } => Ok(Box::new(FileSource::open(path, *growing, position.bytes)?)),
+            Name::File { path } => Ok(Box::new(FileSource::open(path, position.bytes)?)),
+            Name::Files(files) => Ok(Box::new(files.open(position)?)),
             Name::Document { path, format } => {
                 let shape = documents::Shape::of(schema, options);
                 Ok(Box::new(DocumentSource::open(path, *format, &shape, position.bytes)?))
@@ -136,10 +152,12 @@ mod tests {
 
     #[test]
     fn names_are_told_apart() {
-        let file = |path: &str| Name::File { path: path.into(), growing: false };
+        let file = |path: &str| Name::File { path: path.into() };
         assert_eq!(Name::parse("in.csv", false, FsType::Csv), file("in.csv"));
         assert_eq!(Name::parse("/data/2024-01-01T10:00", false, FsType::Csv), file("/data/2024-01-01T10:00"));
         assert_eq!(Name::parse("a:b", false, FsType::Csv), file("a:b"));
+        assert!(matches!(Name::parse("in.csv", true, FsType::Csv), Name::Files(_)));
+        assert!(matches!(Name::parse("a.csv|b.csv", false, FsType::Csv), Name::Files(_)));
         assert_eq!(Name::parse(":5555", false, FsType::Csv), Name::Listen { address: "0.0.0.0:5555".into() });
         assert_eq!(
             Name::parse("localhost:5555", false, FsType::Csv),

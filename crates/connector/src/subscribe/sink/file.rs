@@ -13,11 +13,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use mesh_adapter::Rotation;
 use mesh_candidate::new_incarnation;
 use mesh_replication::adapter::sink::TAIL_BYTES;
-use mesh_replication::adapter::{FileSeen, SinkPosition, SinkStart, reconcile};
+use mesh_replication::adapter::{Conflict, CurrentFile, FileSeen, SinkPosition, SinkStart, reconcile};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::rotation::{self, NextBlock};
 use super::{Mark, Sink};
 use crate::subscribe::error::SubscribeError;
 
@@ -34,15 +36,34 @@ pub enum Sharing {
     OneOfAGroup,
 }
 
-/// An output file.
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileOptions<'a> {
+    /// Topic that it is filled from.
+    pub topic: &'a str,
+    /// Overwrite whatever is there.
+    pub fresh: bool,
+    /// Force every write to the disk.
+    pub fsync: bool,
+    /// Who writes it.
+    pub sharing: Sharing,
+    /// One file after the other, named after this one.
+    pub rotation: Option<Rotation>,
+}
+
+/// An output file, or one after the other.
 pub struct FileSink {
     name: String,
-    file: File,
+    /// `None`: no file has been begun.
+    file: Option<File>,
+    /// Held for its lock where the file changes.
+    _lock: Option<File>,
     position_path: PathBuf,
     temporary_path: PathBuf,
     topic: String,
     fsync: bool,
     sharing: Sharing,
+    rotation: Option<(Rotation, CurrentFile)>,
     length: u64,
     events: u64,
     /// The last covered bytes, at most [`TAIL_BYTES`].
@@ -51,42 +72,50 @@ pub struct FileSink {
 }
 
 impl FileSink {
-    /// Opens the file for this topic and cuts off what was never covered. `fresh`: overwrite whatever is there.
-    pub fn open(
-        name: &str,
-        topic: &str,
-        fresh: bool,
-        fsync: bool,
-        sharing: Sharing,
-    ) -> Result<FileSink, SubscribeError> {
+    /// Opens the file and cuts off what was never covered.
+    pub fn open(name: &str, options: FileOptions<'_>) -> Result<FileSink, SubscribeError> {
+        let FileOptions { topic, fresh, fsync, sharing, rotation } = options;
         let failed = |reason| SubscribeError::Sink { name: name.to_owned(), reason };
+        let conflict = |conflict| SubscribeError::Conflict { name: name.to_owned(), conflict };
         let position_path = PathBuf::from(format!("{name}.position"));
-        let existed = Path::new(name).try_exists().map_err(failed)?;
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name);
-        let mut file = options.map_err(failed)?;
-        let locked = if sharing == Sharing::Alone { file.try_lock() } else { file.try_lock_shared() };
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SubscribeError::Locked { name: name.to_owned() }),
-            Err(TryLockError::Error(reason)) => return Err(failed(reason)),
+        let lock = rotation.map(|_| lock_of(Path::new(&format!("{name}.lock")), name, sharing)).transpose()?;
+        let mut position = if fresh { None } else { read_position(&position_path)? };
+        check_rotation(position.as_ref(), rotation.is_some()).map_err(conflict)?;
+        let current = position.as_ref().and_then(|position| position.current.clone()).unwrap_or_default();
+        if rotation.is_some() {
+            clear_uncovered(name, position.as_ref(), fresh, sharing)?;
         }
-        let position = if fresh { None } else { read_position(&position_path)? };
+        let path = match rotation {
+            Some(_) => rotation::folder(Path::new(name)).join(&current.name),
+            None => PathBuf::from(name),
+        };
+        let existed = (rotation.is_none() || !current.name.is_empty()) && path.try_exists().map_err(failed)?;
+        let mut file = match (rotation, existed) {
+            (None, _) => Some(lock_of(&path, name, sharing)?),
+            (Some(_), true) => Some(open(&path).map_err(failed)?),
+            (Some(_), false) => None,
+        };
         let mut tail = Vec::new();
-        let seen = match (existed, fresh) {
-            (false, _) => None,
-            (true, true) => Some(FileSeen { length: 0, tail: None }),
-            (true, false) => {
+        let seen = match (&mut file, existed, fresh) {
+            (None, ..) | (Some(_), false, _) => None,
+            (Some(_), true, true) => Some(FileSeen { length: 0, tail: None }),
+            (Some(file), true, false) => {
                 let length = file.metadata().map_err(failed)?.len();
                 if let Some(position) = position.as_ref().filter(|position| position.length <= length) {
-                    tail = read_tail(&mut file, position.length).map_err(failed)?;
+                    tail = read_tail(file, position.length).map_err(failed)?;
                 }
                 Some(FileSeen { length, tail: position.is_some().then(|| xxh3_64(&tail)) })
             }
         };
-        let start = reconcile(topic, position, seen)
-            .map_err(|conflict| SubscribeError::Conflict { name: name.to_owned(), conflict })?;
-        let start = match start {
+        let mut rotation = rotation.map(|rotation| (rotation, current));
+        let start = match reconcile(topic, position.clone(), seen).map_err(conflict)? {
             SinkStart::Resume(position) => Some(position),
+            // Somebody has taken the complete files, and this one with them: what follows comes into the next.
+            SinkStart::FileRemoved if rotation.is_some() => {
+                position = position.map(|position| SinkPosition { length: 0, ..position });
+                rotation = rotation.map(|(rotation, _)| (rotation, CurrentFile::default()));
+                position
+            }
             SinkStart::FileRemoved => {
                 tracing::warn!(file = name, "the file is gone and its position is not: beginning a new file");
                 std::fs::remove_file(&position_path).map_err(failed)?;
@@ -98,7 +127,7 @@ impl FileSink {
             tail.clear();
         }
         let length = start.as_ref().map_or(0, |position| position.length);
-        if sharing == Sharing::Alone {
+        if let Some(file) = file.as_ref().filter(|_| sharing == Sharing::Alone) {
             file.set_len(length).map_err(failed)?;
         }
         let events = start.as_ref().map_or(0, |position| position.events);
@@ -108,8 +137,21 @@ impl FileSink {
             // in containers even the process ids of members are equal
             Sharing::OneOfAGroup => position_path.with_extension(format!("position.{:x}", new_incarnation())),
         };
-        let mut sink =
-            FileSink { name, file, position_path, temporary_path, topic, fsync, sharing, length, events, tail, start };
+        let mut sink = FileSink {
+            name,
+            file,
+            _lock: lock,
+            position_path,
+            temporary_path,
+            topic,
+            fsync,
+            sharing,
+            rotation,
+            length,
+            events,
+            tail,
+            start,
+        };
         if sink.start.is_none() {
             // What a crash leaves before the first write is covered must not look like somebody else's file.
             sink.keep_position(0, 0).map_err(|reason| SubscribeError::Sink { name: sink.name.clone(), reason })?;
@@ -124,9 +166,10 @@ impl FileSink {
     }
 
     fn try_write(&mut self, bytes: &[u8], mark: Mark) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.length)?;
+        let file = self.file.as_ref().ok_or_else(|| io::Error::other("no file has been begun"))?;
+        file.write_all_at(bytes, self.length)?;
         if self.fsync {
-            self.file.sync_data()?;
+            file.sync_data()?;
         }
         self.length += bytes.len() as u64;
         self.events += mark.events;
@@ -145,6 +188,7 @@ impl FileSink {
             length: self.length,
             events: self.events,
             tail: xxh3_64(&self.tail),
+            current: self.rotation.as_ref().map(|(_, current)| current.clone()),
         };
         if self.sharing == Sharing::OneOfAGroup && self.others_are_further(&position) {
             return Ok(());
@@ -156,8 +200,7 @@ impl FileSink {
         }
         std::fs::rename(&self.temporary_path, &self.position_path)?;
         if self.fsync {
-            let folder = self.position_path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+            File::open(rotation::folder(&self.position_path))?.sync_all()?;
         }
         Ok(())
     }
@@ -168,9 +211,83 @@ impl Sink for FileSink {
         self.try_write(bytes, mark).map_err(|reason| SubscribeError::Sink { name: self.name.clone(), reason })
     }
 
+    fn is_due(&self, next: &NextBlock) -> bool {
+        let due =
+            |(rotation, current): &(Rotation, CurrentFile)| rotation::is_due(*rotation, current, self.length, next);
+        self.rotation.as_ref().is_some_and(due)
+    }
+
+    /// The position goes on naming the file before until there is something in this one.
+    fn begin_file(&mut self, next: &NextBlock) -> Result<(), SubscribeError> {
+        let Some((_, current)) = &mut self.rotation else { return Ok(()) };
+        *current = rotation::begin_at(Path::new(&self.name), next);
+        let path = rotation::folder(Path::new(&self.name)).join(&current.name);
+        let failed = |reason| SubscribeError::Sink { name: path.display().to_string(), reason };
+        let file = open(&path).map_err(failed)?;
+        if self.sharing == Sharing::Alone {
+            file.set_len(0).map_err(failed)?;
+        }
+        tracing::info!(file = %path.display(), sequence = next.sequence, "beginning the next file");
+        (self.file, self.length) = (Some(file), 0);
+        self.tail.clear();
+        Ok(())
+    }
+
     fn position(&self) -> Option<&SinkPosition> {
         self.start.as_ref()
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// Opens a file and takes its lock, which says that the sink `name` is written.
+fn lock_of(path: &Path, name: &str, sharing: Sharing) -> Result<File, SubscribeError> {
+    let failed = |reason| SubscribeError::Sink { name: name.to_owned(), reason };
+    let file = open(path).map_err(failed)?;
+    let locked = if sharing == Sharing::Alone { file.try_lock() } else { file.try_lock_shared() };
+    match locked {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SubscribeError::Locked { name: name.to_owned() }),
+        Err(TryLockError::Error(reason)) => Err(failed(reason)),
+    }
+}
+
+fn check_rotation(position: Option<&SinkPosition>, rotates: bool) -> Result<(), Conflict> {
+    let (one, several) = ("one file", "one file after the other");
+    match position.map(|position| position.current.is_some()) {
+        Some(true) if !rotates => Err(Conflict::OtherRotation { found: several, expected: one }),
+        Some(false) if rotates => Err(Conflict::OtherRotation { found: one, expected: several }),
+        _ => Ok(()),
+    }
+}
+
+/// Removes files that were begun and whose first block was never covered: with other options it may come to another file.
+/// Members of a group leave them, since whoever writes there writes the same.
+fn clear_uncovered(
+    name: &str,
+    position: Option<&SinkPosition>,
+    fresh: bool,
+    sharing: Sharing,
+) -> Result<(), SubscribeError> {
+    let path = Path::new(name);
+    let failed = |reason| SubscribeError::Sink { name: name.to_owned(), reason };
+    let uncovered = rotation::begun_behind(path, position.map_or(0, |position| position.sequence)).map_err(failed)?;
+    if sharing == Sharing::OneOfAGroup {
+        return Ok(());
+    }
+    for file in uncovered {
+        let file = rotation::folder(path).join(file);
+        if position.is_none() && !fresh {
+            let length = file.metadata().map_err(failed)?.len();
+            let (name, conflict) = (file.display().to_string(), Conflict::NoPosition { length });
+            return Err(SubscribeError::Conflict { name, conflict });
+        }
+        tracing::warn!(file = %file.display(), "removing a file that no position covers");
+        std::fs::remove_file(&file).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn read_position(path: &Path) -> Result<Option<SinkPosition>, SubscribeError> {
@@ -200,6 +317,10 @@ mod tests {
 
     const TOPIC: &str = "h_1.p.q.w.O";
 
+    fn options(fresh: bool, sharing: Sharing) -> FileOptions<'static> {
+        FileOptions { topic: TOPIC, fresh, fsync: false, sharing, rotation: None }
+    }
+
     /// Pseudo-random numbers from a seed.
     struct Seeded(u64);
 
@@ -223,7 +344,7 @@ mod tests {
 
     impl Turn {
         fn open(name: &str) -> Turn {
-            let sink = FileSink::open(name, TOPIC, false, false, Sharing::OneOfAGroup).unwrap();
+            let sink = FileSink::open(name, options(false, Sharing::OneOfAGroup)).unwrap();
             let next = sink.position().map_or(0, |at| at.sequence as usize);
             Turn { sink, next }
         }
@@ -268,11 +389,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = dir.path().join("out.csv");
         let name = name.to_str().unwrap();
-        let alone = FileSink::open(name, TOPIC, false, false, Sharing::Alone).unwrap();
-        let refused = FileSink::open(name, TOPIC, false, false, Sharing::OneOfAGroup);
+        let alone = FileSink::open(name, options(false, Sharing::Alone)).unwrap();
+        let refused = FileSink::open(name, options(false, Sharing::OneOfAGroup));
         assert!(matches!(refused.err(), Some(SubscribeError::Locked { .. })));
         drop(alone);
-        assert!(FileSink::open(name, TOPIC, false, false, Sharing::OneOfAGroup).is_ok());
+        assert!(FileSink::open(name, options(false, Sharing::OneOfAGroup)).is_ok());
     }
 
     #[test]
@@ -281,9 +402,9 @@ mod tests {
         let path = dir.path().join("out.csv");
         let name = path.to_str().unwrap();
         for sharing in [Sharing::Alone, Sharing::OneOfAGroup] {
-            drop(FileSink::open(name, TOPIC, sharing == Sharing::Alone, false, sharing).unwrap());
+            drop(FileSink::open(name, options(sharing == Sharing::Alone, sharing)).unwrap());
             std::fs::write(&path, &line(0)[..3]).unwrap(); // a part of the first write, and no position for it
-            let mut sink = FileSink::open(name, TOPIC, false, false, sharing).unwrap();
+            let mut sink = FileSink::open(name, options(false, sharing)).unwrap();
             assert_eq!(sink.position(), None);
             sink.write(line(0).as_bytes(), Mark { next_offset: 1, sequence: 1, events: 1 }).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), line(0));

@@ -1,12 +1,14 @@
-//! Sinks: a file with its position beside it, a socket, the standard output.
+//! Sinks: a file, or one after the other, with the position beside it; a socket; the standard output.
 
 mod file;
+mod rotation;
 mod stream;
 
 use mesh_model::is_address;
 use mesh_replication::adapter::SinkPosition;
 
-pub use file::{FileSink, Sharing};
+pub use file::{FileOptions, FileSink, Sharing};
+pub use rotation::NextBlock;
 pub use stream::{StreamSink, connect};
 
 use crate::subscribe::error::SubscribeError;
@@ -15,6 +17,16 @@ use crate::subscribe::error::SubscribeError;
 pub trait Sink: Send {
     /// Writes bytes that end with the block described by `mark`, and keeps the position if the sink can.
     fn write(&mut self, bytes: &[u8], mark: Mark) -> Result<(), SubscribeError>;
+
+    /// Whether a block belongs into a new file; see [`Sink::begin_file`].
+    fn is_due(&self, _next: &NextBlock) -> bool {
+        false
+    }
+
+    /// Begins the file of a block, when everything before it is written.
+    fn begin_file(&mut self, _next: &NextBlock) -> Result<(), SubscribeError> {
+        Ok(())
+    }
 
     /// Where it stood when it was opened; `None`: it is new, or cannot know.
     fn position(&self) -> Option<&SinkPosition>;

@@ -145,7 +145,8 @@ impl Work {
         let mut work = self.clone();
         match &mut work {
             Work::Publish { source, .. } => match source {
-                Source::File { path, .. } | Source::Document { path, .. } => *path = file(path)?,
+                Source::File { path } | Source::Document { path, .. } => *path = file(path)?,
+                Source::Files(files) => files.resolve(permit.folder.clone(), file)?,
                 Source::Connect { address } => permit.address(address)?,
                 Source::Listen { address } => {
                     let port = address.rsplit_once(':').map_or("", |(_, port)| port);

@@ -52,7 +52,8 @@ pub fn lines() -> Section {
         ("header=yes", "Take one of the words."),
         ("ongap=skip", "`stop` keeps what is certain; `continue` goes on behind a gap."),
         ("flushbytes=0", "Leave it out for the default of 1 MiB."),
-        ("maxfilesize=100", "Rotate the file outside, after the adapter has ended."),
+        ("maxfilesize=1MB", "In bytes: `maxfilesize=1048576`."),
+        ("periodicity=0", "In seconds, at least one: `periodicity=3600` begins a file each hour."),
         ("hdfsblocksize=64", "Write to a local file and copy it."),
     ];
     all.extend(lines_with::<SubscriberConfig>(&folder, &SUB, &subscriber));
