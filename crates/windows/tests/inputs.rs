@@ -89,6 +89,19 @@ fn events_that_cannot_be_applied_are_told_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_bad_event_is_told_whole_though_nobody_reads_its_columns() {
+    let windows = "<window-filter name='f' index='pi_EMPTY' pubsub='false'><expression>x >= 0</expression></window-filter>
+        <window-copy name='c' pubsub='false'/><window-aggregate name='w'><schema-string>id*:int64,most:double</schema-string>
+        <output><field-expr>ESP_aMax(x)</field-expr></output></window-aggregate>";
+    let edges = "<edge source='a' target='f'/><edge source='f' target='c'/><edge source='c' target='w'/>";
+    let mut executor = Executor::new(project("", windows, edges));
+    let made = outputs(&mut executor, &[(0, rows("I 1 a 0 2; I 1 b 0 3; I 9 c 0 -1; I 2 c 0 4"))]);
+    assert_eq!(made, ["I 1 2; I 2 4"]);
+    let told: Vec<String> = executor.take_bad_events().into_iter().map(|(_, event)| event.to_string()).collect();
+    assert_eq!(told, ["bad event, an insert of a key that is there: I,N, 1,b,0,3.000000"]);
+}
+
+#[test]
 fn messages_go_out_once_in_their_time() {
     let window = "<window-notification name='w'><schema-string>id*:int64,name:string,x:double,who:string</schema-string>
         <function-context><functions><function name='who'>string('m-', $name)</function></functions></function-context>
