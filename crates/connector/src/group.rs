@@ -163,6 +163,11 @@ pub async fn run<M: Member>(member: M, candidate: CandidateOptions, drain: Drain
                     }
                     Ok(TurnEnd::Stopped) => (over.successor.unwrap_or_default(), "handover"),
                     Ok(TurnEnd::FencedOut) => (String::new(), "fenced out"),
+                    // Its turn was over, and what kept it from ending well (a bus that is away) is the next member's.
+                    Err(failure) if over.stop.load(Ordering::Relaxed) => {
+                        tracing::warn!(group, term = over.term, %failure, "the turn did not end well");
+                        (over.successor.unwrap_or_default(), "handover")
+                    }
                     Err(failure) => {
                         handle.leave();
                         return Err(failure);

@@ -56,6 +56,25 @@ fn a_group_survives_the_loss_of_its_writer_and_hands_over_when_asked() {
 }
 
 #[test]
+fn a_member_that_loses_its_turn_while_the_bus_is_away_stands_by() {
+    let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
+    let (group, path) = (Group::start(dir.path()), source(dir.path(), "in.csv", LINES));
+    let member = |name: &str| member(&group, name, &bus, &path, ",rate=1500");
+    let first = member("a");
+    wait_until("a publishes", || first.is("running") && published(&bus).len() > 100);
+    let second = member("b");
+    wait_until("b stands by", || second.is("standby"));
+    bus.set_unavailable(true);
+    group.promote("adapters", "b");
+    wait_until("b takes over", || second.is("starting"));
+    wait_until("a stands by again", || first.is("standby"));
+    bus.set_unavailable(false);
+    second.finish().unwrap();
+    first.stop();
+    assert_eq!(published(&bus), (0..LINES as i64).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_file_that_is_rotated_between_and_during_turns_is_published_once() {
     const MORE: usize = 2000;
     let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
