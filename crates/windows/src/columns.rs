@@ -33,6 +33,34 @@ pub(crate) fn gather_or_null(sources: &[&Column], refs: &[RowRef], ty: FieldType
     if !refs.contains(&RowRef::NULL) && !sources.is_empty() {
         return gather(sources, refs);
     }
+    macro_rules! fixed {
+        ($kind:ident) => {{
+            let slices = sources.iter().map(|source| match &source.data {
+                ColumnData::$kind(values) => values.as_slice(),
+                _ => unreachable!("columns of one field share one type"),
+            });
+            let slices: Vec<_> = slices.collect();
+            let value =
+                |at: &RowRef| slices.get(at.source as usize).map_or_else(Default::default, |v| v[at.row as usize]);
+            Some(ColumnData::$kind(refs.iter().map(value).collect()))
+        }};
+    }
+    let data = match sources.first().map(|source| &source.data) {
+        Some(ColumnData::Int32(_)) => fixed!(Int32),
+        Some(ColumnData::Int64(_)) => fixed!(Int64),
+        Some(ColumnData::Double(_)) => fixed!(Double),
+        Some(ColumnData::Date(_)) => fixed!(Date),
+        Some(ColumnData::Stamp(_)) => fixed!(Stamp),
+        Some(ColumnData::Money(_)) => fixed!(Money),
+        _ => None,
+    };
+    if let Some(data) = data {
+        let is_null =
+            |at: &RowRef| sources.get(at.source as usize).is_none_or(|column| column.is_null(at.row as usize));
+        let word =
+            |refs: &[RowRef]| refs.iter().enumerate().fold(0, |word, (at, from)| word | u64::from(is_null(from)) << at);
+        return Column { data, nulls: NullMask::from_words(refs.chunks(64).map(word).collect()) };
+    }
     let mut one = ColumnBuilder::new(ty, 1);
     one.push_null();
     let one = one.finish();

@@ -62,6 +62,21 @@ struct Out {
 }
 
 impl Out {
+    fn reserve(&mut self, rows: usize) {
+        self.opcodes.reserve(rows);
+        self.flags.reserve(rows);
+        self.places.iter_mut().for_each(|places| places.reserve(rows));
+    }
+
+    /// A row of a side beside one of the other.
+    #[inline]
+    fn put(&mut self, side: usize, opcode: Opcode, flags: Flags, (own, other): (RowRef, RowRef)) {
+        self.opcodes.push(opcode);
+        self.flags.push(flags);
+        self.places[side].push(own);
+        self.places[1 - side].push(other);
+    }
+
     fn push(&mut self, opcode: Opcode, flags: Flags, pair: Pair) {
         self.opcodes.push(opcode);
         self.flags.push(flags);
@@ -156,6 +171,41 @@ impl Join {
         self.put_out(this, &change, out);
     }
 
+    /// True when a fact goes out with its matches and is forgotten.
+    fn facts_pass(&self) -> bool {
+        !self.sides[self.fact].keeps() && self.sides[1 - self.fact].keeps() && !self.is_outer(1 - self.fact)
+    }
+
+    /// Facts alone: the lookup side stands still, so that the matches of all of them are looked up at once.
+    fn pass(&mut self, facts: &Arrivals<'_>, out: &mut Out) {
+        let (fact, outer) = (self.fact, self.is_outer(self.fact));
+        let (mut opcodes, flags) = (facts.block.opcodes.iter(), &facts.block.flags);
+        let simple = |opcode: &Opcode| matches!(opcode, Opcode::Insert | Opcode::Update | Opcode::Upsert);
+        if !opcodes.all(simple) {
+            return;
+        }
+        let buckets = self.sides[1 - fact].buckets(&self.sides[fact], facts);
+        let lookup = &mut self.sides[1 - fact];
+        out.reserve(buckets.len());
+        let mut row = 0;
+        for &end in facts.ends() {
+            for row in std::mem::replace(&mut row, end)..end {
+                let at = row as usize;
+                let flags = Flags(flags[at].0 & !Flags::PARTIAL.0);
+                let own = RowRef { source: 0, row };
+                let mut next = lookup.first(buckets[at]);
+                if next.is_none() && outer {
+                    out.put(fact, facts.block.opcodes[at], flags, (own, RowRef::NULL));
+                }
+                while let Some(slot) = next {
+                    out.put(fact, facts.block.opcodes[at], flags, (own, lookup.place(slot)));
+                    next = lookup.after(slot);
+                }
+            }
+            out.ends.push(out.opcodes.len() as u32);
+        }
+    }
+
     /// What identifies an output row among those that one event touches.
     fn identity(&self, pair: &Pair) -> (Option<u32>, Option<u32>) {
         let [left, right] = pair.0.map(|row| row.map(|row| row.id));
@@ -200,9 +250,18 @@ impl Join {
     /// The fields of the output rows.
     fn computed(&mut self, out: Out, sources: [Vec<&[Arc<Column>]>; 2]) -> Run {
         let Out { opcodes, flags, places, ends, .. } = out;
+        // A fact for each row, in order, is the usual case: its columns are shared.
+        let whole = [LEFT, RIGHT].map(|side| {
+            let mut expected = (0..).map(|row| RowRef { source: 0, row });
+            let rows = sources[side].first().and_then(|columns| columns.iter().map(|column| column.len()).max());
+            rows == Some(places[side].len()) && places[side].iter().all(|place| Some(*place) == expected.next())
+        });
         let gather = |side: usize, field: usize, ty| {
+            if whole[side] {
+                return Arc::clone(&sources[side][0][field]);
+            }
             let parts: Vec<&Column> = sources[side].iter().map(|columns| &*columns[field]).collect();
-            columns::gather_or_null(&parts, &places[side], ty)
+            Arc::new(columns::gather_or_null(&parts, &places[side], ty))
         };
         let column = |field: &JoinField, ty| match field {
             JoinField::Left(at) => Some(gather(LEFT, *at, ty)),
@@ -212,7 +271,7 @@ impl Join {
                 let choose =
                     |row: usize| RowRef { source: u32::from(places[LEFT][row] == RowRef::NULL), row: row as u32 };
                 let refs: Vec<RowRef> = (0..opcodes.len()).map(choose).collect();
-                Some(columns::gather(&[&left, &right], &refs))
+                Some(Arc::new(columns::gather(&[&left, &right], &refs)))
             }
             JoinField::Program(_) => None,
         };
@@ -222,7 +281,7 @@ impl Join {
             opcodes: opcodes.clone(),
             flags: flags.clone(),
             columns: (self.spec.uses.iter().zip(scope.fields()))
-                .map(|(used, field)| Arc::new(column(used, field.ty).expect("programs use fields of the sides")))
+                .map(|(used, field)| column(used, field.ty).expect("programs use fields of the sides"))
                 .collect(),
         });
         let programs: Vec<(&Program, FieldType)> = (self.spec.fields.iter().zip(self.schema.fields()))
@@ -236,7 +295,7 @@ impl Join {
         let mut made = Vec::with_capacity(self.spec.fields.len());
         for (field, shape) in self.spec.fields.iter().zip(self.schema.fields()) {
             made.push(match column(field, shape.ty) {
-                Some(column) => Arc::new(column),
+                Some(column) => column,
                 None => {
                     let evaluated = evaluated.next().expect("a join with programs has their scope");
                     self.errors += evaluated.errors.count;
@@ -263,7 +322,14 @@ impl Operator for Join {
         let mut out = Out::default();
         let arrivals: [Option<Arrivals<'_>>; 2] =
             [LEFT, RIGHT].map(|side| inputs.side(side).map(|run| self.sides[side].open(run)));
-        for cause in 0..inputs.causes() {
+        if let Some(facts) = &arrivals[self.fact]
+            && arrivals[1 - self.fact].as_ref().is_none_or(|lookup| lookup.block.is_empty())
+            && self.facts_pass()
+        {
+            self.pass(facts, &mut out);
+        }
+        let left = if out.ends.is_empty() { inputs.causes() } else { 0 };
+        for cause in 0..left {
             for side in [1 - self.fact, self.fact] {
                 let Some(arrivals) = &arrivals[side] else { continue };
                 let rows = Side::rows_of(arrivals, cause);

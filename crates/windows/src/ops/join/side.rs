@@ -55,6 +55,13 @@ pub(crate) struct Arrivals<'a> {
     chunk: u32,
 }
 
+impl Arrivals<'_> {
+    /// Ends of the rows of each cause.
+    pub(crate) fn ends(&self) -> &[u32] {
+        self.ends
+    }
+}
+
 /// A row of a side in the run at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SideRow {
@@ -134,6 +141,33 @@ impl Side {
             into.push(SideRow { id: slot, place: rows.stored(slot) });
             slot = self.links[slot as usize].next;
         }
+    }
+
+    /// The bucket of each row of the other side; [`NONE`] where there is no match.
+    pub(crate) fn buckets(&self, other: &Side, arrivals: &Arrivals<'_>) -> Vec<u32> {
+        let columns = &arrivals.block.columns;
+        let bucket = |(row, &hash): (usize, &u64)| {
+            self.bucket_of(&Other { fields: &other.on, columns, row, hash }).unwrap_or(NONE)
+        };
+        arrivals.on_hashes.iter().enumerate().map(bucket).collect()
+    }
+
+    /// The oldest row of a bucket.
+    #[inline]
+    pub(crate) fn first(&self, bucket: u32) -> Option<u32> {
+        self.buckets.get(bucket as usize).map(|bucket| bucket.first)
+    }
+
+    /// The next row of its bucket.
+    #[inline]
+    pub(crate) fn after(&self, slot: u32) -> Option<u32> {
+        Some(self.links[slot as usize].next).filter(|&next| next != NONE)
+    }
+
+    /// A held row as one of [`Side::sources`].
+    #[inline]
+    pub(crate) fn place(&mut self, slot: u32) -> RowRef {
+        self.rows.as_mut().expect("a side with buckets keeps rows").stored(slot)
     }
 
     /// The bucket of a join value, and how many rows it holds.

@@ -6,7 +6,8 @@ use mesh_event::{Block, Column, ColumnBuilder, Value};
 use mesh_model::PatternEvent;
 
 use super::machine::{Machine, Outcome};
-use super::rule::{Instance, Looked, Scripted};
+use super::open::Instance;
+use super::rule::{Looked, Scripted};
 use crate::ops::aggregate::same_number;
 
 /// The row at hand, for the conditions of a pattern's events.
@@ -25,9 +26,10 @@ pub(crate) fn fed(
     time: i64,
     here: &Here<'_>,
     kept: &mut [Option<Arc<[Value]>>],
-    (number, mut script): (u64, Option<&mut Scripted>),
+    mut script: Option<&mut Scripted>,
 ) -> Outcome {
-    let Instance { progress, variables, captures, .. } = instance;
+    let Instance { number, progress, variables, captures, .. } = instance;
+    let number = *number;
     let mut matches = |event: usize| {
         let matched = here.meets(event, variables) && here.agrees(event, number, script.as_deref_mut());
         if matched {
@@ -48,6 +50,9 @@ impl Here<'_> {
         let event = &self.events[at];
         if !self.looked.keep[at].as_ref().is_some_and(|keep| keep[self.row]) {
             return false;
+        }
+        if event.binds.is_empty() && event.tests.is_empty() {
+            return true;
         }
         let mut bound: Vec<(usize, Value)> = Vec::new();
         for ((variable, ..), column) in event.binds.iter().zip(&self.looked.binds[at]) {

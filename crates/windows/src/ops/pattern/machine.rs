@@ -55,9 +55,9 @@ impl Machine {
         Machine { parts }
     }
 
-    /// How far an instance is that has seen nothing.
-    pub(crate) fn fresh(&self) -> Vec<Progress> {
-        vec![Progress::default(); self.parts.len()]
+    /// Number of its parts.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
     }
 
     fn root(&self) -> usize {
@@ -169,16 +169,14 @@ impl Machine {
 
     fn reset(&self, at: usize, progress: &mut [Progress]) {
         progress[at] = Progress::default();
-        for part in self.children(at) {
-            self.reset(part, progress);
-        }
+        self.children(at).iter().for_each(|&part| self.reset(part, progress));
     }
 
-    fn children(&self, at: usize) -> Vec<usize> {
+    fn children(&self, at: usize) -> &[usize] {
         match &self.parts[at] {
-            Part::Event(_) => Vec::new(),
-            Part::Fby { parts, .. } | Part::And(parts) | Part::Or(parts) => parts.clone(),
-            Part::NotOccur(part) | Part::Not(part) | Part::Is { part, .. } => vec![*part],
+            Part::Event(_) => &[],
+            Part::Fby { parts, .. } | Part::And(parts) | Part::Or(parts) => parts,
+            Part::NotOccur(part) | Part::Not(part) | Part::Is { part, .. } => std::slice::from_ref(part),
         }
     }
 
@@ -275,10 +273,10 @@ impl Machine {
         }
         let own = self.limit(at, progress);
         let parts = match &self.parts[at] {
-            Part::Fby { parts, .. } => parts.get(progress[at].count as usize).copied().into_iter().collect(),
+            Part::Fby { parts, .. } => parts.get(progress[at].count as usize).map_or(&[][..], std::slice::from_ref),
             _ => self.children(at),
         };
-        parts.into_iter().filter_map(|part| self.deadline_of(part, progress)).chain(own).min()
+        parts.iter().filter_map(|&part| self.deadline_of(part, progress)).chain(own).min()
     }
 }
 

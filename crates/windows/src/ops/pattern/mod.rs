@@ -6,6 +6,7 @@
 
 mod here;
 mod machine;
+mod open;
 mod rule;
 
 use std::sync::Arc;

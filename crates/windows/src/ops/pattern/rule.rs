@@ -1,17 +1,14 @@
 //! One pattern with its open instances.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-// order-free: places are found by key only.
-use hashbrown::HashTable;
 use mesh_event::{Block, Column, FieldType, Schema, Value};
 use mesh_model::Pattern;
 use mesh_script::{Output, Rows};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::here::{Here, fed};
 use super::machine::{Machine, Outcome, Progress, UNSTAMPED};
+use super::open::{Instance, Open};
 use crate::ops::Clock;
 use crate::ops::lua::Work;
 use crate::run::Run;
@@ -21,39 +18,18 @@ use crate::store::{event_time_us, keys};
 /// The kept fields of each event of the pattern, once it has come.
 pub(crate) type Captures = Vec<Option<Arc<[Value]>>>;
 
-/// A match in the making.
-#[derive(Debug, Clone)]
-pub(crate) struct Instance {
-    pub progress: Vec<Progress>,
-    pub variables: Vec<Option<Value>>,
-    pub captures: Captures,
-    /// Where it is looked for: the values of the index fields.
-    place: Arc<[u8]>,
-}
-
-/// The open instances of a place.
-struct Waiting {
-    place: Arc<[u8]>,
-    numbers: Vec<u64>,
-}
-
 /// One pattern of a window.
 pub(crate) struct Rule {
     pub spec: Arc<Pattern>,
     machine: Machine,
     /// An event that meets no condition changes no instance.
     skips: bool,
-    /// By number, oldest first.
-    open: BTreeMap<u64, Instance>,
-    /// Places, and the numbers of their instances, rising.
-    places: HashTable<Waiting>,
+    open: Open,
     /// The place of the row at hand.
     place: Vec<u8>,
     /// Instances that the row at hand is shown to, and what they keep of it.
-    waiting: Vec<u64>,
+    waiting: Vec<u32>,
     kept: Vec<Option<Arc<[Value]>>>,
-    /// Instances that time can change: (last quiet time, number).
-    deadlines: BTreeSet<(i64, u64)>,
     next: u64,
     /// Newest time of an event, or of the clock.
     newest: Option<i64>,
@@ -120,12 +96,10 @@ impl Rule {
             machine: Machine::new(&spec.logic),
             spec: Arc::new(spec.clone()),
             skips: !heeds_every_event(&spec.logic),
-            open: BTreeMap::new(),
-            places: HashTable::new(),
+            open: Open::default(),
             place: Vec::new(),
             waiting: Vec::new(),
             kept: Vec::new(),
-            deadlines: BTreeSet::new(),
             next: 0,
             newest: None,
         }
@@ -230,17 +204,12 @@ impl Rule {
         kept.clear();
         kept.resize(self.spec.events.len(), None);
         let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.extend(self.waiting_at(&place).into_iter().flat_map(|waiting| &waiting.numbers));
-        for number in waiting.drain(..) {
-            let Some(instance) = self.open.get_mut(&number) else { continue };
-            let before = self.machine.deadline(&instance.progress);
-            let outcome = fed(&self.machine, instance, time, &here, &mut kept, (number, script.as_mut()));
-            let after = self.machine.deadline(&instance.progress);
-            if before != after {
-                before.map(|before| self.deadlines.remove(&(before, number)));
-                self.deadlines.extend(after.map(|after| (after, number)));
-            }
-            self.ended(number, outcome, &mut script, into);
+        waiting.extend_from_slice(self.open.at(&place));
+        for slot in waiting.drain(..) {
+            let Some(instance) = self.open.get_mut(slot) else { continue };
+            let outcome = fed(&self.machine, instance, time, &here, &mut kept, script.as_mut());
+            let deadline = self.machine.deadline(&instance.progress);
+            self.go_on(slot, outcome, deadline, &mut script, into);
         }
         self.waiting = waiting;
         self.open_instance((time, &place), &here, &mut kept, &mut script, into);
@@ -261,24 +230,20 @@ impl Rule {
         if !here.looked.any[here.row] && !self.opens_on_absence() {
             return;
         }
-        let mut instance = Instance {
-            progress: self.machine.fresh(),
-            variables: vec![None; self.spec.variables.len()],
-            captures: vec![None; self.spec.events.len()],
-            place: place.into(),
-        };
-        let number = self.next;
-        let outcome = fed(&self.machine, &mut instance, time, here, kept, (number, script.as_mut()));
+        let (variables, events) = (self.spec.variables.len(), self.spec.events.len());
+        let mut instance = self.open.fresh(self.machine.parts(), variables, events);
+        instance.number = self.next;
+        let outcome = fed(&self.machine, &mut instance, time, here, kept, script.as_mut());
         let opened = outcome == Outcome::Open && self.machine.has_begun(&instance.progress);
         let done = outcome == Outcome::Done && instance.captures.iter().any(Option::is_some);
         if !opened {
-            into.extend(end(script, number, done.then_some(instance.captures)));
-            return;
+            let captures = done.then(|| std::mem::take(&mut instance.captures));
+            into.extend(end(script, instance.number, captures));
+            return self.open.put_back(instance);
         }
         self.next += 1;
-        self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
-        self.wait(&instance.place, number);
-        self.open.insert(number, instance);
+        let deadline = self.machine.deadline(&instance.progress);
+        self.open.insert(instance, place, deadline);
     }
 
     /// True when an event that meets no condition can be the first step: `fby(not(a), b)`.
@@ -295,52 +260,39 @@ impl Rule {
         absent(&self.spec.logic)
     }
 
-    fn ended(&mut self, number: u64, outcome: Outcome, script: &mut Option<Scripted>, into: &mut Vec<Captures>) {
+    /// What became of an instance.
+    fn go_on(
+        &mut self,
+        slot: u32,
+        outcome: Outcome,
+        deadline: Option<i64>,
+        script: &mut Option<Scripted>,
+        into: &mut Vec<Captures>,
+    ) {
         if outcome == Outcome::Open {
-            return;
+            return self.open.set_deadline(slot, deadline);
         }
-        let Some(instance) = self.open.remove(&number) else { return };
-        if let Some(deadline) = self.machine.deadline(&instance.progress) {
-            self.deadlines.remove(&(deadline, number));
-        }
-        let found = self.places.find_entry(xxh3_64(&instance.place), |waiting| waiting.place == instance.place);
-        if let Ok(mut entry) = found {
-            entry.get_mut().numbers.retain(|&other| other != number);
-            if entry.get().numbers.is_empty() {
-                entry.remove();
-            }
-        }
-        into.extend(end(script, number, (outcome == Outcome::Done).then_some(instance.captures)));
-    }
-
-    fn waiting_at(&self, place: &[u8]) -> Option<&Waiting> {
-        self.places.find(xxh3_64(place), |waiting| *waiting.place == *place)
-    }
-
-    /// Notes the newest instance of a place.
-    fn wait(&mut self, place: &Arc<[u8]>, number: u64) {
-        let same = |waiting: &Waiting| waiting.place == *place;
-        let entry = self.places.entry(xxh3_64(place), same, |waiting| xxh3_64(&waiting.place));
-        let new = || Waiting { place: Arc::clone(place), numbers: Vec::new() };
-        entry.or_insert_with(new).into_mut().numbers.push(number);
+        let Some(mut instance) = self.open.remove(slot) else { return };
+        let captures = (outcome == Outcome::Done).then(|| std::mem::take(&mut instance.captures));
+        into.extend(end(script, instance.number, captures));
+        self.open.put_back(instance);
     }
 
     /// What becomes of instances whose time is over, oldest first.
+    #[inline]
     fn pass_time(&mut self, now: i64, into: &mut Vec<Captures>) {
-        if self.deadlines.first().is_none_or(|(deadline, _)| *deadline >= now) {
-            return;
+        if self.open.first_deadline().is_some_and(|deadline| deadline < now) {
+            self.let_expire(now, into);
         }
-        let due: BTreeSet<u64> =
-            self.deadlines.iter().take_while(|(deadline, _)| *deadline < now).map(|&(_, number)| number).collect();
+    }
+
+    fn let_expire(&mut self, now: i64, into: &mut Vec<Captures>) {
         let mut script = self.script.take();
-        for number in due {
-            let Some(instance) = self.open.get_mut(&number) else { continue };
-            let before = self.machine.deadline(&instance.progress);
-            before.map(|before| self.deadlines.remove(&(before, number)));
+        for slot in self.open.due(now) {
+            let Some(instance) = self.open.get_mut(slot) else { continue };
             let outcome = self.machine.pass_time(&mut instance.progress, now);
-            let after = self.machine.deadline(&instance.progress).filter(|_| outcome == Outcome::Open);
-            self.deadlines.extend(after.map(|after| (after, number)));
-            self.ended(number, outcome, &mut script, into);
+            let deadline = self.machine.deadline(&instance.progress);
+            self.go_on(slot, outcome, deadline, &mut script, into);
         }
         self.script = script;
     }
@@ -362,16 +314,17 @@ impl Rule {
 
     /// Events from before the clock started are as old as the clock.
     fn stamp(&mut self, now: i64) {
-        self.deadlines.clear();
-        for (&number, instance) in &mut self.open {
+        for slot in self.open.in_order() {
+            let Some(instance) = self.open.get_mut(slot) else { continue };
             instance.progress.iter_mut().filter(|part| part.time == UNSTAMPED).for_each(|part| part.time = now);
-            self.deadlines.extend(self.machine.deadline(&instance.progress).map(|deadline| (deadline, number)));
+            let deadline = self.machine.deadline(&instance.progress);
+            self.open.set_deadline(slot, deadline);
         }
     }
 
     /// The earliest clock at which a tick changes anything.
     pub(crate) fn deadline_us(&self) -> Option<i64> {
-        let (deadline, _) = self.deadlines.first().filter(|_| self.by_clock())?;
+        let deadline = self.open.first_deadline().filter(|_| self.by_clock())?;
         Some(deadline.saturating_add(1))
     }
 
@@ -381,13 +334,13 @@ impl Rule {
             script.work.save(to);
         }
         to.length(self.open.len());
-        for (number, instance) in &self.open {
-            to.put(number);
+        for instance in self.open.in_order().into_iter().filter_map(|slot| self.open.get(slot)) {
+            to.put(&instance.number);
             let progress = instance.progress.iter().map(|part| (part.done, part.count, part.time));
             to.put(&progress.collect::<Vec<_>>());
             to.put(&instance.variables);
             to.put(&instance.captures.iter().map(|kept| kept.as_ref().map(|kept| kept.to_vec())).collect::<Vec<_>>());
-            to.put(&instance.place.to_vec());
+            to.put(&self.open.key(instance).to_vec());
         }
     }
 
@@ -397,7 +350,7 @@ impl Rule {
             script.work.restore(from)?;
         }
         let (instances, _) = from.length()?;
-        let shape = self.machine.fresh().len();
+        let shape = self.machine.parts();
         for _ in 0..instances {
             let number = from.get()?;
             let progress: Vec<(bool, u32, i64)> = from.get()?;
@@ -425,11 +378,12 @@ impl Rule {
             if !self.machine.is_possible(&progress) {
                 return Err(Damage::Broken("an instance of a pattern is further than the pattern is long"));
             }
-            let place: Arc<[u8]> = place.into();
-            self.deadlines.extend(self.machine.deadline(&progress).map(|deadline| (deadline, number)));
-            self.wait(&place, number);
+            let deadline = self.machine.deadline(&progress);
             let captures = captures.into_iter().map(|kept| kept.map(Arc::from)).collect();
-            self.open.insert(number, Instance { progress, variables, captures, place });
+            let mut instance = Instance::default();
+            instance.number = number;
+            (instance.progress, instance.variables, instance.captures) = (progress, variables, captures);
+            self.open.insert(instance, &place, deadline);
         }
         Ok(())
     }
