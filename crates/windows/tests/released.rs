@@ -89,22 +89,24 @@ fn cases() -> Vec<(&'static str, &'static str, String, &'static str, [u64; 3])> 
     ]
 }
 
+/// Outputs and digests are those of commit c285552. So were the states, but for the times that stand with rows where no
+/// retention asks for them: they were the clock of the row's arrival and are 0; neither version looks at them.
 const EXPECTED: [[u64; 3]; 15] = [
-    [0xcd5c805405339d68, 0x70d2305b55c194fb, 0x9eeb3e4be8e65a27], // aggregate of a table
-    [0xf83f3b23534455bc, 0x7593218b0e36b21f, 0x3c23b1773dd6488b], // aggregate of raw events
+    [0xcd5c805405339d68, 0x70d2305b55c194fb, 0x8dc463131bb1e1b3], // aggregate of a table
+    [0xf83f3b23534455bc, 0x7593218b0e36b21f, 0x1470e9675a32f355], // aggregate of raw events
     [0xfdd31934fff1db35, 0x49b0fa8108f5023c, 0xeff33490df124e20], // aggregate of inserts
-    [0xd0437d544a0e14e3, 0x0618a29d21d2a934, 0x2bad524e70a97bd3], // last rows of a table
-    [0xd5ef6f6e24c5adee, 0xedd32332fc1fe44d, 0xf1327e3a2c7cf813], // last rows of inserts
+    [0xd0437d544a0e14e3, 0x0618a29d21d2a934, 0xf4ff0d7afc3811e1], // last rows of a table
+    [0xd5ef6f6e24c5adee, 0xedd32332fc1fe44d, 0xa7d7285775c86a4f], // last rows of inserts
     [0xc823126350579586, 0x7db8b146a005ba78, 0x19dad5c812665a55], // last rows of new keys
     [0xc57a583c313fd468, 0x6e16e6bfae7ccc4c, 0x1158695f1048fca8], // rows of a time
-    [0x6a6fb40043f24c06, 0xaffc5729ea6374c8, 0x6cc608170f3e0eeb], // rows of a clock
-    [0xb40f3fd5f6b705d5, 0x3e57472f86c91ddd, 0xb0ba4684ad7c0a2f], // rows of a period
-    [0xe496c424e280bc9e, 0x887c94ee805f982b, 0x49599e1065a83d1f], // join
-    [0x1318b3afe411061c, 0x2b266a6424c9e369, 0xe3ee3736c8c0e3b6], // facts that pass
+    [0x6a6fb40043f24c06, 0xaffc5729ea6374c8, 0xfa32908c01ea0072], // rows of a clock
+    [0xb40f3fd5f6b705d5, 0x3e57472f86c91ddd, 0xfeb0326c1beffb67], // rows of a period
+    [0xe496c424e280bc9e, 0x887c94ee805f982b, 0xa30ba8ed965825e1], // join
+    [0x1318b3afe411061c, 0x2b266a6424c9e369, 0x642ecdbff42ee201], // facts that pass
     [0x98680b8862d49869, 0xdaccf240a3409ff1, 0x59869c4a424949e1], // pattern by clock
     [0xf895ea68cb3852e5, 0x4ae2a2d3804aa570, 0xf7fe42eb64512f34], // pattern by time
     [0xbb0ff927ffebeba3, 0xfe23fd129c71de71, 0x9a7c0b7beba49f92], // filter and compute
-    [0xad5487c1b4b71658, 0x3089992a7ec350e0, 0x80fc2aab44aed5fd], // filter and compute of updates
+    [0xad5487c1b4b71658, 0x3089992a7ec350e0, 0x9726df3422c27631], // filter and compute of updates
 ];
 
 /// A fixed row: more keys than are held at once, nulls, texts of many lengths, times that mostly rise.

@@ -43,6 +43,10 @@ impl ByTime {
         }
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        (self.rising.capacity() + self.late.len()) * size_of::<Entry>()
+    }
+
     /// Forgets entries of rows that are gone, when they are most.
     pub(crate) fn forget_gone(&mut self, rows: &Rows) {
         let listed = self.rising.len() + self.late.len();

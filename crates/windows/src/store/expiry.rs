@@ -31,6 +31,11 @@ impl Expiry {
         self.start = start;
     }
 
+    /// Whether rows leave by their time.
+    pub(crate) fn is_by_time(&self) -> bool {
+        !matches!(self.kind, RetentionKind::ByCountSliding { .. } | RetentionKind::ByCountJumping { .. })
+    }
+
     /// Time between the jumps of a jumping retention.
     fn period_us(&self) -> Option<i64> {
         match self.kind {

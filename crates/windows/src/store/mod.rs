@@ -17,7 +17,7 @@ mod table;
 pub(crate) use expiry::{Expiry, event_time_us};
 pub(crate) use keys::any_null;
 pub(crate) use queue::Queue;
-pub(crate) use rows::Rows;
+pub(crate) use rows::{Notes, Rows};
 pub(crate) use table::Table;
 
 /// A chunk with fewer rows than `SMALL[level]` is of that level; chunks of one level are joined when there are

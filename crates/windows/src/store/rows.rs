@@ -14,22 +14,35 @@ use crate::state::{Damage, Reader, RowBatches, Writer, save_rows};
 /// A row that is held. The slots form a list from the longest untouched row to the youngest; an update makes a row the
 /// youngest again ("renews its age"). Iteration follows the list, never the hash table.
 struct Slot {
-    hash: u64,
+    /// Half of the key's hash: it finds the place in the index again, and tells most other keys from this one.
+    hash: u32,
     chunk: u32,
     row: u32,
     prev: u32,
     next: u32,
-    /// What the owner notes with the row.
-    time: i64,
-    /// Number of the arrival or last update.
-    order: u64,
 }
+
+/// What is noted with every row besides: a row costs the memory of what its owner asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Notes {
+    /// A time that the owner sets; 0 where it is not noted.
+    pub time: bool,
+    /// The number of the arrival or last update.
+    pub order: bool,
+}
+
+/// Slots are made for so many rows more when there are none left: one in so many of those there are.
+const GROWTH: usize = 4;
 
 /// Rows by key.
 pub(crate) struct Rows {
     schema: Arc<Schema>,
     index: HashTable<u32>,
     slots: Vec<Slot>,
+    /// By slot, where they are noted.
+    notes: Notes,
+    times: Vec<i64>,
+    orders: Vec<u64>,
     free: Vec<u32>,
     oldest: u32,
     youngest: u32,
@@ -37,12 +50,21 @@ pub(crate) struct Rows {
     chunks: Chunks,
 }
 
+/// The hash that the index goes by: it looks at the highest bits too.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 impl Rows {
-    pub(crate) fn new(schema: &Arc<Schema>) -> Rows {
+    pub(crate) fn new(schema: &Arc<Schema>, notes: Notes) -> Rows {
         Rows {
             schema: Arc::clone(schema),
             index: HashTable::new(),
             slots: Vec::new(),
+            notes,
+            times: Vec::new(),
+            orders: Vec::new(),
             free: Vec::new(),
             oldest: NONE,
             youngest: NONE,
@@ -70,29 +92,45 @@ impl Rows {
         let same = |&slot: &u32| {
             let slot = &self.slots[slot as usize];
             let stored = (self.chunks.columns(slot.chunk), slot.row as usize);
-            slot.hash == hash && keys::equal(self.schema.keys(), stored, (columns, row))
+            slot.hash == hash as u32 && keys::equal(self.schema.keys(), stored, (columns, row))
         };
-        self.index.find(hash, same).copied()
+        self.index.find(spread(hash as u32), same).copied()
     }
 
     /// Holds a row of an open chunk, as the youngest. Its key must be new.
     pub(crate) fn insert(&mut self, hash: u64, chunk: u32, row: u32) -> u32 {
-        let new = Slot { hash, chunk, row, prev: NONE, next: NONE, time: 0, order: 0 };
+        let new = Slot { hash: hash as u32, chunk, row, prev: NONE, next: NONE };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = new;
                 slot
             }
-            None => {
-                self.slots.push(new);
-                self.slots.len() as u32 - 1
-            }
+            None => self.push(new),
         };
         let slots = &self.slots;
-        self.index.insert_unique(hash, slot, |&slot| slots[slot as usize].hash);
+        self.index.insert_unique(spread(hash as u32), slot, |&slot| spread(slots[slot as usize].hash));
         self.chunks.occupy(chunk, row, slot);
         self.link(slot);
         slot
+    }
+
+    fn push(&mut self, new: Slot) -> u32 {
+        // Twice as many, as is usual, would leave up to half of a table's memory unused.
+        let len = self.slots.len();
+        if len == self.slots.capacity() {
+            let more = (len / GROWTH).max(64);
+            self.slots.reserve_exact(more);
+            self.times.reserve_exact(if self.notes.time { more } else { 0 });
+            self.orders.reserve_exact(if self.notes.order { more } else { 0 });
+        }
+        self.slots.push(new);
+        if self.notes.time {
+            self.times.push(0);
+        }
+        if self.notes.order {
+            self.orders.push(0);
+        }
+        len as u32
     }
 
     /// Holds a row of an open chunk in the place of another with the same key, as the youngest.
@@ -112,7 +150,7 @@ impl Rows {
         let Slot { hash, chunk, row, .. } = self.slots[slot as usize];
         self.chunks.release(chunk, row);
         self.slots[slot as usize].chunk = NONE;
-        match self.index.find_entry(hash, |&other| other == slot) {
+        match self.index.find_entry(spread(hash), |&other| other == slot) {
             Ok(entry) => drop(entry.remove()),
             Err(_) => unreachable!("every slot is in the index under its hash"),
         }
@@ -120,10 +158,13 @@ impl Rows {
     }
 
     fn link(&mut self, slot: u32) {
-        let (prev, order) = (self.youngest, self.next_order);
-        self.next_order += 1;
+        let prev = self.youngest;
+        if self.notes.order {
+            self.orders[slot as usize] = self.next_order;
+            self.next_order += 1;
+        }
         let entry = &mut self.slots[slot as usize];
-        (entry.order, entry.prev, entry.next) = (order, prev, NONE);
+        (entry.prev, entry.next) = (prev, NONE);
         match prev {
             NONE => self.oldest = slot,
             prev => self.slots[prev as usize].next = slot,
@@ -154,23 +195,24 @@ impl Rows {
         (next != NONE).then_some(next)
     }
 
-    /// Rises from the longest untouched row to the youngest.
+    /// Rises from the longest untouched row to the youngest. It must be noted.
     pub(crate) fn order(&self, slot: u32) -> u64 {
-        self.slots[slot as usize].order
+        self.orders[slot as usize]
     }
 
     /// True when the row in a slot is still the one that had this order.
     pub(crate) fn is_at(&self, slot: u32, order: u64) -> bool {
-        let Slot { chunk, order: now, .. } = self.slots[slot as usize];
-        chunk != NONE && now == order
+        self.slots[slot as usize].chunk != NONE && self.orders[slot as usize] == order
     }
 
     pub(crate) fn time(&self, slot: u32) -> i64 {
-        self.slots[slot as usize].time
+        self.times.get(slot as usize).copied().unwrap_or(0)
     }
 
     pub(crate) fn set_time(&mut self, slot: u32, time: i64) {
-        self.slots[slot as usize].time = time;
+        if let Some(noted) = self.times.get_mut(slot as usize) {
+            *noted = time;
+        }
     }
 
     /// The columns that hold a row, and its place in them.
@@ -208,7 +250,9 @@ impl Rows {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.chunks.bytes() + self.slots.capacity() * (size_of::<Slot>() + size_of::<u32>())
+        let notes = self.times.capacity() * size_of::<i64>() + self.orders.capacity() * size_of::<u64>();
+        let slots = self.slots.capacity() * size_of::<Slot>() + self.free.capacity() * size_of::<u32>();
+        self.chunks.bytes() + self.index.allocation_size() + slots + notes
     }
 
     /// Saves the rows in the order of their links, then what the owner noted with each.
@@ -218,13 +262,13 @@ impl Rows {
         let (mut sources, mut refs, mut times) = (Vec::new(), Vec::new(), Vec::new());
         let mut next = self.oldest();
         while let Some(slot) = next {
-            let Slot { chunk, row, time, .. } = self.slots[slot as usize];
+            let Slot { chunk, row, .. } = self.slots[slot as usize];
             let source = *source_of.entry(chunk).or_insert_with(|| {
                 sources.push(self.chunks.columns(chunk));
                 sources.len() as u32 - 1
             });
             refs.push(RowRef { source, row });
-            times.push(time);
+            times.push(self.time(slot));
             next = self.after(slot);
         }
         save_rows(to, &sources, &refs, self.schema.fields().len());

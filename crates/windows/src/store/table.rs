@@ -7,7 +7,7 @@ use mesh_model::RetentionKind;
 
 use super::by_time::ByTime;
 use super::expiry::event_time_us;
-use super::{Expiry, Rows, keys};
+use super::{Expiry, Notes, Rows, keys};
 use crate::bad::{BadEvent, BadEvents, wrong_key};
 use crate::columns::{self, RowRef};
 use crate::live::Live;
@@ -18,8 +18,8 @@ use crate::state::{Damage, Reader, Writer};
 /// The clock had not started when the row came.
 const UNSTAMPED: i64 = i64::MAX;
 
-/// Rows by key. The time noted with a row is the clock at its arrival or last update ([`UNSTAMPED`] before the first
-/// tick), or the row's event time.
+/// Rows by key. With retention by time, the time noted with a row is the clock at its arrival or last update
+/// ([`UNSTAMPED`] before the first tick), or the row's event time.
 pub(crate) struct Table {
     expiry: Option<Expiry>,
     rows: Rows,
@@ -46,9 +46,11 @@ struct Arrivals<'a> {
 
 impl Table {
     pub(crate) fn new(schema: &Arc<Schema>, expiry: Option<Expiry>) -> Table {
+        let by_field = expiry.as_ref().is_some_and(|expiry| expiry.field.is_some());
+        let time = expiry.as_ref().is_some_and(Expiry::is_by_time);
         Table {
             expiry,
-            rows: Rows::new(schema),
+            rows: Rows::new(schema, Notes { time, order: by_field }),
             bad: BadEvents::default(),
             now: None,
             newest: None,
@@ -316,7 +318,7 @@ impl Table {
     pub(crate) fn held(&self) -> Held {
         Held {
             rows: self.rows.len() as u64,
-            bytes: self.rows.bytes() as u64,
+            bytes: (self.rows.bytes() + self.by_time.bytes()) as u64,
             bad_events: self.bad.count(),
             expression_errors: 0,
         }

@@ -15,7 +15,7 @@ use super::{Clock, Held, Operator, Sides};
 use crate::columns::number;
 use crate::run::Run;
 use crate::state::{Damage, Reader, Writer};
-use crate::store::{Rows, keys};
+use crate::store::{Notes, Rows, keys};
 use index::Index;
 use shape::{Hit, Measure, Shape};
 
@@ -55,7 +55,7 @@ impl Geofence {
             schema: Arc::clone(schema),
             spec: spec.clone(),
             measure,
-            geometries: Rows::new(geometries),
+            geometries: Rows::new(geometries, Notes { order: true, ..Notes::default() }),
             shapes: Vec::new(),
             index: Index::default(),
             bad_events: 0,

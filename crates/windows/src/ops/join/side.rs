@@ -10,7 +10,7 @@ use crate::bad::{BadEvent, BadEvents, wrong_key};
 use crate::columns::RowRef;
 use crate::run::{Run, is_pair};
 use crate::state::{Damage, Reader, Writer};
-use crate::store::{Rows, any_null, keys};
+use crate::store::{Notes, Rows, any_null, keys};
 
 const NONE: u32 = u32::MAX;
 
@@ -86,7 +86,7 @@ impl Side {
     pub(crate) fn new(schema: &Arc<Schema>, on: &[usize], keeps: bool) -> Side {
         Side {
             on: on.to_vec(),
-            rows: keeps.then(|| Rows::new(schema)),
+            rows: keeps.then(|| Rows::new(schema, Notes::default())),
             schema: Arc::clone(schema),
             buckets: Vec::new(),
             free: Vec::new(),
