@@ -55,6 +55,6 @@ pub use error::{ExprError, RowError, RowErrors};
 pub use functional::{FunctionCompiler, FunctionalCode, FunctionalOutput, LoopKind, LoopPart, MadeEvent, PropertyKind};
 pub use program::{Evaluated, Program};
 pub use reference::reference;
-pub use scope::Scope;
+pub use scope::{Scope, TEXTS_MAX};
 pub use state::State;
 pub use types::Type;

@@ -11,7 +11,7 @@ use crate::node::{Node, Step};
 use crate::row::{RowRun, SMALL_BLOCK};
 use crate::run::Run;
 use crate::scalar::Scalar;
-use crate::scope::{Library, Scope};
+use crate::scope::{Library, Scope, TEXTS_MAX};
 use crate::state::State;
 use crate::store::WHOLE;
 use crate::vector::Data;
@@ -59,6 +59,7 @@ impl Program {
     pub fn canonical(&self) -> String {
         let mut texts = vec![canonical(&self.text)];
         texts.extend(self.library.texts.iter().map(|text| canonical(text)));
+        texts.extend(self.code.texts_max.filter(|bytes| *bytes != TEXTS_MAX).map(|bytes| format!("texts {bytes}")));
         texts.join("\n")
     }
 
@@ -114,14 +115,14 @@ impl Program {
             let mut run = RowRun::new(block, &self.library, &mut state);
             let column =
                 store::store_rows(&mut run, block.len(), (result, into), |run, row| run.program(&self.code, row));
-            return Evaluated { column: Arc::new(column), errors: run.errors };
+            return Evaluated { column: Arc::new(store::cut(column, self.code.texts_max)), errors: run.errors };
         }
         let mut run = Run::new(block, &self.code.locals, result);
         let value = run.program(&self.code.steps);
         let mut errors = std::mem::take(&mut run.errors);
         let mut context = Context { rows: block.len(), active: &Active::All, errors: &mut errors, site: WHOLE };
         let column = store::store(value, result, into, &mut context);
-        Evaluated { column: Arc::new(column), errors }
+        Evaluated { column: Arc::new(store::cut(column, self.code.texts_max)), errors }
     }
 
     /// Runs the programs of a window over a whole block: for each event all of them in their order, so that they see
@@ -148,7 +149,10 @@ impl Program {
                 (None, None) => Arc::new(nulls(*into, rows)),
                 (None, Some(result)) => {
                     let each = |_: &mut RowRun<'_, '_>, row: usize| values[row].clone();
-                    Arc::new(store::store_rows(&mut run, rows, (result, *into), each))
+                    Arc::new(store::cut(
+                        store::store_rows(&mut run, rows, (result, *into), each),
+                        program.code.texts_max,
+                    ))
                 }
             };
             errors.add(std::mem::take(&mut run.errors));

@@ -10,6 +10,9 @@ use crate::check::{self, Checked, Mode};
 use crate::suggest::nearest;
 use crate::{ExprError, Type, parser};
 
+/// Most bytes of a text that is a result, where a window does not say.
+pub const TEXTS_MAX: usize = 1024;
+
 /// The names that a program may use. All programs of a window are compiled in one scope, so that they share variables.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -17,6 +20,8 @@ pub struct Scope {
     pub(crate) library: Arc<Library>,
     /// Variables of a pattern's events, bound by `variable == value`.
     pub(crate) bindings: Option<Arc<Mutex<Bindings>>>,
+    /// Most bytes of a text that is a result; `None`: nobody asked for a limit.
+    pub(crate) texts_max: Option<usize>,
 }
 
 /// Names and slots.
@@ -75,7 +80,7 @@ impl Scope {
 
     /// These fields, by their position in the blocks that programs will see.
     pub fn of_fields(fields: impl IntoIterator<Item = (String, FieldType)>) -> Scope {
-        Scope { fields: fields.into_iter().collect(), library: Arc::default(), bindings: None }
+        Scope { fields: fields.into_iter().collect(), library: Arc::default(), bindings: None, texts_max: None }
     }
 
     /// For the events of a pattern: `variable == value`, where the variable is no field, sets the variable when it has
@@ -83,6 +88,12 @@ impl Scope {
     #[must_use]
     pub fn with_bindings(self) -> Scope {
         Scope { bindings: Some(Arc::default()), ..self }
+    }
+
+    /// Texts that are results of programs have at most so many bytes; what is longer is cut, at a character.
+    #[must_use]
+    pub fn with_texts_max(self, bytes: usize) -> Scope {
+        Scope { texts_max: Some(bytes), ..self }
     }
 
     /// Makes a user function known; its body follows with [`Scope::define_function`], so that functions may call each

@@ -1,6 +1,6 @@
 //! From a result to a column of the wanted field type.
 
-use mesh_event::{Column, ColumnData, FieldType, MONEY_SCALE, NullMask};
+use mesh_event::{Column, ColumnBuilder, ColumnData, FieldType, MONEY_SCALE, NullMask};
 
 use crate::Type;
 use crate::convert::cast;
@@ -124,6 +124,26 @@ pub(crate) fn store(value: Vector<'_>, from: Type, into: FieldType, context: &mu
         (Data::Boolean(_), _) => unreachable!("no field type wants booleans"),
     };
     Column { data, nulls }
+}
+
+/// Texts of at most so many bytes; what is longer is cut, at a character.
+pub(crate) fn cut(column: Column, bytes_max: Option<usize>) -> Column {
+    let (ColumnData::String(texts), Some(bytes_max)) = (&column.data, bytes_max) else { return column };
+    // most blocks are shorter as a whole than one of their texts may be
+    if texts.bytes.len() <= bytes_max || (0..column.len()).all(|row| texts.row(row).len() <= bytes_max) {
+        return column;
+    }
+    let mut builder = ColumnBuilder::new(FieldType::String, column.len());
+    for row in 0..column.len() {
+        if column.is_null(row) {
+            builder.push_null();
+            continue;
+        }
+        let text = column.str(row);
+        let end = (0..=text.len().min(bytes_max)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        assert!(builder.push_str(&text[..end]), "a column of texts takes a text");
+    }
+    builder.finish()
 }
 
 /// Null rows hold zero, so that equal columns are equal bit by bit.

@@ -36,7 +36,10 @@ pub(crate) const COMMON: [Known; 11] = [
     ("output-insert-only", "updates leave as inserts of the new row, deletes do not leave"),
     ("collapse-updates", "an update block leaves as one update"),
     ("pulse-interval", "output is held and leaves at the first tick that is an interval after the last"),
-    ("exp-max-string", "accepted, changes nothing: texts are as long as they are"),
+    (
+        "exp-max-string",
+        "most bytes of a text that an expression gives; longer ones are cut; default 1024, 0: any number",
+    ),
     ("id", "metadata"),
     ("layout", "metadata"),
     ("queue-height", "accepted, changes nothing: Kafka is the queue"),

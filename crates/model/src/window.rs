@@ -78,6 +78,11 @@ pub(crate) fn read(place: &Place<'_, '_, '_>, at: usize) -> Option<Window> {
     };
     let names = |known: &[Known]| known.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     reader.check_attributes(node, &[&names(&COMMON), &names(kind.attributes)]);
+    if let Some(text) = reader.attribute(node, "exp-max-string").filter(|text| !text.is_empty())
+        && text.as_str().parse::<u32>().is_err()
+    {
+        reader.report.add(node, bad_value("`exp-max-string`", &text, "a number of bytes, 0 for any number"));
+    }
     let output = output_rule(node, reader);
     let mut parts = names(&PARTS);
     parts.extend(names(kind.parts));
@@ -150,6 +155,17 @@ fn derived_kind(tag: &str, reading: &Reading<'_, '_, '_>) -> Option<WindowKind> 
         "window-train" => learn::train(reading),
         "window-score" => learn::score(reading),
         _ => calculate::kind(reading),
+    }
+}
+
+/// Most bytes of a text that an expression gives, by `exp-max-string` of the window around an element; 0: any number.
+pub(crate) fn texts_max(node: Node<'_, '_>, reader: &Reader<'_>) -> usize {
+    let window = node.ancestors().find(|up| up.tag_name().name().starts_with("window-"));
+    let given = window.and_then(|window| reader.attribute(window, "exp-max-string")).filter(|text| !text.is_empty());
+    match given.map(|text| text.as_str().parse()) {
+        Some(Ok(0)) => usize::MAX,
+        Some(Ok(bytes)) => bytes,
+        _ => mesh_expr::TEXTS_MAX,
     }
 }
 

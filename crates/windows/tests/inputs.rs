@@ -128,3 +128,22 @@ fn messages_go_out_once_in_their_time() {
     let made = outputs(&mut executor, &[(0, rows("U 1 a 0 4; D 1 . . ."))]);
     assert_eq!(made, [format!("I 4 loud email mesh m-a@x.org a: 4$ . . {} 0", contents(1))]);
 }
+
+#[test]
+fn texts_of_expressions_are_as_long_as_the_window_says() {
+    let run = |attribute: &str, text: &str| {
+        let window = format!(
+            "<window-compute name='w' {attribute}><schema-string>id*:int64,name:string,longer:string,n:int32</schema-string>
+            <expr-initialize><initializer>integer seen</initializer></expr-initialize><output><field-expr>name</field-expr>
+            <field-expr>seen = 1 return name &amp; '{text}'</field-expr><field-expr>len(name &amp; '{text}')</field-expr>
+            </output></window-compute>"
+        );
+        let mut executor = Executor::new(project("", &window, "<edge source='a' target='w'/>"));
+        outputs(&mut executor, &[(0, rows("I 1 abc 0 2"))])
+    };
+    assert_eq!(run("exp-max-string='5'", "\u{e4}\u{f6}"), ["I 1 abc abc\u{e4} 5"], "a copied field is no expression");
+    assert_eq!(run("exp-max-string='6'", "\u{e4}\u{f6}"), ["I 1 abc abc\u{e4} 5"], "characters stay whole");
+    let long = "x".repeat(2000);
+    assert_eq!(run("", &long), [format!("I 1 abc abc{} 2003", "x".repeat(1021))]);
+    assert_eq!(run("exp-max-string='0'", &long), [format!("I 1 abc abc{long} 2003")]);
+}

@@ -37,6 +37,8 @@ pub(crate) struct Checked {
     pub clock: bool,
     /// Fields that it names.
     pub fields: BTreeSet<usize>,
+    /// Most bytes of a text that is its result; `None`: any number, and nobody asked.
+    pub texts_max: Option<usize>,
 }
 
 /// What a program is for.
@@ -71,6 +73,7 @@ pub(crate) fn check(text: &str, stmts: &[Stmt], scope: &Scope, mode: Mode) -> Re
             pure: true,
             clock: false,
             fields: [index].into(),
+            texts_max: scope.texts_max,
         };
         return Ok((code, Vec::new()));
     }
@@ -106,7 +109,8 @@ pub(crate) fn check(text: &str, stmts: &[Stmt], scope: &Scope, mode: Mode) -> Re
     let mut types = checker.results.iter().copied();
     convert_results(&mut steps, result, &mut types);
     let Checker { locals, objects, kept, pure, clock, fields, .. } = checker;
-    Ok((Checked { steps, locals, objects, result, copies: None, pure, clock, fields }, kept))
+    let texts_max = scope.texts_max;
+    Ok((Checked { steps, locals, objects, result, copies: None, pure, clock, fields, texts_max }, kept))
 }
 
 /// The type that can hold the results of two ways through a program.

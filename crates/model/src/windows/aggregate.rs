@@ -11,7 +11,7 @@ use crate::project::WindowKind;
 use crate::reader::IGNORED;
 use crate::report::{Draft, not_supported, tag_span};
 use crate::text::Text;
-use crate::window::Reading;
+use crate::window::{Reading, texts_max};
 use crate::windows::calls::{Call, calls};
 use crate::windows::compute::{fits, key_source, report_expression};
 use crate::windows::initialize::{initialize, initialize_text};
@@ -67,7 +67,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let elements = expressions(reading, &wanted)?;
     // Arguments see one row of the input, the expressions around them what became of its group: each has its own
     // variables. What is wrong with both is reported once, by the first.
-    let mut scope_of_arguments = Scope::new(input);
+    let mut scope_of_arguments = Scope::new(input).with_texts_max(texts_max(node, reader));
     if !initialize(node, &mut scope_of_arguments, reader) {
         return None;
     }
@@ -89,7 +89,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
         all.push(none);
     }
     let scope = Arc::new(Schema::new(all).ok()?);
-    let mut around = Scope::new(&scope);
+    let mut around = Scope::new(&scope).with_texts_max(texts_max(node, reader));
     if !initialize(node, &mut around, reader) {
         return None;
     }

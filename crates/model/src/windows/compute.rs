@@ -8,7 +8,7 @@ use crate::project::WindowKind;
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, not_supported, tag_span};
 use crate::text::Text;
-use crate::window::Reading;
+use crate::window::{Reading, texts_max};
 use crate::windows::initialize::initialize;
 use crate::windows::lua;
 
@@ -91,7 +91,7 @@ pub(crate) fn filter(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
 pub(crate) fn compute(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, schema, .. } = *reading;
     let input = reading.input?;
-    let mut scope = Scope::new(input);
+    let mut scope = Scope::new(input).with_texts_max(texts_max(node, reader));
     let initialized = initialize(node, &mut scope, reader);
     let keys = keys(reading, input);
     let Some(output) = reader.child(node, "output") else {

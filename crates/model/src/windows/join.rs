@@ -13,7 +13,7 @@ use crate::reader::IGNORED;
 use crate::report::{Draft, bad_value, duplicate, not_supported, tag_span, unknown_field};
 use crate::role::EdgeRole;
 use crate::text::Text;
-use crate::window::{Place, Reading};
+use crate::window::{Place, Reading, texts_max};
 use crate::windows::compute::{fits, report_expression};
 use crate::windows::initialize::{initialize, initialize_text};
 
@@ -83,7 +83,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     }
     let field = |(name, _, ty): &Named| Field { name: name.clone(), ty: *ty, key: false };
     let scope = Arc::new(Schema::new(used.iter().map(field).collect()).ok()?);
-    let mut compile = Scope::new(&scope);
+    let mut compile = Scope::new(&scope).with_texts_max(texts_max(node, reader));
     if !initialize(node, &mut compile, reader) {
         return None;
     }

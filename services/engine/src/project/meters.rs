@@ -32,6 +32,7 @@ pub struct Meters {
     blocks_max: usize,
     rows: Gauge,
     bytes: Gauge,
+    bad_events: Gauge,
     snapshot_age: GaugeF64,
     counted: (u64, u64),
 }
@@ -92,6 +93,10 @@ impl Meters {
             blocks_max,
             rows: gauge("esp_engine_window_rows", "Rows held by all windows"),
             bytes: gauge("esp_engine_window_bytes", "Memory of the rows held by all windows"),
+            bad_events: gauge(
+                "esp_engine_bad_events",
+                "Events that windows could not apply, since the start of the input",
+            ),
             snapshot_age: metrics.gauge_f64(
                 "esp_engine_snapshot_age_seconds",
                 "Since the newest snapshot of any engine; 0 without snapshots, or when nothing was committed since",
@@ -156,6 +161,7 @@ impl Meters {
         self.fill.set(fullest as f64 / self.blocks_max.max(1) as f64);
         self.rows.set(report.windows.iter().map(|window| window.rows as i64).sum());
         self.bytes.set(report.windows.iter().map(|window| window.bytes as i64).sum());
+        self.bad_events.set(report.windows.iter().map(|window| window.bad_events as i64).sum());
         let age_ms = report.snapshots.as_ref().map_or(0, |snapshots| snapshots.age_ms);
         self.snapshot_age.set(Duration::from_millis(age_ms).as_secs_f64());
     }

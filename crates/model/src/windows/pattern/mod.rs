@@ -15,7 +15,7 @@ use crate::project::WindowKind;
 use crate::reader::IGNORED;
 use crate::report::{Draft, duplicate, not_supported, tag_span, unknown_field};
 use crate::text::Text;
-use crate::window::Reading;
+use crate::window::{Reading, texts_max};
 use crate::windows::compute::{fits, program, report_expression};
 use crate::windows::lua;
 use terms::Term;
@@ -243,7 +243,7 @@ fn event(
             _ => None,
         })
         .collect();
-    let fields = Scope::new(schema);
+    let fields = Scope::new(schema).with_texts_max(texts_max(node, reader));
     let mut complete = true;
     for term in terms {
         // Each alone, so that a mistake is found where it stands.
@@ -441,7 +441,7 @@ fn fields(
         let made = if node.has_tag_name("field-selection") {
             selection(node, field, input, reading).map(|source| PatternField::Kept { event: at, at: source })
         } else {
-            program(node, &Scope::new(input), reader)
+            program(node, &Scope::new(input).with_texts_max(texts_max(node, reader)), reader)
                 .filter(|(program, text)| fits(node, program, text, field, reading.reader))
                 .map(|(program, _)| PatternField::Program { event: at, program })
         };

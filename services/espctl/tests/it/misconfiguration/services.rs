@@ -139,6 +139,8 @@ pub fn engine() -> Section {
             ("--snapshot-url|s3://bucket/esp", "Build the engine with the feature, or take a shared folder."),
             ("--snapshot-interval|10ms", "Minutes are usual; the default is 5min."),
             ("--snapshot-keep|0", "Keep at least one; without snapshots leave `snapshot_url` empty."),
+            ("--bad-events-dir|/nowhere/at/all", "Make the folder first; each engine needs one that it can write."),
+            ("--bad-events-bytes|1kB", "Leave it out for the default of 16MiB."),
         ],
     );
     let base = mesh_service::Base::default();
