@@ -10,6 +10,7 @@
 //! - [`subscribe`]: topic to sink: `subscriber`, `sink` (the file with its position beside it; sockets), `shape`
 //! - [`group`]: several processes of which one works, by an election's word; publishers and subscribers alike
 //! - [`documents`]: JSON and XML as the lines of CSV that say the same; [`order`]: which connector starts when
+//! - [`notify`]: messages of notification windows, by SMTP and HTTP; [`http`]: requests with limits
 //! - [`bad_events`]: events that could not be applied, in a file
 //! - [`settings`]: what both adapters have on their command lines
 //!
@@ -20,6 +21,8 @@
 pub mod bad_events;
 pub mod documents;
 pub mod group;
+pub mod http;
+pub mod notify;
 pub mod order;
 pub mod publish;
 pub mod settings;

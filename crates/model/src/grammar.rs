@@ -288,11 +288,17 @@ pub(crate) const KINDS: &[Kind] = &[
         element: "window-notification",
         about: "Messages as events: each event but a delete may give one for each channel, as an insert of `message` (from \
                 1), channel, type, sender, recipients, subject, from, to, contents (a JSON array of type, name, content) \
-                and test. They are committed once, like every output; what reads the window's output topic sends them. The \
+                and test. They are committed once, like every output. The engine that leads sends them from the window's \
+                output topic, by SMTP (email, sms, mms) or an HTTP POST (webhook), where its notification_addresses permit \
+                it: each once, but for the one that a kill leaves in doubt (PROTOCOL.md); those with test=\"true\" nobody. The \
                 schema and its functions serve the templates: `$field` is the field's text.",
         attributes: &[],
         parts: &[
-            ("smtp", "read, without effect: who sends the messages knows the server"),
+            (
+                "smtp",
+                "host, port (25), user of the mail server; engines may have another (smtp_server). A password in it is not \
+                 read: it is in a file of the engines (smtp_password_file)",
+            ),
             ("function-context", "properties and functions, as in window-functional"),
             (
                 "delivery-channels",

@@ -58,7 +58,7 @@ pub use kinds::{
     Transpose,
 };
 pub use models::models_document;
-pub use notification::{Channel, Notification};
+pub use notification::{Channel, MailServer, Notification};
 pub use parse::parse_project;
 pub use pattern::{Pattern, PatternEvent, PatternField, PatternLogic};
 pub use project::{

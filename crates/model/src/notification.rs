@@ -13,6 +13,19 @@ pub struct Notification {
     pub code: FunctionalCode,
     /// The channels.
     pub channels: Vec<Channel>,
+    /// The mail server that the project names: host, port, user. It decides nothing that is computed.
+    pub smtp: Option<MailServer>,
+}
+
+/// A mail server as a project names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailServer {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User, where the server asks for one. Passwords are in no project.
+    pub user: Option<String>,
 }
 
 /// One way to deliver messages. Numbers are positions of columns that [`Notification::code`] makes.

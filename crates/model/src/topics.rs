@@ -59,8 +59,11 @@ impl Project {
         let connected = |window: &Window| window.connectors.iter().any(|c| c.is_active_kafka(direction));
         let any = self.queries.iter().flat_map(|query| &query.windows).any(connected);
         let own = |window: &Window| window.connectors.iter().any(|c| c.is_own(direction));
+        // Its messages are sent from its topic.
+        let is_out = direction == Direction::Subscribe;
+        let tells = |window: &Window| is_out && matches!(window.kind, WindowKind::Notification(_));
         self.endpoints_of(|query, index, window| {
-            own(window) || if any { connected(window) } else { otherwise(query, index, window) }
+            own(window) || tells(window) || if any { connected(window) } else { otherwise(query, index, window) }
         })
     }
 

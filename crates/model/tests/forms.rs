@@ -146,3 +146,23 @@ fn notifications() {
         assert_eq!(refused(&window(channels), edge), [expected]);
     }
 }
+
+#[test]
+fn notification_windows_have_a_topic_and_a_mail_server_but_no_password() {
+    let window = "<window-notification name='w'><smtp host='mail.x.org' user='me' password='secret' port='587'/>
+        <delivery-channels><email><email-info><sender>a@x.org</sender><recipients>b@x.org</recipients></email-info></email>
+        </delivery-channels></window-notification><window-copy name='c'><connectors><connector class='kafka' name='k'
+        type='subscribe'><properties><property name='kafkatopic'>t</property></properties></connector></connectors>
+        </window-copy>";
+    let xml = xml(window, "<edge source='a' target='w c'/>");
+    let checked = parse_project(&xml, "forms.xml", &BTreeMap::new()).map_err(|problems| problems.to_string()).unwrap();
+    let names: Vec<&str> = checked.project.outputs().iter().map(|output| output.window).collect();
+    assert_eq!(names, ["w", "c"], "messages are sent from the window's topic, whatever else is connected");
+    let WindowKind::Notification(spec) = &checked.project.queries[0].windows[2].kind else { panic!("`w` tells") };
+    let smtp = spec.smtp.as_ref().unwrap();
+    assert_eq!((smtp.host.as_str(), smtp.port, smtp.user.as_deref()), ("mail.x.org", 587, Some("me")));
+    let said = checked.warnings.to_string();
+    assert!(said.contains("the password of the mail server is not taken from the project"), "{said}");
+    let port = xml.replace("587", "many");
+    assert!(parse_project(&port, "forms.xml", &BTreeMap::new()).is_err());
+}

@@ -1,6 +1,7 @@
 //! Settings of an engine.
 
 use mesh_bus::parse_settings;
+use mesh_connector::notify::SmtpTls;
 use mesh_event::topic::metadata_topic;
 use mesh_service::config::is_host_port;
 use mesh_service::{Base, Config, Problems, Size, Span};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::project::bad_events::BadEventOptions;
 use crate::project::connectors::Permit;
+use crate::project::connectors::mail::Mail;
 use crate::project::snapshots::SnapshotOptions;
 
 /// Shortest interval between two snapshots.
@@ -67,6 +69,18 @@ pub struct EngineConfig {
     pub connectors_dir: String,
     /// Addresses that the connectors of projects may use: `host:port` or `host:*` to connect to, `:port` to listen at.
     pub connectors_addresses: Vec<String>,
+    /// Hosts that messages of notification windows may be sent to: `host:port` or `host:*` of mail servers and webhooks;
+    /// empty: this engine sends none.
+    pub notification_addresses: Vec<String>,
+    /// `host:port` of the mail server, in the place of the one that a project names.
+    pub smtp_server: String,
+    /// User at the mail server, in the place of the one that a project names.
+    pub smtp_user: String,
+    /// File with the password of that user, read for each message.
+    pub smtp_password_file: String,
+    /// TLS to the mail server: `auto` (465: from the first byte; 587, and wherever a user is named: STARTTLS; else where it
+    /// is offered), `tls`, `starttls` or `off`.
+    pub smtp_tls: String,
     /// Folder of the files of events that windows could not apply, one for each engine and project; empty: such events are
     /// only logged and counted.
     pub bad_events_dir: String,
@@ -98,6 +112,11 @@ impl Default for EngineConfig {
             snapshot_keep: 3,
             connectors_dir: String::new(),
             connectors_addresses: Vec::new(),
+            notification_addresses: Vec::new(),
+            smtp_server: String::new(),
+            smtp_user: String::new(),
+            smtp_password_file: String::new(),
+            smtp_tls: "auto".to_owned(),
             bad_events_dir: String::new(),
             bad_events_bytes: Size(16 << 20),
         }
@@ -175,15 +194,30 @@ impl Config for EngineConfig {
             "at least 64KiB",
             self.bad_events_bytes.0,
         );
+        let is_port = |port: &str| port == "*" || port.parse::<u16>().is_ok();
         for address in &self.connectors_addresses {
             let port = address.rsplit_once(':').map(|(_, port)| port);
-            problems.check(
-                port.is_some_and(|port| port == "*" || port.parse::<u16>().is_ok()),
-                "connectors_addresses",
-                "`host:port`, `host:*` or `:port`",
-                address,
-            );
+            let expected = "`host:port`, `host:*` or `:port`";
+            problems.check(port.is_some_and(is_port), "connectors_addresses", expected, address);
         }
+        for address in &self.notification_addresses {
+            let parts = address.rsplit_once(':');
+            let fits = parts.is_some_and(|(host, port)| !host.is_empty() && is_port(port));
+            problems.check(fits, "notification_addresses", "`host:port` or `host:*`", address);
+        }
+        problems.check(
+            self.smtp_server.is_empty() || is_host_port(&self.smtp_server),
+            "smtp_server",
+            "`host:port`, or nothing",
+            &self.smtp_server,
+        );
+        problems.check(
+            self.smtp_password_file.is_empty() || std::path::Path::new(&self.smtp_password_file).is_file(),
+            "smtp_password_file",
+            "a file that is there, or nothing",
+            &self.smtp_password_file,
+        );
+        problems.check(self.tls_of_mail().is_some(), "smtp_tls", "`auto`, `tls`, `starttls` or `off`", &self.smtp_tls);
         problems.check(self.commit_events_max >= 1, "commit_events_max", "a number from 1", self.commit_events_max);
     }
 }
@@ -193,6 +227,29 @@ impl EngineConfig {
     pub fn permit(&self) -> Permit {
         let folder = (!self.connectors_dir.is_empty()).then(|| self.connectors_dir.clone().into());
         Permit { folder, addresses: self.connectors_addresses.clone() }
+    }
+
+    fn tls_of_mail(&self) -> Option<SmtpTls> {
+        Some(match self.smtp_tls.as_str() {
+            "auto" => SmtpTls::Auto,
+            "tls" => SmtpTls::Tls,
+            "starttls" => SmtpTls::StartTls,
+            "off" => SmtpTls::Off,
+            _ => return None,
+        })
+    }
+
+    /// How messages of notification windows are sent.
+    pub fn mail(&self) -> Mail {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let server = self.smtp_server.rsplit_once(':');
+        Mail {
+            addresses: self.notification_addresses.clone(),
+            server: server.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?))),
+            user: given(&self.smtp_user),
+            password_file: given(&self.smtp_password_file).map(Into::into),
+            tls: self.tls_of_mail().unwrap_or_default(),
+        }
     }
 
     /// Where bad events are kept; `None`: nowhere.

@@ -260,6 +260,7 @@ fn begin(host: &Arc<Host>, desired: &Desired) -> Result<RunningProject, String> 
         caught_up_commits: config.caught_up_commits,
         snapshots: config.snapshots().map_err(|error| error.to_string())?,
         permit: config.permit(),
+        mail: config.mail(),
         bad_events: config.bad_events(),
         trace_ratio: config.base.trace_ratio,
     };

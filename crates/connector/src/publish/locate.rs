@@ -134,7 +134,7 @@ fn last_record(
 }
 
 /// The last committed record of the meta topic with this key.
-fn last_of_key(bus: &dyn Bus, meta: &Arc<str>, key: &str) -> Result<Option<Record>, ReadError> {
+pub(crate) fn last_of_key(bus: &dyn Bus, meta: &Arc<str>, key: &str) -> Result<Option<Record>, ReadError> {
     let end = stable_end(bus, meta)?;
     let mut last = None;
     read_until(bus, meta, StartAt::Oldest, end, |record| {

@@ -10,6 +10,7 @@ mod session;
 pub mod source;
 
 pub use error::PublishError;
+pub(crate) use locate::last_of_key;
 pub use locate::last_offset;
 pub use progress::{Progress, Snapshot};
 pub use publisher::{Publisher, Summary};

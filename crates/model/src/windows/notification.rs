@@ -6,7 +6,7 @@ use mesh_event::{Field, FieldType, Schema};
 use mesh_expr::FunctionCompiler;
 use roxmltree::Node;
 
-use crate::notification::{Channel, Notification};
+use crate::notification::{Channel, MailServer, Notification};
 use crate::project::{EVENT_COUNTER_START, WindowKind};
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, tag_span};
@@ -25,6 +25,8 @@ const KINDS: [(&str, &str, &str); 4] = [
 ];
 /// Parts of messages.
 const CONTENTS: [(&str, &str); 3] = [("text-content", "text"), ("html-content", "html"), ("image-content", "image")];
+/// Where mail servers listen.
+const SMTP_PORT: u16 = 25;
 /// Names of columns that no field can have.
 const MADE: char = '\u{1}';
 
@@ -86,9 +88,7 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
     let Reading { node, reader, place, at, .. } = *reading;
     let input = reading.input?;
     let own = place.written_schema_of(at).unwrap_or_else(|| Arc::clone(input));
-    if let Some(smtp) = reader.child(node, "smtp") {
-        reader.check_attributes(smtp, &[&["host", "user", "password", "port"]]);
-    }
+    let smtp = reader.child(node, "smtp").and_then(|element| mail_server(element, reader));
     let mut columns = Columns { own: Arc::clone(&own), input: Arc::clone(input), made: Vec::new() };
     let lists = node.children().filter(|child| child.has_tag_name("delivery-channels"));
     let (mut channels, mut complete) = (Vec::new(), true);
@@ -126,7 +126,31 @@ pub(crate) fn kind(reading: &Reading<'_, '_, '_>) -> Option<WindowKind> {
             complete = false;
         }
     }
-    complete.then(|| WindowKind::Notification(Box::new(Notification { code: compiler.finish(), channels })))
+    complete.then(|| WindowKind::Notification(Box::new(Notification { code: compiler.finish(), channels, smtp })))
+}
+
+/// The mail server that a project names; a password in it is not used, and that is said.
+fn mail_server(element: Node<'_, '_>, reader: &Reader<'_>) -> Option<MailServer> {
+    reader.check_attributes(element, &[&["host", "user", "password", "port"]]);
+    if let Some(attribute) = element.attribute_node("password").filter(|attribute| !attribute.value().is_empty()) {
+        let headline = "the password of the mail server is not taken from the project";
+        let draft = Draft::warning("password", attribute.range_qname(), headline)
+            .help("everybody who sees the project sees it; put it into a file, and name that in the engines' `smtp_password_file`");
+        reader.report.add(element, draft);
+    }
+    let given = |name: &str| reader.attribute(element, name).filter(|text| !text.is_empty());
+    let host = given("host")?;
+    let port = match given("port") {
+        None => SMTP_PORT,
+        Some(text) => match text.as_str().parse() {
+            Ok(port) => port,
+            Err(_) => {
+                reader.report.add(element, bad_value("`port`", &text, "a number from 1 to 65535"));
+                return None;
+            }
+        },
+    };
+    Some(MailServer { host: host.as_str().to_owned(), port, user: given("user").map(|user| user.as_str().to_owned()) })
 }
 
 /// Reads a channel; `None` after a report, and for what is no channel.

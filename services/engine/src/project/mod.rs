@@ -46,6 +46,7 @@ use mesh_service::Metrics;
 use mesh_windows::Executor;
 
 use bad_events::{BadEventLog, BadEventOptions};
+use connectors::mail::Mail;
 use connectors::{Host, Permit};
 use driver::{Channels, Driver};
 use election::ElectionLink;
@@ -92,6 +93,8 @@ pub struct ProjectOptions {
     pub snapshots: Option<SnapshotOptions>,
     /// What the project's own connectors may touch.
     pub permit: Permit,
+    /// How the messages of notification windows are sent.
+    pub mail: Mail,
     /// File of the events that windows cannot apply; `None`: they are only logged and counted.
     pub bad_events: Option<BadEventOptions>,
     /// Share (0 to 1) of the blocks of its own sources that get a trace.
@@ -177,7 +180,8 @@ impl RunningProject {
             gauge: gauge.clone(),
         });
         let connectors = connectors::Shared::new(topics.inputs.len());
-        let specs = connectors::specs(&project, &topics, &options.url_host_port);
+        let mut specs = connectors::specs(&project, &topics, &options.url_host_port);
+        specs.extend(connectors::senders(&project, &topics, &options.mail));
         let (permit, trace_ratio) = (options.permit, options.trace_ratio);
         let host = (!specs.is_empty())
             .then(|| Host::new(&project, specs, bus.clone(), permit, trace_ratio, connectors.clone(), stop.clone()));

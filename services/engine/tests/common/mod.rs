@@ -12,6 +12,7 @@ use mesh_bus::memory::MemoryBus;
 use mesh_bus::{Bus, EndOf, OutRecord, Polled, ReaderOptions, StartAt, TopicSpec, Writer, WriterOptions};
 use mesh_engine::project::bad_events::BadEventOptions;
 use mesh_engine::project::connectors::Permit;
+use mesh_engine::project::connectors::mail::Mail;
 use mesh_engine::project::election::ElectionLink;
 use mesh_engine::project::message::Control;
 use mesh_engine::project::snapshots::SnapshotOptions;
@@ -88,6 +89,7 @@ pub struct Mesh {
     pub publisher: Box<dyn Writer>,
     pub published: Vec<Block>,
     pub permit: Permit,
+    pub mail: Mail,
     pub bad_events: Option<BadEventOptions>,
 }
 
@@ -124,7 +126,16 @@ impl Mesh {
         };
         let mut publisher = bus.writer(options, DEADLINE).unwrap();
         publisher.fence(DEADLINE).unwrap();
-        Mesh { bus, project, topics, publisher, published: Vec::new(), permit: Permit::default(), bad_events: None }
+        Mesh {
+            bus,
+            project,
+            topics,
+            publisher,
+            published: Vec::new(),
+            permit: Permit::default(),
+            mail: Mail::default(),
+            bad_events: None,
+        }
     }
 
     pub fn engine(&self, name: &str) -> Replica {
@@ -148,6 +159,7 @@ impl Mesh {
             caught_up_commits: 4,
             snapshots,
             permit: self.permit.clone(),
+            mail: self.mail.clone(),
             bad_events: self.bad_events.clone(),
             trace_ratio: 0.0,
         };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mesh_bus::Bus;
 use mesh_connector::State;
+use mesh_connector::notify::Notifier;
 use mesh_connector::publish::{self, Publisher, last_offset};
 use mesh_connector::subscribe::{self, Subscriber};
 use mesh_model::{Direction, Project};
@@ -223,6 +224,11 @@ impl Slot {
                         .map_err(|error| format!("looking for the end of topic `{topic}`: {error}"))?;
                     Ok(Ended::Finished { last })
                 })
+            }
+            Work::Notify { delivery } => {
+                let notifier = Notifier::new(bus, self.spec.topic.clone(), *delivery);
+                self.progress = Progress::Subscribe(notifier.progress());
+                thread.spawn(move || notifier.run(&stop).map(|()| Ended::Stopped))
             }
             Work::Subscribe { options } => {
                 let ends = options.events_max.is_some();

@@ -10,9 +10,10 @@
 //! of all others: whoever leads next fences the publisher before and goes on behind the last position.
 //!
 //! `host`: the thread that starts and stops them; `spec`: what a project's connectors ask for; `order`: groups;
-//! [`permit`]: what they may touch.
+//! [`permit`]: what they may touch; [`mail`]: who sends the messages of notification windows, and where to.
 
 mod host;
+pub mod mail;
 mod order;
 pub mod permit;
 mod spec;
@@ -24,7 +25,7 @@ use mesh_proto::engine::ConnectorStatus;
 
 pub(super) use host::Host;
 pub use permit::Permit;
-pub(super) use spec::specs;
+pub(super) use spec::{senders, specs};
 
 /// What driver and connectors tell each other.
 #[derive(Debug, Clone, Default)]

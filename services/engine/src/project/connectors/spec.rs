@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mesh_adapter::{Place, PublisherOptions, Setting, SubscriberOptions};
+use mesh_connector::notify::Delivery;
 use mesh_connector::publish::source::{LuaScript, Name as Source, Timer};
 use mesh_connector::subscribe::sink::Name as Sink;
-use mesh_model::{Connector, Direction, Endpoint, Project};
+use mesh_model::{Connector, Direction, Endpoint, Project, WindowKind};
 use mesh_script::ScriptText;
 
+use super::mail::Mail;
 use super::permit::Permit;
 use crate::project::topics::Topics;
 
@@ -39,6 +41,34 @@ pub(in crate::project) struct Spec {
 pub(in crate::project) enum Work {
     Publish { options: Box<PublisherOptions>, source: Source },
     Subscribe { options: Box<SubscriberOptions> },
+    Notify { delivery: Box<Delivery> },
+}
+
+/// The notification windows whose messages this engine sends while it leads; none while it may reach nobody.
+pub(in crate::project) fn senders(project: &Project, topics: &Topics, mail: &Mail) -> Vec<Spec> {
+    let mut specs = Vec::new();
+    for (index, endpoint) in project.outputs().iter().enumerate() {
+        let window = &project.queries[endpoint.query_index].windows[endpoint.window_index];
+        let WindowKind::Notification(spec) = &window.kind else { continue };
+        if mail.addresses.is_empty() {
+            tracing::info!(
+                window = format!("{}/{}", endpoint.query, endpoint.window),
+                "its messages are not sent by this engine: `notification_addresses` permits no host"
+            );
+            continue;
+        }
+        let smtp = mail.server(spec.smtp.as_ref());
+        specs.push(Spec {
+            path: format!("{}/{}/messages", endpoint.query, endpoint.window),
+            class: "notification".to_owned(),
+            direction: Direction::Subscribe,
+            endpoint: smtp.as_ref().map_or("webhook".to_owned(), |smtp| format!("{}:{}", smtp.host, smtp.port)),
+            input: None,
+            topic: topics.outputs[index].clone(),
+            work: Ok(Work::Notify { delivery: Box::new(Delivery { smtp, permitted: mail.permitted() }) }),
+        });
+    }
+    specs
 }
 
 /// The connectors that an engine runs itself, in model order.
@@ -144,6 +174,8 @@ impl Work {
         let file = |path: &str| permit.file(path).map(|path: PathBuf| path.display().to_string());
         let mut work = self.clone();
         match &mut work {
+            // Each message has its own address, which is asked for when it is sent.
+            Work::Notify { .. } => {}
             Work::Publish { source, .. } => match source {
                 Source::File { path } | Source::Document { path, .. } => *path = file(path)?,
                 Source::Files(files) => files.resolve(permit.folder.clone(), file)?,

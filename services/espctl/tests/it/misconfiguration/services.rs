@@ -139,6 +139,13 @@ pub fn engine() -> Section {
             ("--snapshot-url|s3://bucket/esp", "Build the engine with the feature, or take a shared folder."),
             ("--snapshot-interval|10ms", "Minutes are usual; the default is 5min."),
             ("--snapshot-keep|0", "Keep at least one; without snapshots leave `snapshot_url` empty."),
+            (
+                "--notification-addresses|mail.example.org",
+                "Name the port too, `mail.example.org:587`, or `mail.example.org:*`.",
+            ),
+            ("--smtp-server|mail.example.org", "Name the port too: 587 is usual."),
+            ("--smtp-password-file|/nowhere/at/all", "Write the password into a file that only the engine can read."),
+            ("--smtp-tls|ssl", "Leave it out for `auto`."),
             ("--bad-events-dir|/nowhere/at/all", "Make the folder first; each engine needs one that it can write."),
             ("--bad-events-bytes|1kB", "Leave it out for the default of 16MiB."),
         ],
