@@ -153,6 +153,39 @@ fn a_file_that_is_rotated_at_any_time_is_published_once_and_in_order() {
 }
 
 #[test]
+fn a_publisher_that_begins_while_files_are_renamed_finds_its_own() {
+    for round in 0..4 {
+        let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
+        let mut log = Log::new(dir.path().join("in.csv"));
+        let path = log.path.clone();
+        log.write(1);
+        let running = Running::start(&bus, &path, GROWING);
+        wait_for(&bus, 1);
+        running.stop().unwrap().unwrap();
+        let writer = std::thread::spawn(move || {
+            // each moves up to 19 files, so that some folder is always read in the middle of it
+            for _ in 0..18 {
+                log.write(3);
+                log.rotate(1);
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            log.write(1);
+            log
+        });
+        while !writer.is_finished() {
+            let running = Running::start(&bus, &path, GROWING);
+            std::thread::sleep(Duration::from_millis(2)); // so short that it begins as often as it can
+            running.stop().unwrap().unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        let log = writer.join().unwrap();
+        let running = Running::start(&bus, &path, GROWING);
+        wait_for(&bus, log.lines);
+        running.stop().unwrap().unwrap();
+        assert_eq!(published(&bus), (0..log.lines as i64).collect::<Vec<_>>(), "round {round}");
+    }
+}
+
+#[test]
 fn a_file_that_is_copied_and_cut_is_followed_in_its_copy() {
     let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
     let mut log = Log::new(dir.path().join("in.csv"));

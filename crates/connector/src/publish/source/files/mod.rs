@@ -95,8 +95,7 @@ impl FilesSource {
     /// Goes on in the copy of a file that was copied and cut.
     fn follow_copy(&mut self) -> io::Result<()> {
         let Some(file) = self.file_at(self.read) else { return Ok(()) };
-        let found = self.set.find(&SourceFile { inode: 0, ..file }, self.read);
-        let source = found.and_then(|entry| FilesSource::new(self.set.clone(), entry, self.read));
+        let source = self.set.open_at(&SourceFile { inode: 0, ..file }, self.read);
         *self = source.map_err(|error| io::Error::other(error.to_string()))?;
         Ok(())
     }

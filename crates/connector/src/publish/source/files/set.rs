@@ -5,7 +5,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mesh_event::{SourceFile, SourcePosition};
 use xxhash_rust::xxh3::xxh3_64;
@@ -18,8 +18,11 @@ use crate::publish::error::PublishError;
 
 /// Between the names of a list.
 const BETWEEN: char = '|';
-/// How often a file is looked for anew that was renamed between being found and being opened.
+/// How often a folder is read anew in which files are renamed.
 const RENAMES_MAX: usize = 100;
+/// How often a file is looked for before it counts as gone, and the pause between.
+const LOOKS_MAX: usize = 20;
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Files that are read one after the other, as one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,15 +96,29 @@ impl FileSet {
             return Err(PublishError::GrowingPacked { name: part.given.clone() });
         }
         let Some(file) = &position.file else { return FilesSource::new(self.clone(), self.first()?, position.bytes) };
-        for _ in 0..RENAMES_MAX {
-            let entry = self.find(file, position.bytes)?;
-            let opened = FilesSource::new(self.clone(), entry, position.bytes)?;
-            // else it was renamed between the two, and is found under its new name
-            if opened.file_at(position.bytes).is_some_and(|found| found.head == file.head) {
-                return Ok(opened);
+        self.open_at(file, position.bytes)
+    }
+
+    /// Opens the file that a position names, wherever it is now, behind so many bytes. It may be renamed while it is looked
+    /// for and between being found and being opened, so it is tried again.
+    pub(super) fn open_at(&self, file: &SourceFile, bytes: u64) -> Result<FilesSource, PublishError> {
+        let is_it = |opened: &FilesSource| opened.file_at(bytes).is_some_and(|found| found.head == file.head);
+        let mut last = self.lost(file, bytes);
+        for _ in 0..LOOKS_MAX {
+            let entry = self.find(file, bytes);
+            match entry.and_then(|entry| FilesSource::new(self.clone(), entry, bytes)) {
+                Ok(opened) if is_it(&opened) => return Ok(opened),
+                Ok(_) => {}
+                Err(
+                    error @ (PublishError::FileLost { .. }
+                    | PublishError::SourceShorter { .. }
+                    | PublishError::Source { .. }),
+                ) => last = error,
+                Err(error) => return Err(error),
             }
+            std::thread::sleep(LOOK_PAUSE);
         }
-        Err(self.lost(file, position.bytes))
+        Err(last)
     }
 
     /// One file that grows: what is like it in its folder is what it was before.
@@ -139,7 +156,7 @@ impl FileSet {
     }
 
     /// The file that a position names, wherever it is now.
-    pub(super) fn find(&self, file: &SourceFile, bytes: u64) -> Result<Entry, PublishError> {
+    fn find(&self, file: &SourceFile, bytes: u64) -> Result<Entry, PublishError> {
         let entries = match self.rotated() {
             Some(part) => part.relatives(),
             None => self.entries().map(|all| all.into_iter().filter(|entry| entry.given == file.path).collect()),
@@ -183,15 +200,14 @@ impl FileSet {
             let here = place(current);
             return Ok(self.entries()?.into_iter().filter(|entry| place(&entry.given) > here).collect());
         };
-        let newest = part.entry_or_none()?;
-        match newest.seen {
-            // it has its name still, or nobody has it
-            Some(seen) if seen.inode == open.inode && seen.length >= read => return Ok(Vec::new()),
-            None => return Ok(Vec::new()),
-            Some(_) => {}
+        // it has its name still, or nobody has it
+        let nothing = |newest: Option<Seen>| newest.is_none_or(|seen| seen.inode == open.inode && seen.length >= read);
+        if nothing(part.entry_or_none()?.seen) {
+            return Ok(Vec::new());
         }
         let mut relatives = part.relatives()?;
-        relatives.retain(|entry| entry.real != newest.real);
+        let newest = relatives.iter().position(|entry| entry.given == part.given).map(|at| relatives.remove(at));
+        let Some(newest) = newest.filter(|newest| !nothing(newest.seen)) else { return Ok(Vec::new()) };
         relatives.sort_by(Entry::by_age);
         let behind = match relatives.iter().position(|entry| entry.seen.is_some_and(|seen| seen.inode == open.inode)) {
             Some(here) => relatives.split_off(here + 1),
@@ -258,8 +274,26 @@ impl Part {
         self.beside(|name| name == own || is_rotated(own, name))
     }
 
-    /// The files of its folder whose names are accepted, by name.
+    /// The files of its folder whose names are accepted, by name, as they all were at one moment: a file that is renamed
+    /// while its folder is read may be in it under neither name.
     fn beside(&self, accepts: impl Fn(&str) -> bool) -> io::Result<Vec<Entry>> {
+        let names = |all: &[Entry]| -> Vec<(String, Option<u64>)> {
+            all.iter().map(|entry| (entry.given.clone(), entry.seen.map(|seen| seen.inode))).collect()
+        };
+        let mut last = self.beside_once(&accepts)?;
+        for _ in 0..RENAMES_MAX {
+            let again = self.beside_once(&accepts)?;
+            let same = names(&again) == names(&last);
+            last = again;
+            if same {
+                return Ok(last);
+            }
+        }
+        let folder = folder(&self.given);
+        Err(io::Error::other(format!("files in `{folder}` are renamed faster than their names can be read")))
+    }
+
+    fn beside_once(&self, accepts: impl Fn(&str) -> bool) -> io::Result<Vec<Entry>> {
         let real = folder(&self.real);
         let mut found = Vec::new();
         for item in fs::read_dir(if real.is_empty() { "." } else { real })? {
@@ -267,7 +301,7 @@ impl Part {
             let Some(name) = item.file_name().to_str().filter(|name| accepts(name)).map(str::to_owned) else {
                 continue;
             };
-            // one that is gone again was renamed or packed, and is seen under its new name the next time
+            // one that is gone again was renamed or packed: the second reading sees another name
             let Ok(metadata) = fs::metadata(item.path()) else { continue };
             if metadata.is_file() {
                 let given = format!("{}{name}", folder(&self.given));
