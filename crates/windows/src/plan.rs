@@ -319,7 +319,8 @@ fn plan_window(
         WindowKind::Pattern(patterns) => {
             let edges = place.query.edges.iter().filter(|edge| edge.target == place.position);
             let inputs: Vec<_> = edges.map(|edge| Arc::clone(&place.query.windows[edge.source].schema)).collect();
-            (Box::new(Pattern::new(schema, patterns, &inputs, place.seed.to_owned())), all(), Stream::IDEAL)
+            let pattern = Pattern::new(schema, patterns, &inputs, input.insert_only, place.seed.to_owned());
+            (Box::new(pattern), all(), Stream::IDEAL)
         }
         WindowKind::Geofence(spec) => {
             let geofence = Geofence::new(schema, spec, place.input_schema(GEOMETRY));

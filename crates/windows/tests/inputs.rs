@@ -102,6 +102,21 @@ fn a_bad_event_is_told_whole_though_nobody_reads_its_columns() {
 }
 
 #[test]
+fn a_pattern_tells_a_bad_event_whole_though_it_reads_few_columns() {
+    let windows =
+        "<window-filter name='f' index='pi_EMPTY' pubsub='false'><expression>x >= 0</expression></window-filter>
+        <window-pattern name='w'><schema-string>k*:int64,first:int64</schema-string><patterns><pattern><events>
+        <event source='f' name='p'>x > 2</event></events><logic>p</logic><output><field-selection node='p' name='id'/>
+        </output></pattern></patterns></window-pattern>";
+    let edges = "<edge source='a' target='f'/><edge source='f' target='w'/>";
+    let mut executor = Executor::new(project("", windows, edges));
+    let made = outputs(&mut executor, &[(0, rows("I 1 a 0 1; I 2 b 0 3; I 3 c 0 -1; D 1 . . ."))]);
+    assert_eq!(made, ["I 0 2"]);
+    let told: Vec<String> = executor.take_bad_events().into_iter().map(|(_, event)| event.to_string()).collect();
+    assert_eq!(told, ["bad event, a pattern takes inserts only: D,N, 1,a,0,1.000000"]);
+}
+
+#[test]
 fn messages_go_out_once_in_their_time() {
     let window = "<window-notification name='w'><schema-string>id*:int64,name:string,x:double,who:string</schema-string>
         <function-context><functions><function name='who'>string('m-', $name)</function></functions></function-context>

@@ -31,12 +31,20 @@ pub(crate) struct Pattern {
     next: i64,
     seed: String,
     bad: BadEvents,
+    /// The input is of inserts only: no event is bad, and none is told whole.
+    inserts: bool,
     errors: u64,
 }
 
 impl Pattern {
-    /// `inputs`: their schemas; `seed` goes into generated text keys.
-    pub(crate) fn new(schema: &Arc<Schema>, patterns: &[Spec], inputs: &[Arc<Schema>], seed: String) -> Pattern {
+    /// `inputs`: their schemas; `inserts`: they are of inserts only; `seed` goes into generated text keys.
+    pub(crate) fn new(
+        schema: &Arc<Schema>,
+        patterns: &[Spec],
+        inputs: &[Arc<Schema>],
+        inserts: bool,
+        seed: String,
+    ) -> Pattern {
         Pattern {
             schema: Arc::clone(schema),
             rules: patterns.iter().map(|pattern| Rule::new(pattern, schema, inputs, &seed)).collect(),
@@ -44,6 +52,7 @@ impl Pattern {
             next: 0,
             seed,
             bad: BadEvents::default(),
+            inserts,
             errors: 0,
         }
     }
@@ -195,7 +204,10 @@ impl Operator for Pattern {
     }
 
     fn reads(&self, side: usize, _out: &[bool], input: &mut [bool]) {
-        self.rules.iter().for_each(|rule| rule.reads(side, input));
+        match self.inserts {
+            true => self.rules.iter().for_each(|rule| rule.reads(side, input)),
+            false => input.fill(true),
+        }
     }
 
     fn held(&self) -> Held {
