@@ -5,66 +5,11 @@ use std::collections::BTreeMap;
 use roxmltree::Node;
 
 use crate::connector::{Connector, Direction, is_address};
+use crate::kafka;
 use crate::reader::{IGNORED, Reader};
 use crate::report::{Draft, bad_value, duplicate, tag_span};
 use crate::text::Text;
 
-/// Properties of both directions of kafka connectors.
-const KAFKA: [&str; 23] = [
-    "type",
-    "kafkahostport",
-    "kafkatopic",
-    "kafkapartition",
-    "kafkatype",
-    "urlhostport",
-    "dateformat",
-    "protofile",
-    "protomsg",
-    "useclientmsgid",
-    "kafkaconsumergroupid",
-    "configfilesection",
-    "kafkaglobalconfig",
-    "kafkatopicconfig",
-    "avroschemaregistryurl",
-    "avroschemanoopcode",
-    "kafkatransport",
-    "project",
-    "continuousquery",
-    "window",
-    "host",
-    "port",
-    "token",
-];
-const KAFKA_SUB: [&str; 12] = [
-    "numbufferedmsgs",
-    "snapshot",
-    "hotfailover",
-    "zookeeperhostport",
-    "collapse",
-    "rmretdel",
-    "csvincludeschema",
-    "csvmsgperevent",
-    "csvmsgpereventblock",
-    "avroschemadefinition",
-    "avroschemaname",
-    "doubleprecision",
-];
-const KAFKA_PUB: [&str; 14] = [
-    "kafkainitialoffset",
-    "useoffsetmsgid",
-    "transactional",
-    "blocksize",
-    "ignorecsvparseerrors",
-    "csvfielddelimiter",
-    "noautogenfield",
-    "publishwithupsert",
-    "addcsvopcode",
-    "addcsvflags",
-    "maxevents",
-    "stripnullsfromcsv",
-    "keyfromkafkakey",
-    "tokenlocation",
-];
 const FS: [&str; 38] = [
     "naisnull",
     "type",
@@ -188,11 +133,13 @@ fn connector(node: Node<'_, '_>, position: usize, source: bool, reader: &Reader<
     let mut own = false;
     match class.as_str() {
         "kafka" => {
-            let own: &[&str] = if direction == Direction::Publish { &KAFKA_PUB } else { &KAFKA_SUB };
-            let other: &[&str] = if direction == Direction::Publish { &KAFKA_SUB } else { &KAFKA_PUB };
-            check_names(node, &properties, &[&KAFKA, own], other, reader);
+            let of = |wanted: Direction| if wanted == Direction::Publish { kafka::PUB } else { kafka::SUB };
+            let other = if direction == Direction::Publish { Direction::Subscribe } else { Direction::Publish };
+            let names = |table: &[(&'static str, kafka::Done)]| table.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+            check_names(node, &properties, &[&names(kafka::BOTH), &names(of(direction))], &names(of(other)), reader);
             if active {
                 check_kafka(node, direction, &properties, reader);
+                check_honoured(node, direction, &properties, reader);
             }
         }
         other => {
@@ -311,6 +258,40 @@ fn check_names(
             Draft::warning("unknown-property-name", property.name.full_span(), headline).known(name, names)
         };
         reader.report.add(property.node, draft);
+    }
+}
+
+/// What engines do not do though a property asks for it.
+fn check_honoured(node: Node<'_, '_>, direction: Direction, properties: &Properties<'_, '_>, reader: &Reader<'_>) {
+    let (own, end) = match direction {
+        Direction::Publish => (kafka::PUB, "I"),
+        Direction::Subscribe => (kafka::SUB, "O"),
+    };
+    for (name, property) in properties {
+        let Some(kafka::Done::Not(fine, why)) = kafka::done(name, own) else { continue };
+        let value = property.value.as_str();
+        if name == "kafkatype" && failover_in_project(node, reader) {
+            continue; // that is an error already
+        }
+        if !fine.iter().any(|fine| value.eq_ignore_ascii_case(fine)) {
+            let headline = format!("`{name}` is `{value}`, and engines do not do that");
+            let draft = Draft::warning("not-honoured", property.name.full_span(), headline);
+            reader.report.add(property.node, draft.help(why));
+        }
+    }
+    let Some(topic) = properties.get("kafkatopic").filter(|topic| !topic.value.is_empty()) else { return };
+    let named = |tag: &str| {
+        let up = node.ancestors().find(|up| up.tag_name().name().starts_with(tag))?;
+        Some(reader.attribute(up, "name")?.as_str().to_owned())
+    };
+    let (Some(window), Some(query)) = (named("window-"), named("contquery")) else { return };
+    let project = named("project").unwrap_or_else(|| query.clone());
+    let wanted = format!(".{project}.{query}.{window}.{end}");
+    if !topic.value.as_str().ends_with(&wanted) {
+        let headline = format!("topic `{}` is not that of the window, and is not used", topic.value.as_str());
+        let draft = Draft::warning("other-topic", topic.value.full_span(), headline)
+            .help(format!("the window's topic is HOST_PORT{wanted}; publish to it, or read it, with an adapter"));
+        reader.report.add(topic.node, draft);
     }
 }
 

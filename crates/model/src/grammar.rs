@@ -400,6 +400,7 @@ pub fn windows_document() -> String {
         kind.attributes.iter().for_each(|(name, about)| row(&mut text, format!("`@{name}`"), about));
         kind.parts.iter().for_each(|(name, about)| row(&mut text, format!("`<{name}>`"), about));
     }
+    crate::kafka::document(&mut text);
     text.push_str("\n## Refused\n\n| window | because | way out |\n|---|---|---|\n");
     for Missing { element, because, way_out } in MISSING {
         row(&mut text, format!("`{element}`"), &format!("{because} | {way_out}"));

@@ -9,6 +9,7 @@
 //! - [`parse`] -> `query` (edges, order) -> `window` -> `schemas`, `connectors`, `windows/` (a file per kind)
 //! - [`algorithms`]: what the algorithms of calculate, train and score windows take and give, as tables
 //! - [`grammar`]: every window element, attribute and part, and what is done with it; [`start_order`]: connector groups
+//! - `kafka`: what is done with each property of kafka connectors
 //! - [`determinism`]: what each window depends on beside its events
 //! - [`files`]: files that travel in the project; `models`: docs/MODELS.md; `fingerprint`: what makes two projects the same; `preflight`: notes about correct projects
 //!
@@ -26,6 +27,7 @@ pub mod files;
 mod fingerprint;
 pub mod geofence;
 pub mod grammar;
+mod kafka;
 pub mod kinds;
 mod models;
 pub mod notification;

@@ -166,3 +166,29 @@ fn notification_windows_have_a_topic_and_a_mail_server_but_no_password() {
     let port = xml.replace("587", "many");
     assert!(parse_project(&port, "forms.xml", &BTreeMap::new()).is_err());
 }
+
+#[test]
+fn a_kafka_connector_that_asks_for_what_is_not_done_is_told_so() {
+    let said = |property: &str| {
+        let window = format!(
+            "<window-copy name='c'><connectors><connector class='kafka' name='k' type='subscribe'><properties>{property}
+            </properties></connector></connectors></window-copy>"
+        );
+        let xml = xml(&window, "<edge source='a' target='c'/>");
+        let checked = parse_project(&xml, "forms.xml", &BTreeMap::new()).map_err(|p| p.to_string()).unwrap();
+        let ids = checked.warnings.0.into_iter().map(|warning| warning.id);
+        ids.filter(|id| ["not-honoured", "other-topic", "unknown-property-name"].contains(id)).collect::<Vec<_>>()
+    };
+    let property = |name: &str, value: &str| format!("<property name='{name}'>{value}</property>");
+    for (name, value) in [("kafkatype", "csv"), ("rmretdel", "true"), ("avroschemaname", "x"), ("snapshot", "true")] {
+        assert_eq!(said(&property(name, value)), ["not-honoured"], "{name}");
+    }
+    for (name, value) in
+        [("kafkatype", "Binary"), ("rmretdel", "false"), ("snapshot", ""), ("csvincludeschema", "never")]
+    {
+        assert!(said(&property(name, value)).is_empty(), "{name}");
+    }
+    assert_eq!(said(&property("kafkatopic", "elsewhere")), ["other-topic"]);
+    assert!(said(&property("kafkatopic", "host_1.p.cq.c.O")).is_empty());
+    assert_eq!(said(&property("kafkatipe", "binary")), ["unknown-property-name"]);
+}

@@ -1,5 +1,6 @@
 //! The metrics of a project on this engine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_proto::engine::{ProjectStatus, TakeoverStatus};
@@ -35,6 +36,17 @@ pub struct Meters {
     bad_events: Gauge,
     snapshot_age: GaugeF64,
     counted: (u64, u64),
+    metrics: Metrics,
+    project: String,
+    connectors: BTreeMap<String, ConnectorMeters>,
+}
+
+/// Handles of the metrics of one of the project's own connectors.
+struct ConnectorMeters {
+    events: Gauge,
+    bad_events: Gauge,
+    failed: Gauge,
+    sequence: Gauge,
 }
 
 impl Meters {
@@ -103,6 +115,9 @@ impl Meters {
                 &labels,
             ),
             counted: (0, 0),
+            metrics: metrics.clone(),
+            project: project.to_owned(),
+            connectors: BTreeMap::new(),
         }
     }
 
@@ -162,6 +177,34 @@ impl Meters {
         self.rows.set(report.windows.iter().map(|window| window.rows as i64).sum());
         self.bytes.set(report.windows.iter().map(|window| window.bytes as i64).sum());
         self.bad_events.set(report.windows.iter().map(|window| window.bad_events as i64).sum());
+        for connector in &report.connectors {
+            let meters = self.connectors.entry(connector.connector.clone()).or_insert_with(|| {
+                let labels = [("project", self.project.as_str()), ("connector", connector.connector.as_str())];
+                let gauge = |name, help| self.metrics.gauge(name, help, &labels);
+                ConnectorMeters {
+                    events: gauge(
+                        "esp_engine_connector_events",
+                        "Events that a connector of the project has carried in all, where this engine runs it",
+                    ),
+                    bad_events: gauge(
+                        "esp_engine_connector_bad_events",
+                        "Lines that a connector could not read and left out, since it was started last",
+                    ),
+                    failed: gauge(
+                        "esp_engine_connector_failed",
+                        "1 while a connector of the project does not work, and is tried again",
+                    ),
+                    sequence: gauge(
+                        "esp_engine_connector_sequence",
+                        "Sequence of the last output block that is in the sink of a connector",
+                    ),
+                }
+            });
+            meters.events.set(connector.events_total.max(connector.events) as i64);
+            meters.bad_events.set(connector.bad_events as i64);
+            meters.failed.set(i64::from(connector.state == "failed"));
+            meters.sequence.set(connector.sequence as i64);
+        }
         let age_ms = report.snapshots.as_ref().map_or(0, |snapshots| snapshots.age_ms);
         self.snapshot_age.set(Duration::from_millis(age_ms).as_secs_f64());
     }
