@@ -206,6 +206,12 @@ impl Mesh {
         Ok(())
     }
 
+    /// Starts one more engine, with settings of its own; its place among the engines.
+    pub fn another_engine(&mut self, more: &[String]) -> Result<usize> {
+        self.start_engine(self.engines.len() + 1, more)?;
+        Ok(self.engines.len() - 1)
+    }
+
     fn process(&self, name: &str, program: &str, arguments: Vec<String>) -> Result<Process> {
         let (program, arguments) = self.place.command(name, self.env.bin.join(program), arguments)?;
         Process::start(&self.folder, name, &program, arguments)
@@ -217,6 +223,18 @@ impl Mesh {
         let own = [("name", name.to_owned()), ("listen", address.clone()), ("admin_listen", "127.0.0.1:0".to_owned())];
         let arguments = [set(&own), self.coordinator_settings.clone()].concat();
         Ok((self.process(name, "esp-coordinator", arguments)?, address))
+    }
+
+    /// Starts a gateway; with the address of its REST server.
+    pub fn gateway(&self, name: &str) -> Result<(Process, String)> {
+        let (address, rest) = (self.place.address(name)?, self.place.address(name)?);
+        let settings = set(&[
+            ("name", name.to_owned()),
+            ("listen", address),
+            ("rest_listen", rest.clone()),
+            ("coordinators", self.coordinator_address.clone()),
+        ]);
+        Ok((self.process(name, "esp-gateway", settings)?, rest))
     }
 
     /// The topic of the first input or output window.

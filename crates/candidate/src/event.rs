@@ -32,6 +32,8 @@ pub struct Progress {
     pub commit_number: u64,
     /// How far it is behind the commit log, in commits.
     pub lag_commits: u64,
+    /// It gets no answer from its bus.
+    pub cut_off: bool,
 }
 
 /// What the election says.

@@ -30,6 +30,7 @@ pub(crate) fn progress(progress: Progress) -> pb::CandidateMessage {
         term: progress.term,
         commit_number: progress.commit_number,
         lag_commits: progress.lag_commits,
+        cut_off: progress.cut_off,
     }))
 }
 

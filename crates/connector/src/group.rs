@@ -208,5 +208,5 @@ fn sign<M: Member>(member: &M, seen: &mut u64, term: u64) -> Option<Sign> {
         State::Starting => (Role::TakingOver, true),
         State::Standby | State::Finished | State::Failed => (Role::Standby, true),
     };
-    lives.then(|| Sign { caught_up: true, role, term, commit_number: member.done(), lag_commits: 0 })
+    lives.then(|| Sign { caught_up: true, role, term, commit_number: member.done(), ..Sign::default() })
 }

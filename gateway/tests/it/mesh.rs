@@ -164,6 +164,7 @@ fn mesh(roles: [Option<Role>; 2]) -> MeshStatusResponse {
             ..Default::default()
         }],
         unavailable: vec![Unavailable { part: "etcd".into(), reason: "refused".into() }],
+        alarms: Vec::new(),
     }
 }
 

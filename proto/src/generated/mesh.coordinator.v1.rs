@@ -220,6 +220,9 @@ pub struct MeshStatusResponse {
     /// Parts that did not answer, with the reason.
     #[prost(message, repeated, tag = "3")]
     pub unavailable: ::prost::alloc::vec::Vec<Unavailable>,
+    /// What somebody must look at now, since no part can judge it alone: several engines that differ from the active.
+    #[prost(string, repeated, tag = "4")]
+    pub alarms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A process of the mesh.
 #[allow(clippy::all)]

@@ -66,6 +66,9 @@ pub struct Progress {
     /// How far it is behind the commit log, in commits.
     #[prost(uint64, tag = "5")]
     pub lag_commits: u64,
+    /// True when it gets no answer from its bus.
+    #[prost(bool, tag = "6")]
+    pub cut_off: bool,
 }
 /// A leader steps down.
 #[allow(clippy::all)]
@@ -295,6 +298,9 @@ pub struct CandidateStatus {
     /// Last sign of life. Only known where the stream is held; else only `caught_up` is set.
     #[prost(message, optional, tag = "5")]
     pub progress: ::core::option::Option<Progress>,
+    /// Why it would not be elected now, or only if nobody else can; empty: it could lead. Only known where the stream is held.
+    #[prost(string, tag = "6")]
+    pub unfit: ::prost::alloc::string::String,
 }
 /// Hands over a group.
 #[allow(clippy::all)]

@@ -94,6 +94,26 @@ pub struct ProjectStatus {
     /// Behind the commit log, in milliseconds: for how long the oldest commit that is not applied has been known here.
     #[prost(uint64, tag = "21")]
     pub lag_ms: u64,
+    /// Where its state differed from the log last; not set when it never did since the process began.
+    #[prost(message, optional, tag = "22")]
+    pub diverged: ::core::option::Option<DivergedStatus>,
+}
+/// Where an engine has computed something else than what the active has recorded.
+#[allow(clippy::all)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DivergedStatus {
+    /// Commit.
+    #[prost(uint64, tag = "1")]
+    pub commit_number: u64,
+    /// Term in which it was found.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+    /// Window that differs; empty when it is not a window.
+    #[prost(string, tag = "3")]
+    pub window: ::prost::alloc::string::String,
+    /// When it was found, microseconds since the Unix epoch.
+    #[prost(int64, tag = "4")]
+    pub at_us: i64,
 }
 /// A connector that is a source or a sink of its own: a file, a socket, a timer.
 #[allow(clippy::all)]

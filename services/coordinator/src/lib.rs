@@ -11,7 +11,7 @@
 //! - `members`, `elections`, `mesh`: who is there, who leads, and all of it in one answer
 //! - `maintenance`: engines that shall lead nothing, projects in which nobody shall be elected
 //! - `requests`: the same request id gives the same answer
-//! - `diagnose`: what is wrong, and what to do
+//! - `diagnose`: what is wrong, and what to do; `alarms`: what no part can judge alone
 //! - `spread`: which leaders to move so that engines lead equally many
 //! - `engines`: questions that go on to one engine of a project
 //! - `refuse`: errors of the ports, told to callers
@@ -23,6 +23,7 @@
 
 pub mod config;
 
+mod alarms;
 mod api;
 mod author;
 mod changes;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
+use crate::alarms::alarms;
 use crate::elections::Elections;
 use crate::known::Known;
 use crate::members::Members;
@@ -73,7 +74,14 @@ impl Mesh {
             .chain(polled.unavailable)
             .map(|(part, reason)| Unavailable { part, reason })
             .collect();
-        let status = Arc::new(MeshStatusResponse { members: polled.members, groups: merged.groups, unavailable });
+        let alarms = alarms(&polled.members);
+        for alarm in
+            alarms.iter().filter(|alarm| last.as_ref().is_none_or(|known| !known.status.alarms.contains(alarm)))
+        {
+            tracing::error!("{alarm}");
+        }
+        let status =
+            Arc::new(MeshStatusResponse { members: polled.members, groups: merged.groups, unavailable, alarms });
         *last = Some(Shared { at: Instant::now(), changes, status: status.clone() });
         status
     }

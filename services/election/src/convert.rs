@@ -114,6 +114,7 @@ pub(crate) fn progress_from_wire(progress: &pb::Progress) -> rules::Progress {
         term: Term(progress.term),
         commit_number: progress.commit_number,
         lag_commits: progress.lag_commits,
+        cut_off: progress.cut_off,
     }
 }
 
@@ -131,6 +132,7 @@ fn progress_to_wire(progress: &rules::Progress) -> pb::Progress {
         term: progress.term.0,
         commit_number: progress.commit_number,
         lag_commits: progress.lag_commits,
+        cut_off: progress.cut_off,
     }
 }
 
@@ -167,6 +169,7 @@ pub(crate) fn view_to_wire(group: &str, view: &rules::GroupView) -> pb::GroupSta
                     znode: candidate.znode.clone(),
                     instance: candidate.instance.clone(),
                     progress: Some(candidate.progress.as_ref().map_or(elsewhere, progress_to_wire)),
+                    unfit: candidate.unfit.clone(),
                 }
             })
             .collect(),

@@ -37,6 +37,7 @@ impl ElectionLink for Link {
             term: progress.term,
             commit_number: progress.commit_number,
             lag_commits: progress.lag_commits,
+            cut_off: progress.cut_off,
         });
     }
 

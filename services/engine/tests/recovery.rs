@@ -201,6 +201,8 @@ fn a_flipped_bit_in_a_standbys_window_is_found_named_and_healed() {
     wait_until("b to find it", || b.project.reports.last().error.contains("differs from the log"));
     let error = b.project.reports.last().error;
     assert!(error.contains(&format!("commit {}", before + 1)) && error.contains("window `cq/sum`"), "{error}");
+    let diverged = b.project.reports.last().diverged.unwrap();
+    assert_eq!((diverged.commit_number, diverged.term, &*diverged.window), (before + 1, 1, "cq/sum"));
     wait_until("b to be rebuilt", || b.role() == Role::Standby && commit(&a) == commit(&b));
     mesh.publish(5);
     mesh.wait_for_all();

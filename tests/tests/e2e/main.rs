@@ -12,6 +12,7 @@ mod secure;
 mod snapshots;
 mod takeover;
 mod traces;
+mod unfit;
 mod upgrade;
 
 use std::time::Duration;

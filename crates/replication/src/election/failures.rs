@@ -48,6 +48,14 @@ impl Failures {
         self.of.insert(candidate.to_owned(), Failure { count, last: now, until: now + hold_off, strict });
     }
 
+    /// In words, while a candidate is held off.
+    pub fn told(&self, candidate: &str, now: Duration) -> Option<String> {
+        let failure = self.of.get(candidate).filter(|failure| now < failure.until)?;
+        let (count, left) = (failure.count, (failure.until - now).as_millis());
+        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+        Some(format!("held off for another {left} ms: it has failed as leader {times}"))
+    }
+
     pub fn standing(&self, candidate: &str, now: Duration) -> Standing {
         match self.of.get(candidate) {
             Some(failure) if now < failure.until && failure.strict => Standing::Barred,
@@ -73,7 +81,10 @@ mod tests {
         failures.note("a", false, at(0), &timing);
         assert_eq!(failures.standing("a", at(249)), Standing::HeldOff);
         assert_eq!(failures.standing("a", at(250)), Standing::Good);
+        assert_eq!(failures.told("a", at(250)), None);
         failures.note("a", true, at(1000), &timing);
+        let told = failures.told("a", at(1100)).unwrap();
+        assert_eq!(told, "held off for another 400 ms: it has failed as leader 2 times");
         assert_eq!(failures.standing("a", at(1499)), Standing::Barred);
         for _ in 0..40 {
             failures.note("a", false, at(2000), &timing);

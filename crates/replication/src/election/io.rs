@@ -128,6 +128,8 @@ pub struct Progress {
     pub commit_number: u64,
     /// How far it is behind, in commits.
     pub lag_commits: u64,
+    /// It gets no answer from its bus.
+    pub cut_off: bool,
 }
 
 /// What a connect to a candidate's address met.

@@ -1,7 +1,7 @@
 //! What others may see of a group.
 
-use super::group::Group;
-use super::{LeaderRecord, Maintenance, Progress};
+use super::group::{Group, Local};
+use super::{CandidateRole, LeaderRecord, Maintenance, Progress};
 use crate::Term;
 
 /// A group.
@@ -32,6 +32,8 @@ pub struct CandidateView {
     pub caught_up: bool,
     /// Its last sign of life, where its stream is held.
     pub progress: Option<Progress>,
+    /// Why it would not be elected now, or only if nobody else can; empty: it could lead. Known where its stream is held.
+    pub unfit: String,
 }
 
 impl Group {
@@ -49,6 +51,7 @@ impl Group {
                     instance: self.instance.clone(),
                     caught_up: local.says_caught_up(),
                     progress: local.progress,
+                    unfit: self.unfit(local).unwrap_or_default(),
                 };
                 (znode.map_or(i64::MAX, |znode| znode.sequence), view)
             })
@@ -63,6 +66,7 @@ impl Group {
                     instance: node.data.instance.clone(),
                     caught_up: node.data.caught_up,
                     progress: None,
+                    unfit: String::new(),
                 };
                 candidates.push((node.znode.sequence, view));
             }
@@ -74,6 +78,28 @@ impl Group {
             deposed: self.deposed.as_ref().map(|deposed| deposed.reason.clone()),
             candidates: candidates.into_iter().map(|(_, view)| view).collect(),
         }
+    }
+
+    /// Why a candidate that is held here would not be elected, or only if nobody else can.
+    fn unfit(&self, local: &Local) -> Option<String> {
+        let name = &local.join.candidate;
+        if local.attachment.is_none() {
+            return Some("its stream is broken".to_owned());
+        }
+        if !local.pulse.is_alive(self.now, self.timing.hang) {
+            return Some(format!("no sign of life for {} ms", local.pulse.silence(self.now).as_millis()));
+        }
+        let Some(progress) = local.progress else { return Some("it has not said yet how it is".to_owned()) };
+        let behind = || format!("{} commits behind the log", progress.lag_commits);
+        let held_back = || Some(format!("drained by {}", self.drained(name)?.by));
+        let why = match progress.role {
+            CandidateRole::Quarantined => "its state differs from the log and is made anew".to_owned(),
+            _ if progress.cut_off => "it gets no answer from its bus".to_owned(),
+            CandidateRole::Recovering => format!("it rebuilds its state, {}", behind()),
+            _ if !progress.caught_up => behind(),
+            _ => return held_back().or_else(|| self.failures.told(name, self.now)),
+        };
+        Some(why)
     }
 
     /// Term of the group now; 0 when it never had a leader.

@@ -162,6 +162,7 @@ impl World {
             term: view.term,
             commit_number: view.number.0,
             lag_commits: view.lag_commits,
+            cut_off: view.caught_up && !engine.is_fit(self.now),
         };
         // a planted bug: an idle thread goes on saying what the executor said last
         let idle = crate::planted!(IdleHeartbeat) && engine.life.held > 0;

@@ -37,6 +37,10 @@ pub(super) fn findings(
         }
         found.extend(roles);
     }
+    found.extend(status.alarms.iter().map(|alarm| {
+        let (text, way_out) = alarm.split_once(": keep").unwrap_or((alarm, ""));
+        finding(Severity::Problem, "engines", "states", text.to_owned(), &format!("keep{way_out}"))
+    }));
     let drained =
         status.members.iter().filter_map(|member| Some((member.announced.as_ref()?, member.drained.as_ref()?)));
     found.extend(drained.map(|(announced, order)| {
@@ -189,6 +193,7 @@ mod tests {
             members: vec![engine("e1", 5), engine("e2", 5)],
             groups: vec![group],
             unavailable: Vec::new(),
+            alarms: Vec::new(),
         }
     }
 

@@ -214,7 +214,7 @@ impl Driver {
         }
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { mono: self.state.began.elapsed(), wall_us: i64::try_from(wall.as_micros()).unwrap_or(i64::MAX) }
     }
@@ -242,10 +242,10 @@ impl Driver {
         let view = self.role.view();
         if changed || now.duration_since(self.state.progress_at) >= PROGRESS_EVERY {
             self.state.progress_at = now;
+            let cut_off = !self.state.bus_ready || self.state.contact.is_lost(now - self.state.began);
             self.state.progress = Progress {
-                caught_up: view.caught_up
-                    && self.state.bus_ready
-                    && !self.state.contact.is_lost(now - self.state.began),
+                caught_up: view.caught_up && !cut_off,
+                cut_off,
                 role: wire_role(view.role).into(),
                 term: view.term.0,
                 commit_number: view.number.0,

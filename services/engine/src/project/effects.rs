@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crossbeam_channel::TrySendError;
+use mesh_proto::engine::DivergedStatus;
 use mesh_replication::engine::CommitFailure;
 use mesh_replication::{CommitKind, Effect, Effects, EngineRole, Input, Poison, Term};
 
@@ -76,6 +77,16 @@ impl Driver {
             Effect::Diverged { number, window, what } => {
                 let names = self.machine.executor().window_names();
                 let named = window.and_then(|window| names.get(window)).map_or(what, |name| format!("window `{name}`"));
+                self.state.extras.diverged = Some(DivergedStatus {
+                    commit_number: number.0,
+                    // the role is on its way to begin anew, and in no term
+                    term: self.state.progress.term,
+                    window: window
+                        .and_then(|window| names.get(window))
+                        .map(|name| name.to_string())
+                        .unwrap_or_default(),
+                    at_us: self.now().wall_us,
+                });
                 self.alarm(format!("state differs from the log at commit {number}: {named}; it is made anew"));
                 self.state.error_lasts = true;
             }

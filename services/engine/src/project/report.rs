@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mesh_proto::engine::{
-    ConnectorStatus, InputStatus, OutputStatus, ParkedStatus, ProjectStatus, RecoveryStatus, SnapshotStatus,
-    TakeoverStatus, WindowStatus,
+    ConnectorStatus, DivergedStatus, InputStatus, OutputStatus, ParkedStatus, ProjectStatus, RecoveryStatus,
+    SnapshotStatus, TakeoverStatus, WindowStatus,
 };
 use mesh_replication::engine::{Now, RoleName, RoleView};
 use tokio::sync::watch;
@@ -66,6 +66,8 @@ pub struct Extras {
     pub error: String,
     /// The project's own connectors.
     pub connectors: Vec<ConnectorStatus>,
+    /// Where its state differed from the log last.
+    pub diverged: Option<DivergedStatus>,
 }
 
 impl Extras {
@@ -158,6 +160,7 @@ pub(super) fn report(
         fencing: extras.fencing.clone(),
         error: extras.error.clone(),
         connectors: extras.connectors.clone(),
+        diverged: extras.diverged.clone(),
         recovery: (view.role == RoleName::Recovering).then(|| recovery(view, snapshots)),
         snapshots: Some(snapshot_status(snapshots, view, now)).filter(|_| identity.keeps_snapshots),
         parked: view.poison.as_ref().filter(|poison| poison.is_exact()).map(|poison| ParkedStatus {

@@ -16,6 +16,9 @@ pub fn render(view: &View) -> String {
     for away in &view.unavailable {
         let _ = writeln!(text, "{}: {}: {}", out::styled(out::WARNING, "unavailable"), away.part, away.reason);
     }
+    for alarm in &view.alarms {
+        let _ = writeln!(text, "{}: {alarm}", out::styled(out::WARNING, "alarm"));
+    }
     if !text.is_empty() {
         text.push('\n');
     }
@@ -219,6 +222,9 @@ fn groups(groups: &[&Group]) -> String {
     ];
     let rows = groups.iter().map(|group| {
         let candidates = group.candidates.iter().map(|candidate| match candidate.caught_up {
+            _ if !candidate.unfit.is_empty() && candidate.candidate != group.leader => {
+                format!("{} ({})", candidate.candidate, candidate.unfit)
+            }
             Some(false) => format!("{} (behind)", candidate.candidate),
             _ => candidate.candidate.clone(),
         });
@@ -328,6 +334,7 @@ mod tests {
             )
             .collect(),
             unavailable: vec![Unavailable { part: "etcd".to_owned(), reason: "no answer in 2s".to_owned() }],
+            alarms: Vec::new(),
         }
     }
 

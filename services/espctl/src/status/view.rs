@@ -16,6 +16,8 @@ pub struct View {
     pub members: Vec<Other>,
     /// Parts that did not answer.
     pub unavailable: Vec<Away>,
+    /// What somebody must look at now.
+    pub alarms: Vec<String>,
 }
 
 /// An engine.
@@ -191,6 +193,8 @@ pub struct Candidate {
     pub instance: String,
     /// Whether it could lead at once; `null` when not known here.
     pub caught_up: Option<bool>,
+    /// Why it would not be elected now, or only if nobody else can; empty: it could lead, or it is not known here.
+    pub unfit: String,
 }
 
 /// Another member.
@@ -228,6 +232,7 @@ impl View {
             engines: engines.into_iter().map(|member| Engine::new(member, before)).collect(),
             groups: status.groups.iter().map(Group::new).collect(),
             members: others.into_iter().map(Other::new).collect(),
+            alarms: status.alarms.clone(),
             unavailable: status
                 .unavailable
                 .iter()
@@ -352,6 +357,7 @@ impl Group {
             znode: candidate.znode.clone(),
             instance: candidate.instance.clone(),
             caught_up: candidate.progress.as_ref().map(|progress| progress.caught_up),
+            unfit: candidate.unfit.clone(),
         };
         Group {
             group: group.group.clone(),

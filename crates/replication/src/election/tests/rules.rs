@@ -395,6 +395,8 @@ fn a_leader_that_gives_up_is_replaced_and_one_that_is_alone_does_not_spin() {
         }
         world.run_ms(10);
     }
+    let told = world.instances[0].group.view().candidates[0].unfit.clone();
+    assert!(told.starts_with("held off for another ") && told.contains("failed as leader"), "{told}");
     let terms = world.winners.len();
     assert!((4..=8).contains(&terms), "{terms} terms in 10 s: 250 ms hold-off at first, doubling");
 }

@@ -414,6 +414,7 @@ impl World {
                     term: it.term,
                     commit_number: 0,
                     lag_commits: u64::from(!it.caught_up),
+                    cut_off: false,
                 };
                 if let Some((instance, attachment)) = it.attached {
                     self.send(instance, Input::Progress { attachment, progress });
