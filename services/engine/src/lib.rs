@@ -4,7 +4,7 @@
 //! happens inside one, and `mesh_replication::engine` for the protocol that it follows.
 //!
 //! Code map:
-//! - [`config`]: what can be set, and the defaults
+//! - [`config`]: what can be set, and the defaults; `clock`: the wall clock, which tests can set
 //! - [`project`]: one project: its threads (driver, readers, writer) and what they say to each other
 //! - [`candidate`]: the project's side of the election
 //! - [`projects`]: which projects run: what the coordinator desires, started and stopped; [`desired`] is that on disk
@@ -14,6 +14,7 @@
 //! **Invariant:** everything that Kafka could block happens on threads of its own, never on async ones.
 
 pub mod candidate;
+mod clock;
 pub mod config;
 pub mod desired;
 pub mod project;

@@ -29,6 +29,8 @@ pub enum Whom {
     Elections,
     /// The coordinator.
     Coordinator,
+    /// The gateway.
+    Gateway,
 }
 
 /// Which part of the stack is struck.
@@ -79,6 +81,8 @@ pub enum Strike {
     Burst,
     /// The snapshot store is full.
     DiskFull,
+    /// The wall clock of one to all engines is set, and set back.
+    ClockStep,
     /// Two of the others at once.
     Two,
 }
@@ -141,6 +145,8 @@ pub const KINDS: &[Kind] = &[
     kind("kill-elections", 1, Strike::Kill(Whom::Elections), DOWN),
     kind("freeze-election", 2, Strike::Freeze(Whom::Election), (300, 4000)),
     kind("kill-coordinator", 1, Strike::Kill(Whom::Coordinator), DOWN),
+    kind("kill-gateway", 1, Strike::Kill(Whom::Gateway), DOWN),
+    kind("freeze-gateway", 1, Strike::Freeze(Whom::Gateway), (300, 4000)),
     kind("kill-publisher", 3, Strike::Kill(Whom::Publisher), DOWN),
     kind("freeze-publisher", 3, Strike::Freeze(Whom::Publisher), (50, 4000)),
     kind("kill-publishers", 1, Strike::Kill(Whom::Publishers), DOWN),
@@ -150,6 +156,7 @@ pub const KINDS: &[Kind] = &[
     kind("hog", 2, Strike::Hog, (1000, 4000)),
     kind("burst", 1, Strike::Burst, (1000, 3000)),
     kind("disk-full", 1, Strike::DiskFull, (3000, 8000)),
+    kind("clock-step", 2, Strike::ClockStep, (500, 4000)),
     kind("two", 6, Strike::Two, (0, 0)),
 ];
 

@@ -3,13 +3,14 @@
 //!
 //! Code map:
 //! - [`fault`]: the kinds, drawn by a seed; [`strike`]: how each is done
-//! - [`net`]: a network namespace per process; [`rig`]: the mesh, its load, what has to be undone
+//! - [`net`]: a network namespace per process; [`clock`]: clocks that can be set; [`rig`]: the mesh, its load, what has to be undone
 //! - [`roles`]: who said what of itself; what is compared all the time stands in `mesh_tests::judge`
 //! - [`run`]: well, strike, heal, well again, verdict; [`report`], [`page`]: what is written in the end
 //!
 //! **Invariant:** what was struck is healed, and every namespace, rule and process is gone, however the run ends; after a
 //! SIGKILL the next run removes what is left.
 
+mod clock;
 mod fault;
 mod net;
 mod page;

@@ -1,4 +1,4 @@
-//! What is broken: a mesh with three engines, two election instances, groups of two publishers and of two subscribers, under a
+//! What is broken: a mesh with three engines, two election instances, groups of two publishers and of two subscribers, a gateway, under a
 //! constant load, each process in its own network if the machine allows it.
 
 use std::fs::{self, File};
@@ -17,12 +17,14 @@ use mesh_event::codec::{BlockHeader, encode_block};
 use mesh_event::csv::{CsvBlock, CsvDecoder, CsvOptions};
 use mesh_event::topic::TopicKind;
 use mesh_proto::election::Role;
+use mesh_tests::client::http_get;
 use mesh_tests::mesh::{Loopback, Place};
 use mesh_tests::plain::PlainLoad;
 use mesh_tests::watch::Watch;
 use mesh_tests::{Mesh, MeshOptions, Process};
 use xtask::stack::{Part, Stack};
 
+use crate::clock::Clocks;
 use crate::net::{DISK, Net};
 use mesh_tests::judge::{Case, Judge};
 
@@ -61,6 +63,8 @@ pub enum Undo {
     EndHogs,
     /// A full disk.
     FreeStore,
+    /// The clock of a process.
+    SetClockBack(String),
 }
 
 /// Everything that is broken and watched.
@@ -73,6 +77,10 @@ pub struct Rig {
     pub subscribers: Vec<Process>,
     pub stack: Stack,
     pub net: Option<Arc<Net>>,
+    /// Clocks of the engines.
+    pub clocks: Arc<Clocks>,
+    pub gateway: Process,
+    gateway_rest: String,
     pub undo: Vec<Undo>,
     pub hogs: Vec<Child>,
     /// Where snapshots are; a disk of its own if the machine allows it.
@@ -89,6 +97,8 @@ impl Rig {
             Some(net) => net.clone(),
             None => Arc::new(Loopback),
         };
+        let clocks = Arc::new(Clocks::new(place)?);
+        let place: Arc<dyn Place> = clocks.clone();
         let store = std::env::temp_dir().join(format!("esp-mesh-chaos-{}", std::process::id()));
         fs::create_dir_all(&store)?;
         let store_is_disk = net.is_some()
@@ -111,6 +121,7 @@ impl Rig {
                 ],
             },
         )?;
+        let (gateway, gateway_rest) = mesh.gateway("gateway-1")?;
         let (source, report) = (mesh.file("source.csv"), mesh.file("report.csv"));
         let filed = FileLoad::start(File::create(&source)?);
         let config = mesh.file("adapters.cfg");
@@ -163,6 +174,9 @@ impl Rig {
             subscribers,
             stack,
             net,
+            clocks,
+            gateway,
+            gateway_rest,
             undo: Vec::new(),
             hogs: Vec::new(),
             store,
@@ -186,7 +200,8 @@ impl Rig {
     pub fn processes(&mut self) -> Vec<&mut Process> {
         let engines = self.mesh.engines.iter_mut().map(|engine| &mut engine.process);
         let adapters = self.publishers.iter_mut().chain(&mut self.subscribers);
-        engines.chain(&mut self.mesh.elections).chain([&mut self.mesh.coordinator]).chain(adapters).collect()
+        let single = [&mut self.mesh.coordinator, &mut self.gateway];
+        engines.chain(&mut self.mesh.elections).chain(single).chain(adapters).collect()
     }
 
     /// The engine that wrote the last commit.
@@ -262,6 +277,11 @@ impl Rig {
                 ));
             }
         }
+        match http_get(&self.gateway_rest, "/SASESP/server") {
+            Ok(answer) if answer.contains("primary-server=\"true\"") => {}
+            Ok(answer) => return Some(format!("the gateway says {answer}")),
+            Err(error) => return Some(format!("the gateway: {error:#}")),
+        }
         if brokers_too {
             let topics = self.mesh.bus.topics(&self.mesh.host_port, DEADLINE).unwrap_or_default();
             if topics.is_empty() || topics.iter().any(|topic| topic.in_sync < topic.replication_factor) {
@@ -319,6 +339,7 @@ impl Rig {
                     hog.wait()?;
                 }
             }
+            Undo::SetClockBack(name) => self.clocks.step(name, 0)?,
             Undo::FreeStore => fs::remove_file(self.store.join(BALLAST))?,
         }
         Ok(())

@@ -18,6 +18,9 @@ const BURST: f64 = 10.0;
 /// Longest time between the two kills of [`Strike::KillTwice`]: within a takeover.
 const TWICE_MS: (u64, u64) = (0, 300);
 
+/// By how much a clock is set.
+const CLOCK_STEPS_S: [i64; 4] = [-3600, -5, 5, 3600];
+
 /// What was done.
 #[derive(Debug, Clone)]
 pub struct Struck {
@@ -123,6 +126,20 @@ pub fn strike(rig: &mut Rig, kind: Kind, kinds: &[Kind], dice: &mut Dice) -> Res
             rig.fill_store()?;
             rig.undo.push(Undo::FreeStore);
         }
+        Strike::ClockStep => {
+            let mut names = engines(rig);
+            for _ in 0..dice.below(names.len() as u64) {
+                names.remove(dice.below(names.len() as u64) as usize);
+            }
+            let mut told = Vec::new();
+            for name in &names {
+                let seconds = CLOCK_STEPS_S[dice.below(CLOCK_STEPS_S.len() as u64) as usize];
+                rig.undo.push(Undo::SetClockBack(name.clone()));
+                rig.clocks.step(name, seconds)?;
+                told.push(format!("{seconds:+} s"));
+            }
+            (struck.detail, struck.targets) = (told.join(", "), names);
+        }
         Strike::Two => {
             let two: Vec<Kind> = kinds.iter().copied().filter(Kind::may_be_one_of_two).collect();
             for kind in [dice.kind(&two), dice.kind(&two)] {
@@ -163,6 +180,7 @@ fn who(rig: &Rig, whom: Whom, dice: &mut Dice) -> Result<Vec<String>> {
         Whom::Election => one_of(elections()),
         Whom::Elections => elections(),
         Whom::Coordinator => vec![rig.mesh.coordinator.name().to_owned()],
+        Whom::Gateway => vec![rig.gateway.name().to_owned()],
     })
 }
 

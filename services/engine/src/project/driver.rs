@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 use mesh_model::Project;
@@ -14,6 +14,7 @@ use mesh_proto::election::Progress;
 use mesh_replication::engine::{BusContact, Now, RoleName};
 use mesh_replication::{CommitNumber, Effects, EngineRole, Input, Term};
 
+use crate::clock;
 use crate::project::behind::Behind;
 use crate::project::connectors::Shared;
 use crate::project::election::ElectionLink;
@@ -215,8 +216,7 @@ impl Driver {
     }
 
     pub(super) fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono: self.state.began.elapsed(), wall_us: i64::try_from(wall.as_micros()).unwrap_or(i64::MAX) }
+        Now { mono: self.state.began.elapsed(), wall_us: clock::wall_us() }
     }
 
     pub(super) fn step(&mut self, input: Input) {
