@@ -1,5 +1,6 @@
 //! A rolling upgrade under load: the programs of an older commit are replaced, one part after the other, by those of this
-//! one; both versions follow and lead in one group, and take over from each other. Nothing is lost.
+//! one; both versions follow and lead in one group, and take over from each other, back too if the older one reads what the
+//! newer one records. Nothing is lost.
 //!
 //! `cargo xtask upgrade-test` builds the older programs and runs this.
 
@@ -41,13 +42,29 @@ fn kill_leader(mesh: &mut Mesh) -> usize {
     next
 }
 
+/// Whether an engine follows a leader into its term; false when it says that it is too old for what that one records.
+fn follows(mesh: &Mesh, engine: usize, leader: usize) -> bool {
+    let term = mesh.status(leader).unwrap().term;
+    wait_for("the older engine to follow, or to say why not", LIMIT, || {
+        let status = mesh.status(engine).ok()?;
+        let too_old = status.error.contains("too old");
+        let is_there = status.role() == Role::Standby && status.term >= term && status.lag_commits == 0;
+        (too_old || is_there).then_some(!too_old)
+    })
+    .unwrap()
+}
+
 fn promote(mesh: &Mesh, engine: usize) {
+    hand_over(mesh, engine);
+    mesh.wait_healthy().unwrap();
+}
+
+fn hand_over(mesh: &Mesh, engine: usize) {
     let name = format!("engine-{}", engine + 1);
     let change = Some(Change { who: "e2e".into(), why: "upgrade".into(), ..Change::default() });
     let promote = PromoteRequest { project: "weather".into(), engine: name, change, ..PromoteRequest::default() };
     mesh.client.coordinator(&mesh.coordinator_address, async |mut client| client.promote(promote).await).unwrap();
     wait_for("the engine to lead", LIMIT, || (mesh.role(engine) == Role::Active).then_some(())).unwrap();
-    mesh.wait_healthy().unwrap();
 }
 
 #[test]
@@ -72,18 +89,23 @@ fn a_rolling_upgrade_under_load_loses_nothing() {
     let first = wait_for("the first output", LIMIT, || watch.last()).unwrap().term;
     let began = Instant::now();
 
-    // the standbys first: a newer engine follows what an older one records
+    // the standbys first, as docs/OPERATIONS.md has it: newer engines follow what an older one records, and take over from it
     let active = mesh.wait_healthy().unwrap();
     let standbys: Vec<usize> = (0..ENGINES).filter(|&engine| engine != active).collect();
-    replace(&mut mesh, standbys[0], &newer);
-    // it takes over from the older leader, and an older one takes over from it
-    promote(&mesh, standbys[0]);
-    promote(&mesh, standbys[1]);
-    // and without being asked
-    kill_leader(&mut mesh);
-    replace(&mut mesh, standbys[1], &newer);
-    if mesh.wait_healthy().unwrap() == active {
-        promote(&mesh, standbys[0]);
+    for &standby in &standbys {
+        replace(&mut mesh, standby, &newer);
+    }
+    hand_over(&mesh, standbys[0]);
+    // an older one takes over from it, asked for and not, if it reads what a newer one records
+    let one_way = !follows(&mesh, active, standbys[0]);
+    if one_way {
+        eprintln!("the older engine does not read what the newer one records: this upgrade goes one way");
+    } else {
+        promote(&mesh, active);
+        kill_leader(&mut mesh);
+        if mesh.wait_healthy().unwrap() == active {
+            promote(&mesh, standbys[0]);
+        }
     }
     replace(&mut mesh, active, &newer);
 
@@ -108,7 +130,7 @@ fn a_rolling_upgrade_under_load_loses_nothing() {
     let expected = check_all_out(&mesh, &watch, sent);
     let terms = watch.last().unwrap().term - first;
     println!(
-        "RESULT {{\"name\":\"upgrade\",\"blocks_in\":{sent},\"blocks_out\":{},\"replaced\":{},\"terms\":{terms},\"lost\":0,\"doubled\":0,\"reordered\":0,\"seconds\":{seconds:.1}}}",
+        "RESULT {{\"name\":\"upgrade\",\"blocks_in\":{sent},\"blocks_out\":{},\"replaced\":{},\"one_way\":{one_way},\"terms\":{terms},\"lost\":0,\"doubled\":0,\"reordered\":0,\"seconds\":{seconds:.1}}}",
         expected.len(),
         ENGINES + mesh.elections.len() + 1
     );
