@@ -258,6 +258,11 @@ impl Mesh {
         commit_log_topic(&self.host_port, &self.project.name).expect("the coordinator has created it")
     }
 
+    /// The group of the project's engines; the status of the mesh names those of every mesh on the same ZooKeeper.
+    pub fn group(&self) -> String {
+        format!("{}.{}", self.host_port, self.project.name)
+    }
+
     /// A dfESP URL of the first input or output window.
     pub fn url(&self, kind: TopicKind) -> String {
         self.url_at(kind, 0)

@@ -74,6 +74,10 @@ pub fn measure(block_events: usize, events: u64, traced: Traced) -> Result<Figur
     })?;
     let standby_behind = caught_up.elapsed();
     let log = read_all(&mesh, &mesh.log_topic())?;
+    // A term that another engine opened afterwards, on a machine that stood still, is not part of it.
+    let worked = log.iter().rposition(has_steps).map_or(0, |last| last + 1);
+    ensure!(worked > 0, "no commit of the backlog is in the log");
+    let log = &log[..worked];
     let term_opened = log.len() - log.iter().rev().take_while(|record| has_steps(record)).count();
     let began = log[term_opened.saturating_sub(1)].timestamp_ms;
     let ended = log.last().map_or(began, |record| record.timestamp_ms);

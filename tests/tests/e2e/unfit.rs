@@ -9,7 +9,7 @@ use super::LIMIT;
 /// What the election says of a candidate, and who leads.
 fn candidate(mesh: &Mesh, name: &str) -> Option<(CandidateStatus, String)> {
     let status = mesh.client.mesh_status(&mesh.coordinator_address).ok()?;
-    let group = status.groups.into_iter().find(|group| group.group.ends_with(".weather"))?;
+    let group = status.groups.into_iter().find(|group| group.group == mesh.group())?;
     let found = group.candidates.into_iter().find(|candidate| candidate.candidate == name)?;
     Some((found, group.leader))
 }
@@ -41,7 +41,7 @@ fn an_engine_that_cannot_reach_kafka_never_leads_and_the_status_says_why() {
     assert_eq!(alone.unfit, "it gets no answer from its bus");
     assert_ne!(led, name, "alone, and not elected all the same");
     let status = mesh.client.mesh_status(&mesh.coordinator_address).unwrap();
-    let group = status.groups.iter().find(|group| group.group.ends_with(".weather")).unwrap();
+    let group = status.groups.iter().find(|group| group.group == mesh.group()).unwrap();
     assert!(!group.deposed.is_empty(), "the leader is known to be gone: {group:?}");
 
     mesh.engines[0].process.restart().unwrap();
