@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh_event::{Block, BlockKind, Column, ColumnBuilder, ColumnData, FieldType, Opcode, Schema};
+use mesh_event::{Block, Column, ColumnBuilder, ColumnData, FieldType, Opcode, Schema};
 use mesh_expr::{Program, State};
 use mesh_model::Splitter as Spec;
 
@@ -156,12 +156,5 @@ fn select_single(live: &Live, run: &Run, keep: &[bool]) -> Run {
         Use::Read => Arc::new(column.gather(&rows)),
         Use::Digested | Use::Unused => live.absent(field),
     };
-    let block = Block {
-        schema: Arc::clone(&block.schema),
-        kind: BlockKind::Normal,
-        opcodes: rows.iter().map(|&row| block.opcodes[row as usize]).collect(),
-        flags: rows.iter().map(|&row| block.flags[row as usize]).collect(),
-        columns: block.columns.iter().enumerate().map(column).collect(),
-    };
-    Run { block, ends: ends.into() }
+    run.with_rows(&rows, &block.schema, block.columns.iter().enumerate().map(column).collect(), ends)
 }

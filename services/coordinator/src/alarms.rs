@@ -1,5 +1,7 @@
 //! What no part can judge alone.
 
+use std::fmt;
+
 use mesh_proto::coordinator::Member;
 use mesh_proto::election::Role;
 use mesh_proto::engine::{DivergedStatus, ProjectStatus};
@@ -7,9 +9,23 @@ use mesh_proto::engine::{DivergedStatus, ProjectStatus};
 /// Engines that have to differ from the active before it is the active that is doubted.
 const DOUBTED_BY: usize = 2;
 
+/// Something that somebody must look at.
+pub(crate) struct Alarm {
+    /// What.
+    pub text: String,
+    /// What to do.
+    pub way_out: String,
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.text, self.way_out)
+    }
+}
+
 /// Projects whose active recorded something else than several other engines computed: a single one that differs is made
 /// anew and is its own trouble, of two or more the active may be the one that is wrong.
-pub(crate) fn alarms(members: &[Member]) -> Vec<String> {
+pub(crate) fn alarms(members: &[Member]) -> Vec<Alarm> {
     let engines = || members.iter().filter_map(|member| member.engine.as_ref());
     let on = |name: &str| -> Vec<(&str, &ProjectStatus)> {
         let of = |engine| -> Option<(&str, &ProjectStatus)> {
@@ -25,7 +41,7 @@ pub(crate) fn alarms(members: &[Member]) -> Vec<String> {
     names.into_iter().filter_map(|name| doubted(name, &on(name))).collect()
 }
 
-fn doubted(project: &str, engines: &[(&str, &ProjectStatus)]) -> Option<String> {
+fn doubted(project: &str, engines: &[(&str, &ProjectStatus)]) -> Option<Alarm> {
     let (active, led) =
         engines.iter().filter(|(_, here)| here.role() == Role::Active).max_by_key(|(_, here)| here.term)?;
     let differ: Vec<(&str, &DivergedStatus)> = engines
@@ -46,11 +62,16 @@ fn doubted(project: &str, engines: &[(&str, &ProjectStatus)]) -> Option<String> 
         .collect();
     let (told, count, of, term) = (told.join(", "), differ.len(), engines.len(), led.term);
     let next = differ[0].0;
-    Some(format!(
-        "project {project}: {count} of {of} engines differ from {active}, which leads in term {term}: {told}; {active} may be the \
-         one that is wrong: keep the logs of all of them, compare an output with `espctl dev`, and hand over with `espctl \
-         promote {project} {next}` if theirs is right"
-    ))
+    Some(Alarm {
+        text: format!(
+            "project {project}: {count} of {of} engines differ from {active}, which leads in term {term}: {told}; {active} may \
+             be the one that is wrong"
+        ),
+        way_out: format!(
+            "keep the logs of all of them, compare an output with `espctl dev`, and hand over with `espctl promote {project} \
+             {next}` if theirs is right"
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -75,6 +96,7 @@ mod tests {
     fn two_of_three_that_differ_from_the_active_are_an_alarm_that_names_all_three() {
         let (active, good) = (engine("a", Role::Active, None), engine("b", Role::Standby, None));
         let (b, c) = (engine("b", Role::Quarantined, Some((12, 3))), engine("c", Role::Recovering, Some((13, 3))));
+        let alarms = |members: &[Member]| -> Vec<String> { alarms(members).iter().map(Alarm::to_string).collect() };
         assert_eq!(alarms(&[active.clone(), good, c.clone()]), Vec::<String>::new(), "one is its own trouble");
         let old = engine("b", Role::Standby, Some((12, 2)));
         assert_eq!(alarms(&[active.clone(), old, c.clone()]), Vec::<String>::new(), "of an earlier term");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-use crate::alarms::alarms;
+use crate::alarms::{Alarm, alarms};
 use crate::elections::Elections;
 use crate::known::Known;
 use crate::members::Members;
@@ -74,7 +74,7 @@ impl Mesh {
             .chain(polled.unavailable)
             .map(|(part, reason)| Unavailable { part, reason })
             .collect();
-        let alarms = alarms(&polled.members);
+        let alarms: Vec<String> = alarms(&polled.members).iter().map(Alarm::to_string).collect();
         for alarm in
             alarms.iter().filter(|alarm| last.as_ref().is_none_or(|known| !known.status.alarms.contains(alarm)))
         {

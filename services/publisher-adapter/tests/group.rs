@@ -28,15 +28,21 @@ fn member(group: &Group, name: &str, bus: &MemoryBus, path: &Path, more: &str) -
     Member::start(name, |place, scope| run(config, Arc::new(bus.clone()), place, scope))
 }
 
+/// `a`, which publishes, and `b`, which stands by.
+fn two(member: impl Fn(&str) -> Member, bus: &MemoryBus) -> (Member, Member) {
+    let first = member("a");
+    wait_until("a publishes", || first.is("running") && published(bus).len() > 100);
+    let second = member("b");
+    wait_until("b stands by", || second.is("standby"));
+    (first, second)
+}
+
 #[test]
 fn a_group_survives_the_loss_of_its_writer_and_hands_over_when_asked() {
     let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
     let (group, path) = (Group::start(dir.path()), source(dir.path(), "in.csv", LINES));
     let member = |name: &str| member(&group, name, &bus, &path, ",rate=1500");
-    let first = member("a");
-    wait_until("a publishes", || first.is("running") && published(&bus).len() > 100);
-    let second = member("b");
-    wait_until("b stands by", || second.is("standby"));
+    let (first, second) = two(member, &bus);
 
     first.kill();
     wait_until("b takes over", || second.is("running"));
@@ -60,10 +66,7 @@ fn a_member_that_loses_its_turn_while_the_bus_is_away_stands_by() {
     let (bus, dir) = (mesh(), tempfile::tempdir().unwrap());
     let (group, path) = (Group::start(dir.path()), source(dir.path(), "in.csv", LINES));
     let member = |name: &str| member(&group, name, &bus, &path, ",rate=1500");
-    let first = member("a");
-    wait_until("a publishes", || first.is("running") && published(&bus).len() > 100);
-    let second = member("b");
-    wait_until("b stands by", || second.is("standby"));
+    let (first, second) = two(member, &bus);
     bus.set_unavailable(true);
     group.promote("adapters", "b");
     wait_until("b takes over", || second.is("starting"));

@@ -37,10 +37,8 @@ pub(super) fn findings(
         }
         found.extend(roles);
     }
-    found.extend(status.alarms.iter().map(|alarm| {
-        let (text, way_out) = alarm.split_once(": keep").unwrap_or((alarm, ""));
-        finding(Severity::Problem, "engines", "states", text.to_owned(), &format!("keep{way_out}"))
-    }));
+    let alarms = crate::alarms::alarms(&status.members).into_iter();
+    found.extend(alarms.map(|alarm| finding(Severity::Problem, "engines", "states", alarm.text, &alarm.way_out)));
     let drained =
         status.members.iter().filter_map(|member| Some((member.announced.as_ref()?, member.drained.as_ref()?)));
     found.extend(drained.map(|(announced, order)| {

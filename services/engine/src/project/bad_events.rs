@@ -1,12 +1,13 @@
 //! The file of a project's bad events: a thread of its own writes it, so that a slow disk holds nothing up.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use mesh_connector::bad_events::BadEventFile;
 use mesh_windows::BadEvent;
 
+use crate::clock;
 use crate::project::message::StopFlag;
 
 /// Batches that wait for the disk at most; further ones are counted and left out.
@@ -65,8 +66,7 @@ impl BadEventLog {
             tracing::info!(more, "further bad events are not logged; `bad_events_dir` keeps them in a file");
         }
         let Some(to) = self.to.as_ref().filter(|_| !events.is_empty()) else { return };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let us = clock::wall_us();
         let count = events.len() as u64;
         let row = |(window, event): (usize, BadEvent)| Row { us, window: windows[window].clone(), event };
         match to.try_send(events.into_iter().map(row).collect()) {

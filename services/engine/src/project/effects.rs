@@ -75,16 +75,13 @@ impl Driver {
                 self.election.stepped_down(term, successor.as_ref(), &reason);
             }
             Effect::Diverged { number, window, what } => {
-                let names = self.machine.executor().window_names();
-                let named = window.and_then(|window| names.get(window)).map_or(what, |name| format!("window `{name}`"));
+                let window = window.and_then(|window| self.machine.executor().window_names().get(window)).cloned();
+                let named = window.as_ref().map_or(what, |name| format!("window `{name}`"));
                 self.state.extras.diverged = Some(DivergedStatus {
                     commit_number: number.0,
                     // the role is on its way to begin anew, and in no term
                     term: self.state.progress.term,
-                    window: window
-                        .and_then(|window| names.get(window))
-                        .map(|name| name.to_string())
-                        .unwrap_or_default(),
+                    window: window.unwrap_or_default(),
                     at_us: self.now().wall_us,
                 });
                 self.alarm(format!("state differs from the log at commit {number}: {named}; it is made anew"));

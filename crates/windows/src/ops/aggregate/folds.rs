@@ -85,31 +85,6 @@ impl Folds {
         }
     }
 
-    /// Goes through a run: `step` for what a row does to a group, `put` for what goes out.
-    #[inline(always)]
-    fn each(
-        &mut self,
-        changes: &Changes<'_>,
-        mut step: impl FnMut(&mut Fold, usize, bool),
-        mut put: impl FnMut(Option<&Fold>),
-    ) {
-        let fresh = self.fresh();
-        let mut done = 0;
-        for output in &changes.outputs {
-            for at in std::mem::replace(&mut done, output.moves)..output.moves {
-                let at = changes.moves[at as usize];
-                step(&mut self.groups[at.group as usize].fold, at.row as usize, at.adds);
-            }
-            let kept = &mut self.groups[output.group as usize];
-            if output.gone {
-                *kept = fresh.clone();
-                put(None);
-            } else {
-                put(Some(&kept.fold));
-            }
-        }
-    }
-
     fn sums(
         &mut self,
         calls: &[AggregateCall],
@@ -117,15 +92,15 @@ impl Folds {
         (column, doubles): (&Column, &[f64]),
         values: &mut [ColumnBuilder],
     ) {
-        let readers = self.readers.clone();
+        let (fresh, readers) = (self.fresh(), &self.readers);
         let step = |fold: &mut Fold, row: usize, adds: bool| {
             let Fold::Reals { sum, n } = fold else { return };
             if !column.is_null(row) {
                 sum.count(n, doubles[row], adds);
             }
         };
-        self.each(changes, step, |fold| {
-            for &at in &readers {
+        each(&mut self.groups, &fresh, changes, step, |fold| {
+            for &at in readers {
                 match fold {
                     Some(Fold::Reals { sum, n: n @ 1.. }) => {
                         let value = sum.value();
@@ -145,7 +120,7 @@ impl Folds {
         (column, doubles): (&Column, &[f64]),
         values: &mut [ColumnBuilder],
     ) {
-        let readers = self.readers.clone();
+        let (fresh, readers) = (self.fresh(), &self.readers);
         let step = |fold: &mut Fold, row: usize, adds: bool| {
             let Fold::Numbers { counts, .. } = fold else { return };
             if column.is_null(row) {
@@ -158,8 +133,8 @@ impl Folds {
                 counts.take(&rank);
             }
         };
-        self.each(changes, step, |fold| {
-            for &at in &readers {
+        each(&mut self.groups, &fresh, changes, step, |fold| {
+            for &at in readers {
                 let Some(fold @ Fold::Numbers { counts, .. }) = fold else {
                     values[at].push_null();
                     continue;
@@ -181,13 +156,13 @@ impl Folds {
     }
 
     fn numbers(&mut self, changes: &Changes<'_>, values: &mut [ColumnBuilder]) {
-        let at = self.readers[0];
+        let (fresh, at) = (self.fresh(), self.readers[0]);
         let step = |fold: &mut Fold, _: usize, adds: bool| {
             if let Fold::Number(n) = fold {
                 *n += if adds { 1 } else { -1 };
             }
         };
-        self.each(changes, step, |fold| match fold {
+        each(&mut self.groups, &fresh, changes, step, |fold| match fold {
             Some(Fold::Number(n)) if values[at].push_i64(*n) => {}
             _ => values[at].push_null(),
         });
@@ -255,6 +230,31 @@ impl Folds {
 
     pub(crate) fn bytes(&self) -> usize {
         self.groups.len() * size_of::<Kept>()
+    }
+}
+
+/// Goes through a run: `step` for what a row does to a group, `put` for what goes out.
+#[inline(always)]
+fn each(
+    groups: &mut [Kept],
+    fresh: &Kept,
+    changes: &Changes<'_>,
+    mut step: impl FnMut(&mut Fold, usize, bool),
+    mut put: impl FnMut(Option<&Fold>),
+) {
+    let mut done = 0;
+    for output in &changes.outputs {
+        for at in std::mem::replace(&mut done, output.moves)..output.moves {
+            let at = changes.moves[at as usize];
+            step(&mut groups[at.group as usize].fold, at.row as usize, at.adds);
+        }
+        let kept = &mut groups[output.group as usize];
+        if output.gone {
+            *kept = fresh.clone();
+            put(None);
+        } else {
+            put(Some(&kept.fold));
+        }
     }
 }
 

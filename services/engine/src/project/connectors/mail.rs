@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_connector::notify::{Permitted, Smtp, SmtpTls};
 use mesh_model::MailServer;
 
-use super::Permit;
+use super::permit::is_listed;
 
 /// What an engine may use. By default nothing: no message is sent.
 #[derive(Debug, Clone, Default)]
@@ -32,10 +32,7 @@ impl Mail {
     }
 
     pub(super) fn permitted(&self) -> Permitted {
-        let permit = Permit { folder: None, addresses: self.addresses.clone() };
-        Arc::new(move |address| {
-            let refused = |error: String| error.replace("connectors_addresses", "notification_addresses");
-            permit.address(address).map_err(refused)
-        })
+        let addresses = self.addresses.clone();
+        Arc::new(move |address| is_listed(address, &addresses, "notification_addresses"))
     }
 }

@@ -52,14 +52,22 @@ impl Permit {
     /// # Errors
     /// That it is not in the list, and the way out.
     pub fn address(&self, address: &str) -> Result<(), String> {
-        let any_port = address.rsplit_once(':').map(|(host, _)| format!("{host}:*"));
-        let is_known = |known: &String| known == address || Some(known) == any_port.as_ref();
-        if self.addresses.iter().any(is_known) {
-            return Ok(());
-        }
-        let found = if self.addresses.is_empty() { "nothing".to_owned() } else { self.addresses.join(", ") };
-        Err(format!("address `{address}`: is not in `connectors_addresses`, which has {found}; add it there"))
+        is_listed(address, &self.addresses, "connectors_addresses")
     }
+}
+
+/// Whether an address is in the list of a setting, by itself or with `*` for its port.
+///
+/// # Errors
+/// That it is not, and the way out.
+pub(super) fn is_listed(address: &str, list: &[String], setting: &str) -> Result<(), String> {
+    let any_port = address.rsplit_once(':').map(|(host, _)| format!("{host}:*"));
+    let is_known = |known: &String| known == address || Some(known) == any_port.as_ref();
+    if list.iter().any(is_known) {
+        return Ok(());
+    }
+    let found = if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
+    Err(format!("address `{address}`: is not in `{setting}`, which has {found}; add it there"))
 }
 
 #[cfg(test)]
