@@ -7,8 +7,8 @@
 
 use crate::columns::RowRef;
 use crate::state::{Damage, Reader, State, Writer};
-use crate::texts;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 use mesh_event::{Block, Bytes2D, Column, ColumnData, NullMask};
 
@@ -39,7 +39,7 @@ pub(crate) fn words(sources: &[&Column], refs: &[RowRef]) -> Vec<u64> {
         }
         ColumnData::Double(_) => each!(Double, |v: &Vec<f64>, row: usize| v[row].to_bits()),
         ColumnData::String(_) | ColumnData::Blob(_) => {
-            each!(String | Blob, |v: &Bytes2D, row: usize| texts::hash(v.row(row)))
+            each!(String | Blob, |v: &Bytes2D, row: usize| xxh3_64(v.row(row)))
         }
         ColumnData::ArrayInt32(_) => {
             each!(ArrayInt32, |v: &Vec<Arc<[i32]>>, row: usize| array(v[row].iter().map(|&x| x as u32 as u64)))
@@ -125,7 +125,7 @@ impl Lanes {
             }
             ColumnData::Double(v) => self.each(v.len(), nulls, |row| v[row].to_bits()),
             ColumnData::String(v) | ColumnData::Blob(v) => {
-                self.each(v.ends.len(), nulls, |row| texts::hash(v.row(row)));
+                self.each(v.ends.len(), nulls, |row| xxh3_64(v.row(row)));
             }
             ColumnData::ArrayInt32(v) => {
                 self.each(v.len(), nulls, |row| array(v[row].iter().map(|&x| x as u32 as u64)))

@@ -10,7 +10,7 @@
 //! - `ops`: one operator a file; `store`: rows held, by key or in order of arrival
 //! - `bad`: events that cannot be applied, counted and told
 //! - `cut`: output blocks that are too long for a bus, cut
-//! - `digest`: the running hash of every window's output; `columns`: column moves; `texts`: hash and compare
+//! - `digest`: the running hash of every window's output; `columns`: column moves
 //!
 //! - `snapshot`: [`Executor::save`] and [`Executor::restore`]; `state`: how values become bytes
 //!
@@ -38,7 +38,6 @@ mod slots;
 mod snapshot;
 mod state;
 mod store;
-mod texts;
 
 pub use bad::BadEvent;
 pub use cut::OUTPUT_BYTES_MAX;

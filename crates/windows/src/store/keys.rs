@@ -1,10 +1,9 @@
 //! Hashing and comparing keys in columns, without making values of them.
 
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 use mesh_event::{Column, ColumnData, NullMask, Value};
-
-use crate::texts;
 
 const MULTIPLIER: u64 = 0x9fb2_1c65_1e98_df25;
 /// Stands for null.
@@ -27,7 +26,7 @@ pub(crate) fn hashes(columns: &[Arc<Column>], keys: &[usize], rows: usize) -> Ve
                 fold(&mut hashes, nulls, |row| v[row] as u64);
             }
             ColumnData::Double(v) => fold(&mut hashes, nulls, |row| v[row].to_bits()),
-            ColumnData::String(v) | ColumnData::Blob(v) => fold(&mut hashes, nulls, |row| texts::hash(v.row(row))),
+            ColumnData::String(v) | ColumnData::Blob(v) => fold(&mut hashes, nulls, |row| xxh3_64(v.row(row))),
             ColumnData::ArrayInt32(v) => {
                 fold(&mut hashes, nulls, |row| v[row].iter().fold(0, |h, &x| mix(h, x as u32 as u64)))
             }
@@ -78,8 +77,8 @@ fn value_hash(value: &Value) -> u64 {
         Value::Int32(x) => *x as u32 as u64,
         Value::Int64(x) | Value::Date(x) | Value::Stamp(x) | Value::Money(x) => *x as u64,
         Value::Double(x) => x.to_bits(),
-        Value::String(x) => texts::hash(x.as_bytes()),
-        Value::Blob(x) => texts::hash(x),
+        Value::String(x) => xxh3_64(x.as_bytes()),
+        Value::Blob(x) => xxh3_64(x),
         Value::ArrayInt32(x) => x.iter().fold(0, |h, &x| mix(h, x as u32 as u64)),
         Value::ArrayInt64(x) => x.iter().fold(0, |h, &x| mix(h, x as u64)),
         Value::ArrayDouble(x) => x.iter().fold(0, |h, x| mix(h, x.to_bits())),
@@ -107,8 +106,8 @@ pub(crate) fn is_value(column: &Column, row: usize, value: &Value) -> bool {
         | (ColumnData::Stamp(v), Value::Stamp(x))
         | (ColumnData::Money(v), Value::Money(x)) => v[row] == *x,
         (ColumnData::Double(v), Value::Double(x)) => v[row].to_bits() == x.to_bits(),
-        (ColumnData::String(v), Value::String(x)) => texts::equal(v.row(row), x.as_bytes()),
-        (ColumnData::Blob(v), Value::Blob(x)) => texts::equal(v.row(row), x),
+        (ColumnData::String(v), Value::String(x)) => v.row(row) == x.as_bytes(),
+        (ColumnData::Blob(v), Value::Blob(x)) => v.row(row) == x,
         (ColumnData::ArrayInt32(v), Value::ArrayInt32(x)) => v[row] == *x,
         (ColumnData::ArrayInt64(v), Value::ArrayInt64(x)) => v[row] == *x,
         (ColumnData::ArrayDouble(v), Value::ArrayDouble(x)) => {
@@ -159,7 +158,7 @@ fn same(left: &Column, i: usize, right: &Column, j: usize) -> bool {
         | (ColumnData::Money(a), ColumnData::Money(b)) => a[i] == b[j],
         (ColumnData::Double(a), ColumnData::Double(b)) => a[i].to_bits() == b[j].to_bits(),
         (ColumnData::String(a), ColumnData::String(b)) | (ColumnData::Blob(a), ColumnData::Blob(b)) => {
-            texts::equal(a.row(i), b.row(j))
+            a.row(i) == b.row(j)
         }
         (ColumnData::ArrayInt32(a), ColumnData::ArrayInt32(b)) => a[i] == b[j],
         (ColumnData::ArrayInt64(a), ColumnData::ArrayInt64(b)) => a[i] == b[j],

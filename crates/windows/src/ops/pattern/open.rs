@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use xxhash_rust::xxh3::xxh3_64;
 
 // order-free: places are found by key only.
 use hashbrown::HashTable;
@@ -11,7 +12,6 @@ use mesh_event::Value;
 
 use super::machine::Progress;
 use super::rule::Captures;
-use crate::texts;
 
 /// Places without an instance that are kept for the next one, besides as many as there are with one; and entries of
 /// instances that are gone among the deadlines.
@@ -86,7 +86,7 @@ impl Open {
 
     /// The instances at a place, oldest first.
     pub(crate) fn at(&self, key: &[u8]) -> &[u32] {
-        let found = self.find(texts::hash(key), key);
+        let found = self.find(xxh3_64(key), key);
         found.map_or(&[], |place| &self.places[place as usize].instances)
     }
 
@@ -94,14 +94,14 @@ impl Open {
     fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
         let same = |&place: &u32| {
             let place = &self.places[place as usize];
-            place.hash == hash && texts::equal(&place.key, key)
+            place.hash == hash && place.key == key
         };
         self.index.find(hash, same).copied()
     }
 
     /// Opens an instance, which must be the youngest.
     pub(crate) fn insert(&mut self, mut instance: Instance, key: &[u8], deadline: Option<i64>) {
-        let hash = texts::hash(key);
+        let hash = xxh3_64(key);
         let place = self.find(hash, key).unwrap_or_else(|| self.new_place(hash, key));
         instance.place = place;
         instance.deadline = None;
